@@ -1,0 +1,24 @@
+from .calibration.fit import calibrate as calibrate
+from .calibration.twin import load as load
+from .physiology.catalog import catalog as catalog
+from .physiology.model import circulation as circulation
+from .physiology.scenario import scenario as scenario
+from .prediction.predict import predict as predict
+from .prediction.simulate import simulate as simulate
+from .records.read import read as read
+from .reports.report import report as report
+
+__version__: str
+
+__all__ = [
+    "__version__",
+    "calibrate",
+    "catalog",
+    "circulation",
+    "load",
+    "predict",
+    "read",
+    "report",
+    "scenario",
+    "simulate",
+]

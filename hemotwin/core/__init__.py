@@ -1,0 +1,1 @@
+"""Quantities, parts, layouts and systems: what every room builds on."""
