@@ -1,0 +1,1 @@
+"""Solvers, the steady beat and its gradients; it sees a System, never a heart."""

@@ -1,0 +1,1 @@
+"""Where and how the steps are carried out."""

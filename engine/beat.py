@@ -1,0 +1,127 @@
+"""One beat: the map from the state at its onset to the state at its end, with reductions and exact tangents.
+
+The batch stands last in every array. The number of steps is a run-time argument: one compiled program serves every
+resolution, so a certificate costs no second compilation.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ..core.reduction import Reduction
+from ..core.system import System
+from .reduction import Reducer
+from .solvers.impulse import Impulse
+
+__all__ = ["Beat", "BeatMap", "Linearised"]
+
+
+class Beat(NamedTuple):
+    """End state [state, batch] and reductions [reduction, batch]."""
+
+    state: jax.Array
+    values: jax.Array
+
+
+class Linearised(NamedTuple):
+    """A beat with its derivatives: columns are the state rows, then the chosen parameter rows.
+
+    state [S, B], values [R, B], state_jacobian [S, S + P, B], values_jacobian [R, S + P, B].
+    """
+
+    state: jax.Array
+    values: jax.Array
+    state_jacobian: jax.Array
+    values_jacobian: jax.Array
+
+
+@dataclass(frozen=True)
+class BeatMap:
+    """The beat of a System with a fixed list of reductions; equal ones share compiled programs."""
+
+    system: System
+    reductions: tuple[Reduction, ...] = ()
+    solver: Impulse = Impulse()
+
+    def __call__(self, parameters: jax.Array, state: jax.Array, steps: Any) -> Beat:
+        """Run one beat: parameters [rows, batch], state [S, batch], steps per beat (an integer)."""
+        p, c, carry = self._begin(tuple(parameters), tuple(state), steps)
+        body = lambda k, kept: self._step(p, c, k, steps, kept)  # noqa: E731
+        node, kept = lax.fori_loop(0, steps, body, carry)
+        return Beat(jnp.stack(self.solver.state(self.system, node)), self._stack(kept, state))
+
+    def linearised(self, parameters: jax.Array, state: jax.Array, steps: Any, free: tuple[int, ...]) -> Linearised:
+        """The same beat with tangents of the state rows and of the parameter rows `free`, carried forward."""
+        size, batch = len(self.system.state), state.shape[1:]
+        count = size + len(free)
+        directions = jnp.arange(count)
+        one_hot = lambda row: (directions == row).astype(state.dtype)[:, None]  # noqa: E731
+        state_seed = tuple(jnp.broadcast_to(one_hot(r), (count, *batch)) for r in range(size))
+        fixed = tuple(parameters)
+        free_rows = tuple(parameters[i] for i in free)
+
+        def rebuilt(rows: tuple[Any, ...]) -> tuple[Any, ...]:
+            full = list(fixed)
+            for i, row in zip(free, rows, strict=True):
+                full[i] = row
+            return tuple(full)
+
+        def begin(rows: tuple[Any, ...], x: tuple[Any, ...]) -> Any:
+            return self._begin(rebuilt(rows), x, steps)[2]
+
+        def step(rows: tuple[Any, ...], carry: Any, k: Any) -> Any:
+            p = self.system.read(rebuilt(rows))
+            return self._step(p, self.solver.prepare(self.system, p, steps), k, steps, carry)
+
+        def seeds() -> tuple[Any, ...]:
+            return tuple(jnp.broadcast_to(one_hot(size + j), (count, *batch)) for j in range(len(free)))
+
+        carry, push = jax.linearize(begin, free_rows, tuple(state))
+        tangents = jax.vmap(push)(seeds(), state_seed)
+
+        def body(k: Any, both: Any) -> Any:
+            primal, tangent = both
+            out, pushed = jax.linearize(lambda rows, kept: step(rows, kept, k), free_rows, primal)
+            return out, jax.vmap(pushed)(seeds(), tangent)
+
+        (node, kept), (d_node, d_kept) = lax.fori_loop(0, steps, body, (carry, tangents))
+        d_state = jnp.stack(self.solver.state(self.system, d_node))
+        d_values = self._stack(d_kept, d_state)
+        end = jnp.stack(self.solver.state(self.system, node))
+        return Linearised(end, self._stack(kept, state), d_state, d_values)
+
+    def _reducer(self) -> Reducer:
+        return Reducer(self.system, self.reductions)
+
+    def _begin(self, rows: tuple[Any, ...], state: tuple[Any, ...], steps: Any) -> Any:
+        p = self.system.read(rows)
+        c = self.solver.prepare(self.system, p, steps)
+        node = self.solver.node(self.system, p, c, jnp.zeros_like(state[0]), state)
+        node = jax.tree.map(lambda x: jnp.zeros_like(state[0]) + x, node)
+        return p, c, (node, self._reducer().start(p, c, node))
+
+    def _step(self, p: Any, c: Any, k: Any, steps: Any, carry: Any) -> Any:
+        node, kept = carry
+        share = 1.0 / jnp.asarray(steps, node.volume[0].dtype)
+        phase = k * share
+        after, record = self.solver.step(self.system, p, c, (phase + share) * c.period, node)
+        after = jax.tree.map(lambda x, like: jnp.zeros_like(like) + x, after, node)
+        return after, self._reducer().update(p, c, phase, share, node, after, record, kept)
+
+    def _stack(self, kept: Any, like: jax.Array) -> jax.Array:
+        values = self._reducer().finish(kept)
+        return jnp.stack(values) if values else jnp.zeros((0, *like.shape[1:]), like.dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def compiled(beat: BeatMap, free: tuple[int, ...] | None) -> Any:
+    """The jitted beat (free None) or its linearisation; the step count is traced."""
+    if free is None:
+        return jax.jit(lambda parameters, state, steps: beat(parameters, state, steps))
+    return jax.jit(lambda parameters, state, steps: beat.linearised(parameters, state, steps, free))

@@ -1,0 +1,124 @@
+"""Reach the steady beat: Newton on the beat map, one volume eliminated by the conserved total.
+
+x* = Phi(x*; p). Each iteration runs one beat with the tangents of the state rows and solves (I - dPhi/dx) d = Phi - x.
+Where a Newton step makes no sense (not finite, or the residual grew fourfold) the lane takes the plain beat instead;
+lanes that have converged are frozen. Never a loop without end: what is left carries a status.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ..core.status import Status
+from ..core.system import System
+from .beat import BeatMap
+
+__all__ = ["Steady", "equal_pressure_state", "newton_correction", "steady_beat"]
+
+TOLERANCE = 1e-9  # mL, largest volume residual of a steady beat in float64
+LIMIT = 40  # beats with tangents before a lane is given up
+SMALLEST_VOLUME = 1e-3  # mL; a chamber emptied below this has left the model
+
+
+class Steady(NamedTuple):
+    """State at onset [S, B], largest volume residual [B] (mL), status code [B], beats with tangents used [B]."""
+
+    state: jax.Array
+    residual: jax.Array
+    status: jax.Array
+    beats: jax.Array
+
+
+def equal_pressure_state(system: System, parameters: jax.Array) -> jax.Array:
+    """A starting state [S, B]: all stores relaxed at one pressure whose volumes add up to the total, no flow.
+
+    The pressure (the mean filling pressure of the resting heart) is found by bisection between 0 and 100 mmHg.
+    """
+    p = system.read(tuple(parameters))
+    like = jnp.zeros_like(parameters[0])
+
+    def volume_at(index: int, pressure: Any) -> Any:
+        law = system.stores[index].pressure
+        relaxed = None if system.stores[index].activation is None else like
+
+        def halve(_: Any, ends: Any) -> Any:
+            low, high = ends
+            middle = 0.5 * (low + high)
+            below = law(p, middle, relaxed) < pressure
+            return jnp.where(below, middle, low), jnp.where(below, high, middle)
+
+        return lax.fori_loop(0, 40, halve, (like, like + system.total(p)))[0]
+
+    def filled(_: Any, ends: Any) -> Any:
+        low, high = ends
+        middle = 0.5 * (low + high)
+        inside = sum(volume_at(i, middle) for i in range(len(system.stores)))
+        too_low = inside < system.total(p)
+        return jnp.where(too_low, middle, low), jnp.where(too_low, high, middle)
+
+    low, high = lax.fori_loop(0, 25, filled, (like, like + 100.0))
+    volumes = [volume_at(i, 0.5 * (low + high)) for i in system.free_stores]
+    return jnp.stack(volumes + [like] * len(system.flow_states))
+
+
+def newton_correction(jacobian: jax.Array, residual: jax.Array) -> jax.Array:
+    """Solve (I - J) d = r for every lane: J [S, S, B], r [S, B] or [S, K, B] -> d of r's shape."""
+    size = jacobian.shape[0]
+    matrix = jnp.eye(size, dtype=jacobian.dtype) - jnp.moveaxis(jacobian, -1, 0)
+    right = jnp.moveaxis(residual, -1, 0)
+    flat = right[..., None] if residual.ndim == 2 else right
+    solved = jnp.linalg.solve(matrix, flat)
+    return jnp.moveaxis(solved[..., 0] if residual.ndim == 2 else solved, 0, -1)
+
+
+def volume_residual(system: System, change: jax.Array) -> jax.Array:
+    """Largest volume change [B] among the state rows [S, B], mL."""
+    return jnp.max(jnp.abs(change[: len(system.free_stores)]), axis=0)
+
+
+def steady_beat(
+    beat: BeatMap, parameters: jax.Array, guess: jax.Array, steps: Any, *, warm_up: Any = 3, tolerance: float = TOLERANCE
+) -> Steady:
+    """Steady state of every lane from a guess [S, B]; `warm_up` plain beats come first (a run-time number)."""
+    return _program(BeatMap(beat.system, (), beat.solver), tolerance)(parameters, guess, steps, warm_up)
+
+
+@functools.lru_cache(maxsize=16)
+def _program(beat: BeatMap, tolerance: float) -> Any:
+    system = beat.system
+    volumes = len(system.free_stores)
+
+    def run(parameters: jax.Array, guess: jax.Array, steps: Any, warm_up: Any) -> Steady:
+        plain = lambda _, x: beat(parameters, x, steps).state  # noqa: E731
+        start = lax.fori_loop(0, warm_up, plain, guess)
+        lanes = guess.shape[1]
+        big = jnp.full((lanes,), jnp.inf, guess.dtype)
+
+        def unfinished(carry: Any) -> Any:
+            _, residual, _, count, _ = carry
+            return jnp.any((residual > tolerance) & jnp.isfinite(residual) | (count == 0)) & (jnp.max(count) < LIMIT)
+
+        def improve(carry: Any) -> Any:
+            x, _, previous, count, used = carry
+            out = beat.linearised(parameters, x, steps, ())
+            change = out.state - x
+            residual = volume_residual(system, change)
+            newton = newton_correction(out.state_jacobian, change)
+            sound = jnp.all(jnp.isfinite(newton), axis=0) & (residual <= 4.0 * previous)
+            sound &= jnp.all(x[:volumes] + newton[:volumes] > SMALLEST_VOLUME, axis=0)
+            moved = jnp.where(sound, x + newton, out.state)
+            live = residual > tolerance
+            return jnp.where(live, moved, x), residual, jnp.where(sound, residual, jnp.inf), count + 1, used + live
+
+        zero = jnp.zeros((lanes,), jnp.int32)
+        x, residual, _, _, used = lax.while_loop(unfinished, improve, (start, big, big, jnp.int32(0), zero))
+        finite = jnp.isfinite(residual) & jnp.all(jnp.isfinite(x), axis=0)
+        code = jnp.where(residual <= tolerance, int(Status.OK), int(Status.NOT_PERIODIC))
+        return Steady(x, residual, jnp.where(finite, code, int(Status.NONFINITE)), used)
+
+    return jax.jit(run)

@@ -1,0 +1,203 @@
+"""What is kept of a beat: extremes, means, integrals and instants, reduced on the fly with their derivatives.
+
+A `Reduction` says what is wanted; `Reducer` carries the running values through the steps. Extremes lie between nodes:
+where the slope changes sign the peak of the cubic Hermite through both nodes is taken, so that they are smooth
+functions of the parameters. Flow integrals use the step's own mean flows, so CO x T equals the volume passed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from ..core.errors import UnknownNameError
+from ..core.reduction import Reduction
+from ..core.smooth import hermite_peak, vertex_peak
+from ..core.system import System
+from .solvers.impulse import Coefficients, Node, StepRecord, node_flows
+
+__all__ = ["Reducer", "Signals", "resolve"]
+
+NOTHING = 1e30  # an extreme before the first sample; finite, so that its derivative stays 0
+
+
+def resolve(system: System, reduction: Reduction) -> int:
+    """Index of the store (pressure, volume) or branch (flow) that a reduction reads; unknown readings raise."""
+    if reduction.site not in system.readings:
+        raise UnknownNameError("site", reduction.site, sorted(system.readings))
+    name = system.readings[reduction.site]
+    return system.branch(name) if reduction.quantity == "flow" else system.store(name)
+
+
+def flow_rates(system: System, c: Coefficients, node: Node, flows: tuple[Any, ...]) -> tuple[Any, ...]:
+    """dq/dt (mL/s2) of every branch at a node; 0 for a shut valve; resistors by 0 (no reading needs theirs)."""
+    rates = []
+    for i, branch in enumerate(system.branches):
+        if branch.kind == "resistive":
+            rates.append(0.0)
+            continue
+        q = flows[i]
+        dp = node.pressure[branch.up] - node.pressure[branch.down]
+        dp = dp + sum((z * flows[other] for other, z in c.coupling[i]), 0.0)
+        rate = (dp - c.resistance[i] * q - c.loss[i] * q * jnp.abs(q)) / c.inertance[i]
+        if branch.kind == "valve":
+            rate = jnp.where((q > 0.0) | (dp > 0.0), rate, 0.0)
+        rates.append(rate)
+    return tuple(rates)
+
+
+def _net(system: System, flows: tuple[Any, ...], store: int) -> Any:
+    total: Any = 0.0
+    for branch, q in zip(system.branches, flows, strict=True):
+        total = total + q if branch.down == store else total
+        total = total - q if branch.up == store else total
+    return total
+
+
+class Signals:
+    """Readings of a node and their time derivatives, computed when asked for and once."""
+
+    def __init__(self, system: System, p: dict[str, Any], c: Coefficients, node: Node) -> None:
+        self.system, self.p, self.c, self.node = system, p, c, node
+        self.flows = node_flows(system, c, node)
+        self._rates: tuple[Any, ...] | None = None
+
+    @property
+    def rates(self) -> tuple[Any, ...]:
+        """dq/dt of every branch."""
+        if self._rates is None:
+            self._rates = flow_rates(self.system, self.c, self.node, self.flows)
+        return self._rates
+
+    def value(self, quantity: str, index: int) -> Any:
+        """The reading itself: flow of a branch, volume of a store or pressure at its port."""
+        if quantity == "flow":
+            return self.flows[index]
+        if quantity == "volume":
+            return self.node.volume[index]
+        return self.node.pressure[index] + self._port_drop(index, self.flows)
+
+    def rate(self, quantity: str, index: int) -> Any:
+        """Time derivative of the reading (per s)."""
+        if quantity == "flow":
+            return self.rates[index]
+        net = _net(self.system, self.flows, index)
+        if quantity == "volume":
+            return net
+        node, store = self.node, self.system.stores[index]
+        rate = node.slope[index] * net
+        for group, slope in zip(self.system.groups, node.group_slope, strict=True):
+            if index in group.members:
+                rate = rate + slope * sum(_net(self.system, self.flows, m) for m in group.members)
+        if store.activation is not None:
+            rate = rate + node.drive[index] * node.rate[store.activation]
+        if store.inlet is None and store.outlet is None and store.series is None:
+            return rate
+        return rate + self._port_drop(index, self.rates)
+
+    def _port_drop(self, index: int, flows: tuple[Any, ...]) -> Any:
+        """Reading minus capacity pressure: + inlet x inflow - outlet x outflow + series x net."""
+        store, drop = self.system.stores[index], 0.0
+        for branch, q in zip(self.system.branches, flows, strict=True):
+            if branch.down == index and store.inlet is not None:
+                drop = drop + store.inlet(self.p) * q
+            if branch.up == index and store.outlet is not None:
+                drop = drop - store.outlet(self.p) * q
+        return drop if store.series is None else drop + store.series(self.p) * _net(self.system, flows, index)
+
+
+@dataclass(frozen=True)
+class Reducer:
+    """Running values of a tuple of reductions; `start`, `update` and `finish` are called by the beat loop."""
+
+    system: System
+    reductions: tuple[Reduction, ...]
+
+    def curves(self) -> tuple[tuple[str, int], ...]:
+        """The (quantity, index) pairs whose value and slope are carried from node to node."""
+        wanted = {(r.quantity, resolve(self.system, r)) for r in self.reductions
+                  if r.kind in ("maximum", "minimum", "mean", "work", "peak_rate")}  # fmt: skip
+        return tuple(sorted(wanted))
+
+    def sample(self, p: dict[str, Any], c: Coefficients, node: Node) -> tuple[tuple[Any, Any], ...]:
+        """(value, slope per step) of every curve at a node."""
+        signals = Signals(self.system, p, c, node)
+        return tuple((signals.value(q, i), c.h * signals.rate(q, i)) for q, i in self.curves())
+
+    def start(self, p: dict[str, Any], c: Coefficients, node: Node) -> tuple[Any, Any]:
+        """(curve samples, accumulators) before the first step."""
+        signals, like = Signals(self.system, p, c, node), jnp.zeros_like(node.volume[0])
+        running: list[Any] = []
+        for r in self.reductions:
+            if r.kind in ("maximum", "minimum"):
+                running.append((like - NOTHING if r.kind == "maximum" else like + NOTHING,))
+            elif r.kind == "onset":
+                running.append((like + signals.value(r.quantity, resolve(self.system, r)),))
+            elif r.kind == "peak_rate":
+                running.append((like - NOTHING, like - NOTHING))
+            else:
+                running.append((like,))
+        samples = tuple((like + y, like + f) for y, f in self.sample(p, c, node))
+        return samples, tuple(running)
+
+    def update(
+        self, p: dict[str, Any], c: Coefficients, phase: Any, share: Any, n0: Node, n1: Node, record: StepRecord,
+        carry: tuple[Any, Any],
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """Carry after one step that began at `phase` and lasted `share` of the period (fractions)."""
+        before, running = carry
+        after = self.sample(p, c, n1)
+        where = {key: row for row, key in enumerate(self.curves())}
+        grown: list[Any] = []
+        for r, now in zip(self.reductions, running, strict=True):
+            index = resolve(self.system, r)
+            row = where.get((r.quantity, index))
+            ends = None if row is None else (*before[row], *after[row])
+            grown.append(self._grow(r, now, ends, index, p, c, phase, share, n0, n1, record))
+        return after, tuple(grown)
+
+    def _grow(
+        self, r: Reduction, now: tuple[Any, ...], ends: Any, index: int, p: dict[str, Any], c: Coefficients,
+        phase: Any, share: Any, n0: Node, n1: Node, record: StepRecord,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        if r.kind in ("maximum", "minimum"):
+            return (self._extreme(r, now[0], ends, p, phase, share),)
+        if r.kind == "mean":
+            y0, f0, y1, f1 = ends
+            return (now[0] + share * 0.5 * (y0 + y1),)
+        if r.kind == "volume":
+            return (now[0] + c.h * record.mean_flow[index],)
+        if r.kind == "open_time":
+            return (now[0] + c.h * record.open_share[index],)
+        if r.kind == "work":
+            return (now[0] - 0.5 * (ends[0] + ends[2]) * (n1.volume[index] - n0.volume[index]),)
+        if r.kind == "peak_rate":
+            best, earlier = now
+            inside, peak = vertex_peak(earlier, ends[1] / c.h, ends[3] / c.h)
+            return jnp.where(inside, jnp.maximum(best, peak), best), ends[1] / c.h
+        return now
+
+    def _extreme(self, r: Reduction, best: Any, ends: Any, p: dict[str, Any], phase: Any, share: Any) -> Any:
+        y0, f0, y1, f1 = ends
+        sign = 1.0 if r.kind == "maximum" else -1.0
+        better = jnp.maximum if sign > 0 else jnp.minimum
+        inside, peak = hermite_peak(y0, y1, f0, f1, sign)
+        if r.window is None:
+            return jnp.where(inside, better(best, peak), better(best, y0))
+        start, stop = (self.system.windows[w](p) if isinstance(w, str) else w for w in r.window)
+        covered = ((phase >= start) & (phase < stop)) | (phase + 1.0 < stop)
+        best = jnp.where(covered, jnp.where(inside, better(best, peak), better(best, y0)), best)
+        for edge in (start, stop):
+            x = (edge - phase) / share
+            within = (x > 0.0) & (x <= 1.0)
+            x = jnp.where(within, x, 0.0)
+            rise = y1 - y0
+            value = y0 + x * (f0 + x * (3.0 * rise - 2.0 * f0 - f1 + x * (f0 + f1 - 2.0 * rise)))
+            best = jnp.where(within, better(best, value), best)
+        return best
+
+    def finish(self, carry: tuple[Any, Any]) -> tuple[Any, ...]:
+        """The values, in the order of the reductions."""
+        return tuple(running[0] for running in carry[1])

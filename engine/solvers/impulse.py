@@ -1,0 +1,333 @@
+"""The default step: inertial valves by impulse, resistors implicit branch by branch, areas of events inside the step.
+
+One pressure evaluation per step. Second order in values and in gradients, because the volume that passes a valve in
+the step in which it opens or closes is the area under its flow up to the event, not a sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ...core.registry import register
+from ...core.smooth import safe_divide, safe_sqrt
+from ...core.system import System
+
+__all__ = ["Coefficients", "Impulse", "Node", "StepRecord"]
+
+
+class Node(NamedTuple):
+    """Everything known at one instant: rows are tuples of arrays [batch].
+
+    volume, pressure (total, mmHg), slope dP/dV without and `group_slope` with the surroundings' share, drive dP/de,
+    activation and its rate per store activation; flow of every state flow (mL/s).
+    """
+
+    volume: tuple[Any, ...]
+    pressure: tuple[Any, ...]
+    slope: tuple[Any, ...]
+    drive: tuple[Any, ...]
+    group_slope: tuple[Any, ...]
+    activation: tuple[Any, ...]
+    rate: tuple[Any, ...]
+    flow: tuple[Any, ...]
+
+
+class Coefficients(NamedTuple):
+    """Per branch, prepared once per solve: resistance with ports, inertance, loss; leaks; couplings; the step h."""
+
+    resistance: tuple[Any, ...]
+    inertance: tuple[Any, ...]
+    loss: tuple[Any, ...]
+    leak_inertance: tuple[Any, ...]
+    leak_loss: tuple[Any, ...]
+    coupling: tuple[tuple[tuple[int, Any], ...], ...]
+    external: tuple[Any, ...]
+    total: Any
+    period: Any
+    h: Any
+
+
+class StepRecord(NamedTuple):
+    """What happened in a step: mean flow of every branch (net of leaks) and the share of it each valve was open."""
+
+    mean_flow: tuple[Any, ...]
+    open_share: tuple[Any, ...]
+
+
+def _predict_valve(a: Any, dp: Any, r: Any, loss: Any, inertance: Any, h: Any) -> Any:
+    """Mean flow over the step from the pressure difference at its start."""
+    push = jnp.where(a > 0.0, dp, jnp.maximum(dp, 0.0))
+    k = (a * inertance + h * push - 0.5 * h * r * a) / (inertance + h * (0.5 * r + loss * a))
+    shutting = k < 0.0
+    return jnp.where(shutting, safe_divide(a * a, 2.0 * (a - k), shutting), 0.5 * (a + k))
+
+
+def _finish_valve(a: Any, dp0: Any, dp1: Any, r: Any, loss: Any, inertance: Any, h: Any) -> tuple[Any, Any, Any]:
+    """(mean flow, flow at the end, open share of the step) with the areas of opening and closing."""
+    shut, opening = a <= 0.0, (a <= 0.0) & (dp0 < 0.0) & (dp1 > 0.0)
+    crossing = safe_divide(dp1, dp1 - dp0, opening)
+    whole = 0.5 * h * (dp0 + dp1)
+    late = 0.5 * h * dp1 * crossing
+    impulse = jnp.where(shut, jnp.where(dp0 < 0.0, jnp.where(opening, late, 0.0), jnp.maximum(whole, 0.0)), whole)
+    end = (a * inertance + impulse - 0.5 * h * r * a) / (inertance + h * (0.5 * r + loss * a))
+    start = h * (dp0 - r * a - loss * a * a) / inertance
+    closing = (a > 0.0) & (end < 0.0)
+    curve = 2.0 * (end - a - start)
+    root = safe_sqrt(start * start - 2.0 * a * curve) - start
+    share = jnp.where(closing, jnp.minimum(1.0, safe_divide(2.0 * a, root, closing & (root > 0.0), 1.0)), 1.0)
+    closed_area = a * share + start * share**2 / 2.0 + curve * share**3 / 6.0
+    opened_area = end * crossing / 3.0
+    open_area = (2.0 * a + end + 0.5 * start) / 3.0
+    mean = jnp.where(closing, closed_area, jnp.where(opening, opened_area, open_area))
+    idle = shut & (end <= 0.0)
+    open_share = jnp.where(idle, 0.0, jnp.where(closing, share, jnp.where(opening, crossing, 1.0)))
+    return jnp.where(idle, 0.0, mean), jnp.maximum(end, 0.0), open_share
+
+
+@register("solver", "impulse")
+@dataclass(frozen=True)
+class Impulse:
+    """Network-form step of order 2 (see the module). Works on any System with `is_network`.
+
+    For every valve: L dq/dt = dp - R q - B q^2 with the impulse of the trapezoidal pressure difference; for every
+    resistor the implicit midpoint rule with its neighbours' flows; surroundings by their slope.
+    """
+
+    order: int = 2
+    lowest_steps: int = 200
+
+    def prepare(self, system: System, p: dict[str, Any], steps: Any) -> Coefficients:
+        """Divisions and products that do not change over the beat."""
+        branches, period = system.branches, system.period(p)
+        rule = lambda f: 0.0 if f is None else f(p)  # noqa: E731
+        return Coefficients(
+            resistance=tuple(system.resistance(p, i) for i in range(len(branches))),
+            inertance=tuple(rule(b.inertance) for b in branches),
+            loss=tuple(rule(b.loss) for b in branches),
+            leak_inertance=tuple(0.0 if b.leak is None else b.leak.inertance(p) for b in branches),
+            leak_loss=tuple(0.0 if b.leak is None else b.leak.loss(p) for b in branches),
+            coupling=tuple(tuple((o, s * z(p)) for o, s, z in system.couplings(i)) for i in range(len(branches))),
+            external=tuple(rule(s.external) for s in system.stores),
+            total=system.total(p),
+            period=period,
+            h=period / steps,
+        )
+
+    def node(self, system: System, p: dict[str, Any], c: Coefficients, time: Any, state: tuple[Any, ...]) -> Node:
+        """The node at `time` (s after onset) with the given state rows."""
+        count = len(system.free_stores)
+        volume = system.volumes(p, list(state[:count]))
+        return _evaluate(system, p, c, time, tuple(volume), tuple(state[count:]))
+
+    def state(self, system: System, node: Node) -> tuple[Any, ...]:
+        """State rows of a node."""
+        return tuple(node.volume[i] for i in system.free_stores) + node.flow
+
+    def step(
+        self, system: System, p: dict[str, Any], c: Coefficients, time: Any, n0: Node
+    ) -> tuple[Node, StepRecord]:
+        """One step from a node to the next, ending at `time` seconds after onset."""
+        rows = {key: row for row, key in enumerate(system.flow_states)}
+        dp0 = _differences(system, n0.pressure)
+        guess = _predict(system, c, n0, dp0, rows)
+        volume1 = _advance(system, c, n0.volume, guess.total)
+        n1 = _evaluate(system, p, c, time, volume1, n0.flow)
+        dp1 = _differences(system, n1.pressure)
+        mean, flow, share = _finish(system, c, n0, n1, dp0, dp1, guess, rows)
+        volume = _advance(system, c, n0.volume, mean)
+        pressure = _corrected(system, n1, volume)
+        return n1._replace(volume=volume, pressure=pressure, flow=flow), StepRecord(mean, share)
+
+
+class _Guess(NamedTuple):
+    total: tuple[Any, ...]
+    end: tuple[Any, ...]
+    start: tuple[Any, ...]
+
+
+def _activation_of(system: System, values: Any, store: int) -> Any:
+    index = system.stores[store].activation
+    return None if index is None else values[index]
+
+
+def _evaluate(
+    system: System, p: dict[str, Any], c: Coefficients, time: Any, volume: tuple[Any, ...], flow: tuple[Any, ...]
+) -> Node:
+    drives = system.drive(p, time)
+    activation, rate = tuple(d[0] for d in drives), tuple(d[1] for d in drives)
+    pressure, slope, drive = [], [], []
+    for i in range(len(system.stores)):
+        e = _activation_of(system, activation, i)
+        value, dv, de = system.elastic(p, i, volume[i], e)
+        pressure.append(value + c.external[i])
+        slope.append(dv)
+        drive.append(0.0 if de is None else de)
+    group_slope = []
+    for group in system.groups:
+        inside = sum(volume[m] for m in group.members)
+        press, change = _with_slope(lambda v, g=group: g.pressure(p, v), inside)
+        group_slope.append(change)
+        for m in group.members:
+            pressure[m] = pressure[m] + press
+    return Node(volume, tuple(pressure), tuple(slope), tuple(drive), tuple(group_slope), activation, rate, flow)
+
+
+def _with_slope(law: Any, x: Any) -> tuple[Any, Any]:
+    return jax.jvp(law, (x,), (jnp.ones_like(x),))
+
+
+def _differences(system: System, pressure: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(pressure[b.up] - pressure[b.down] for b in system.branches)
+
+
+def _total_slope(system: System, node: Node, store: int) -> Any:
+    slope = node.slope[store]
+    for group, change in zip(system.groups, node.group_slope, strict=True):
+        if store in group.members:
+            slope = slope + change
+    return slope
+
+
+def _coupled(c: Coefficients, branch: int, flows: tuple[Any, ...]) -> Any:
+    return sum((z * flows[other] for other, z in c.coupling[branch]), 0.0)
+
+
+def node_flows(system: System, c: Coefficients, node: Node) -> tuple[Any, ...]:
+    """Flow of every branch at a node, net of leaks (mL/s)."""
+    dp = _differences(system, node.pressure)
+    rows = {key: row for row, key in enumerate(system.flow_states)}
+    flows = []
+    for i, branch in enumerate(system.branches):
+        if branch.kind == "resistive":
+            flows.append(dp[i] / c.resistance[i])
+            continue
+        net = node.flow[rows[i, False]]
+        flows.append(net - node.flow[rows[i, True]] if branch.leak is not None else net)
+    return tuple(flows)
+
+
+def _predict(system: System, c: Coefficients, n0: Node, dp0: tuple[Any, ...], rows: dict[Any, int]) -> _Guess:
+    """Mean flows of the step from its start alone (valves and inertial paths, then resistors)."""
+    start = node_flows(system, c, n0)
+    total: list[Any] = [None] * len(system.branches)
+    end: list[Any] = list(start)
+    for i, branch in enumerate(system.branches):
+        if branch.kind == "resistive":
+            continue
+        a, dp = n0.flow[rows[i, False]], dp0[i] + _coupled(c, i, start)
+        r, inertance = c.resistance[i], c.inertance[i]
+        if branch.kind == "inertial":
+            total[i] = a + c.h * (dp - r * a) / (2.0 * inertance + c.h * r)
+            end[i] = 2.0 * total[i] - a
+            continue
+        total[i] = _predict_valve(a, dp, r, c.loss[i], inertance, c.h)
+        end[i] = jnp.maximum(2.0 * total[i] - a, 0.0)
+        if branch.leak is not None:
+            back = n0.flow[rows[i, True]]
+            leaked = _predict_valve(back, -dp0[i], c.resistance[i], c.leak_loss[i], c.leak_inertance[i], c.h)
+            total[i], end[i] = total[i] - leaked, end[i] - jnp.maximum(2.0 * leaked - back, 0.0)
+    for i, branch in enumerate(system.branches):
+        if branch.kind == "resistive":
+            total[i] = _predict_resistor(system, c, n0, dp0, start, i)
+            end[i] = 2.0 * total[i] - start[i]
+    return _Guess(tuple(total), tuple(end), start)
+
+
+def _predict_resistor(
+    system: System, c: Coefficients, n0: Node, dp0: tuple[Any, ...], start: tuple[Any, ...], index: int
+) -> Any:
+    """Implicit midpoint: (dp + change by drive and by the neighbours' flows) / (R + g), g = h (S_up + S_down)/2."""
+    up, down = system.branches[index].up, system.branches[index].down
+    s_up, s_down = _total_slope(system, n0, up), _total_slope(system, n0, down)
+    others_up = _net(system, start, up) + start[index]
+    others_down = _net(system, start, down) - start[index]
+    push = dp0[index] + 0.5 * c.h * (_driven(system, n0, up) - _driven(system, n0, down))
+    push = push + 0.5 * c.h * (s_up * others_up - s_down * others_down)
+    return push / (c.resistance[index] + 0.5 * c.h * (s_up + s_down))
+
+
+def _driven(system: System, node: Node, store: int) -> Any:
+    """Rate of pressure change by contraction alone (mmHg/s)."""
+    rate = _activation_of(system, node.rate, store)
+    return 0.0 if rate is None else node.drive[store] * rate
+
+
+def _net(system: System, flows: tuple[Any, ...] | list[Any], store: int) -> Any:
+    """Inflow minus outflow of a store (mL/s)."""
+    net: Any = 0.0
+    for branch, q in zip(system.branches, flows, strict=True):
+        if branch.down == store:
+            net = net + q
+        if branch.up == store:
+            net = net - q
+    return net
+
+
+def _advance(system: System, c: Coefficients, volume: tuple[Any, ...], flows: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Volumes after the step; the slack store takes what is left of the total."""
+    moved = [volume[i] + c.h * _net(system, flows, i) for i in range(len(system.stores))]
+    moved[system.slack] = c.total - sum(v for i, v in enumerate(moved) if i != system.slack)
+    return tuple(moved)
+
+
+def _finish(
+    system: System, c: Coefficients, n0: Node, n1: Node, dp0: tuple[Any, ...], dp1: tuple[Any, ...], guess: _Guess,
+    rows: dict[Any, int],
+) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:  # fmt: skip
+    """Final mean flow of every branch, the flow states at the end and the open share of every valve."""
+    mean: list[Any] = list(guess.total)
+    flow: list[Any] = list(n0.flow)
+    share: list[Any] = [1.0] * len(system.branches)
+    for i, branch in enumerate(system.branches):
+        if branch.kind == "valve":
+            a = n0.flow[rows[i, False]]
+            first, last = dp0[i] + _coupled(c, i, guess.start), dp1[i] + _coupled(c, i, guess.end)
+            mean[i], flow[rows[i, False]], share[i] = _finish_valve(
+                a, first, last, c.resistance[i], c.loss[i], c.inertance[i], c.h
+            )
+            if branch.leak is not None:
+                row = rows[i, True]
+                back, flow[row], _ = _finish_valve(
+                    n0.flow[row], -dp0[i], -dp1[i], c.resistance[i], c.leak_loss[i], c.leak_inertance[i], c.h
+                )
+                mean[i] = mean[i] - back
+    for i, branch in enumerate(system.branches):
+        if branch.kind == "inertial":
+            a, r, inertance = n0.flow[rows[i, False]], c.resistance[i], c.inertance[i]
+            impulse = 0.5 * c.h * (dp0[i] + dp1[i]) + c.h * _coupled(c, i, tuple(mean))
+            end = (a * (inertance - 0.5 * c.h * r) + impulse) / (inertance + 0.5 * c.h * r)
+            flow[rows[i, False]], mean[i] = end, 0.5 * (a + end)
+    for i, branch in enumerate(system.branches):
+        if branch.kind == "resistive":
+            mean[i] = _finish_resistor(system, c, n1, dp0, dp1, guess, mean, i)
+    return tuple(mean), tuple(flow), tuple(share)
+
+
+def _finish_resistor(
+    system: System, c: Coefficients, n1: Node, dp0: tuple[Any, ...], dp1: tuple[Any, ...], guess: _Guess,
+    mean: list[Any], index: int,
+) -> Any:  # fmt: skip
+    """Trapezoid corrected by how much the neighbours' final flows differ from the predicted ones."""
+    up, down = system.branches[index].up, system.branches[index].down
+    s_up, s_down = _total_slope(system, n1, up), _total_slope(system, n1, down)
+    change = [m - g for m, g in zip(mean, guess.total, strict=True)]
+    change[index] = 0.0
+    g = 0.5 * c.h * (s_up + s_down)
+    push = 0.5 * (dp0[index] + dp1[index]) + g * guess.total[index]
+    push = push + 0.5 * c.h * (s_up * _net(system, change, up) - s_down * _net(system, change, down))
+    return push / (c.resistance[index] + g)
+
+
+def _corrected(system: System, n1: Node, volume: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Pressures at the final volumes by the slopes at the predicted ones (the difference is third order in h)."""
+    moved = [v - w for v, w in zip(volume, n1.volume, strict=True)]
+    pressure = [p + s * d for p, s, d in zip(n1.pressure, n1.slope, moved, strict=True)]
+    for group, slope in zip(system.groups, n1.group_slope, strict=True):
+        inside = slope * sum(moved[m] for m in group.members)
+        for m in group.members:
+            pressure[m] = pressure[m] + inside
+    return tuple(pressure)

@@ -1,0 +1,1 @@
+"""The body as equations: parts, whole circulations, observables and scenarios."""

@@ -1,0 +1,1 @@
+"""One activations part per file; found by walking this room."""

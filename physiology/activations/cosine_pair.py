@@ -1,0 +1,39 @@
+"""Cosine contraction followed by cosine relaxation, as fractions of the period."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from ...core.quantity import quantity
+from ...core.registry import register
+from ..interfaces import Activation
+
+__all__ = ["CosinePair"]
+
+
+@register("activation", "cosine_pair")
+class CosinePair(Activation):
+    """e = (1 - cos(pi t/TC))/2 while contracting, (1 + cos(pi (t - TC)/TR))/2 while relaxing, else 0.
+
+    t counts from `onset` and wraps; onset, TC and TR are fractions of the period. Its second derivative jumps at
+    three instants. Source: Regazzoni et al. 2022, doi 10.1016/j.jcp.2022.111083 (also Bozkurt 2019).
+    """
+
+    onset: float = quantity(0.0, "1", doc="onset as a fraction of the period", bounds=(0.0, 0.999), source="R2022")
+    contraction: float = quantity(
+        0.34, "1", doc="contraction time as a fraction of the period", bounds=(0.02, 0.8), source="Regazzoni 2022"
+    )
+    relaxation: float = quantity(
+        0.17, "1", doc="relaxation time as a fraction of the period", bounds=(0.02, 0.8), source="Regazzoni 2022"
+    )
+
+    def activation(self, time: Any, period: Any) -> Any:
+        """Degree of contraction (0..1) at `time` s after the beat's onset."""
+        phase = time / period - self.onset
+        phase = jnp.where(phase < 0.0, phase + 1.0, phase)
+        falling = (phase - self.contraction) / self.relaxation
+        rise = 0.5 - 0.5 * jnp.cos(jnp.pi * phase / self.contraction)
+        fall = 0.5 + 0.5 * jnp.cos(jnp.pi * jnp.clip(falling, 0.0, 1.0))
+        return jnp.where(phase < self.contraction, rise, jnp.where(falling < 1.0, fall, 0.0))

@@ -1,0 +1,1 @@
+"""One chambers part per file; found by walking this room."""

@@ -1,0 +1,1 @@
+"""One circulations part per file; found by walking this room."""

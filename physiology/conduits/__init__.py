@@ -1,0 +1,1 @@
+"""One conduits part per file; found by walking this room."""

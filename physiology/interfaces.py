@@ -1,0 +1,71 @@
+"""The abstract parts of a circulation: what each kind of part must give."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ..core.component import Component
+
+__all__ = ["Activation", "Chamber", "Compartment", "Conduit", "Surroundings", "Valve", "Vessel"]
+
+BLOOD_DENSITY = 1.06  # g/mL, MODELS conventions; Kenner 1989, doi 10.1007/BF01907921
+MMHG_IN_DYN_PER_CM2 = 1333.22  # dyn/cm2 in one mmHg (definition of the millimetre of mercury)
+ORIFICE_COEFFICIENT = 50.15  # mL/s per cm2 and sqrt(mmHg): sqrt(2 * 1333.22 / 1.06), Bernoulli without contraction
+
+
+class Compartment(Component):
+    """A store of blood: `pressure(volume, activation)` is its transmural pressure in mmHg, volume in mL.
+
+    Subclasses may declare `source_resistance` (at the outlet), `inlet_impedance` or `impedance` (in series with the
+    compliance), mmHg s/mL; `ports` says which quantity stands where.
+    """
+
+    ports: ClassVar[dict[str, str]] = {}
+
+    def pressure(self, volume: Any, activation: Any) -> Any:
+        """Transmural pressure (mmHg) at `volume` (mL) and `activation` (0..1, None for a vessel)."""
+        raise NotImplementedError
+
+
+class Chamber(Compartment):
+    """A compartment with an activation."""
+
+
+class Vessel(Compartment):
+    """A compartment without activation; its volume counts above the unstressed one."""
+
+
+class Conduit(Component):
+    """A path between two compartments. `law` tells the engine which equation holds (see core.system.Branch)."""
+
+    law: ClassVar[str] = "resistive"
+
+    def resistance_of(self) -> Any:
+        """Linear resistance, mmHg s/mL."""
+        raise NotImplementedError
+
+    def inertance_of(self) -> Any:
+        """Inertance, mmHg s2/mL."""
+        raise NotImplementedError
+
+    def loss_of(self) -> Any:
+        """Coefficient B of the quadratic pressure loss B q^2, mmHg s2/mL2."""
+        raise NotImplementedError
+
+
+class Valve(Conduit):
+    """A conduit that lets blood pass one way; a leak is a second valve backwards."""
+
+    law: ClassVar[str] = "valve"
+
+
+class Activation(Component):
+    """`activation(time, period)`: 0 at rest to 1 at full contraction; time since beat onset and period in s."""
+
+    def activation(self, time: Any, period: Any) -> Any:
+        """Degree of contraction (0..1)."""
+        raise NotImplementedError
+
+
+class Surroundings(Component):
+    """What presses on compartments from outside."""

@@ -1,0 +1,1 @@
+"""One observables part per file; found by walking this room."""

@@ -1,0 +1,1 @@
+"""One scenarios part per file; found by walking this room."""

@@ -1,0 +1,1 @@
+"""One surroundings part per file; found by walking this room."""

@@ -1,0 +1,1 @@
+"""One valves part per file; found by walking this room."""

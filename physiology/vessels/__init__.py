@@ -1,0 +1,1 @@
+"""One vessels part per file; found by walking this room."""
