@@ -27,7 +27,18 @@ _PUBLIC = {
     "report": "reports.report",
 }
 
-__all__ = ["__version__", *sorted(_PUBLIC)]
+__all__ = [
+    "__version__",
+    "calibrate",
+    "catalog",
+    "circulation",
+    "load",
+    "predict",
+    "read",
+    "report",
+    "scenario",
+    "simulate",
+]
 
 
 def __getattr__(name: str) -> Any:

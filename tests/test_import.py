@@ -73,6 +73,7 @@ def test_the_stub_declares_what_the_front_door_gives():
         alias.asname: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
     assert imported == hemotwin._PUBLIC
+    assert sorted(hemotwin.__all__) == sorted({"__version__", *imported})
 
 
 def test_a_checkout_without_symbolic_links_imports_its_rooms(tmp_path):
