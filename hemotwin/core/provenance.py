@@ -22,17 +22,19 @@ LIBRARIES = ("jax", "jaxlib", "diffrax", "optax", "numpy", "scipy")
 CHUNK = 1 << 20  # bytes read at a time, so that a large record is hashed in bounded memory
 
 
-def provenance(*, source: str | Path | None = None, **choices: Any) -> dict[str, Any]:
+def provenance(*, source: str | Path | None = None, precision: str | None = None, **choices: Any) -> dict[str, Any]:
     """The provenance of a result as plain values, ready for JSON and for dataset attributes.
 
     Keys: `hemotwin`, `python`, `date` (UTC, to the second), `device`, `precision`, one version per numerical library,
     `source` and `source_sha256` when a record was read, and every one of `choices` (circulation, prior, seed, ...)
-    under its own name. `device` and `precision` are None until JAX is in use: this function never imports it.
+    under its own name. `precision` is that of the solve ("float64"), or JAX's current setting when not given. `device`
+    and `precision` are None until JAX is in use: this function never imports it.
     Raises `InputError` when a choice would hide one of the keys above.
     """
     facts: dict[str, Any] = {"hemotwin": __version__, "python": platform.python_version(), "date": _now()}
     facts |= {library: _version(library) for library in LIBRARIES}
-    facts["device"], facts["precision"] = _device_and_precision()
+    facts["device"], current = _device_and_precision()
+    facts["precision"] = precision or current
     if source is not None:
         facts["source"], facts["source_sha256"] = Path(source).name, sha256_of(source)
     hidden = sorted(set(facts) & set(choices))

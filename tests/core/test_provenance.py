@@ -36,6 +36,10 @@ def test_provenance_keeps_every_choice_beside_the_versions():
     assert facts["date"].endswith("+00:00")
 
 
+def test_the_precision_of_the_solve_goes_before_the_current_setting():
+    assert provenance(precision="float64")["precision"] == "float64"
+
+
 def test_a_choice_cannot_hide_a_recorded_fact():
     with pytest.raises(InputError, match="numpy"):
         provenance(numpy="1.0")
