@@ -8,6 +8,9 @@ import platform
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
+
+import tests.types_checked  # noqa: F401  (the hook below finds it by name)
 
 DATA = "HEMOTWIN_DATA"
 
@@ -26,7 +29,12 @@ def _compile_cache() -> Path:
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_compile_cache()))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+# Annotations are checked at run time in all rooms but physiology, where a part's field may hold a traced row.
+ROOMS = ("core", "engine", "calibration", "records", "prediction", "reports", "cli")
+install_import_hook([f"hemotwin.{room}" for room in ROOMS], "tests.types_checked.checked")
 
 
 @pytest.fixture(scope="session")

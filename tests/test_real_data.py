@@ -23,6 +23,7 @@ def outcome(folder: Path, test: str, data: Path | None) -> tuple[int, str]:
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    real_data: real\n    gpu: gpu\n")
     environment = {key: value for key, value in os.environ.items() if key != "HEMOTWIN_DATA"}
     environment |= {"HEMOTWIN_DATA": str(data)} if data else {}
+    environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])  # conftest imports tests.types_checked
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_one.py"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
     return done.returncode, done.stdout + done.stderr

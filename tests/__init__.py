@@ -1,0 +1,1 @@
+"""The tests mirror the packages; contracts/ runs over the registry, reference/ holds published numbers."""
