@@ -1,26 +1,48 @@
-"""Errors for mistakes of the caller; numerical trouble of a patient is a status instead."""
+"""Errors a user meets, all under one base class.
+
+Programming mistakes and unusable input raise; trouble of a single patient during a run is a `Status` instead.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-__all__ = ["HemotwinError", "InputError", "UnknownNameError"]
+__all__ = ["HemotwinError", "InputError", "UnitError", "UnknownNameError", "nearest"]
 
 
 class HemotwinError(Exception):
-    """Base of all errors that hemotwin raises on purpose."""
+    """Base of every error that hemotwin raises on purpose."""
 
 
 class InputError(HemotwinError, ValueError):
-    """Bad input: the message names the field, the value, the unit, the allowed range and the fix."""
+    """Input that cannot be used; the message names file, place, value, allowed range and the fix where known."""
 
 
-class UnknownNameError(InputError):
-    """A name that is not known: the message lists the known ones and the nearest."""
+class UnitError(InputError):
+    """A unit that is missing, unknown, or of another dimension than the quantity asks for."""
 
-    def __init__(self, what: str, name: str, known: Sequence[str]) -> None:
-        near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"`{what}` must be a known name, but got {name!r}; known names are {', '.join(known)}.{hint}")
+
+class UnknownNameError(InputError, KeyError):
+    """A name that is not known: says which names are, and the nearest one.
+
+    `what` is the kind of thing looked up ("observable", "circulation"), `name` what was asked for.
+    """
+
+    def __init__(self, what: str, name: object, known: Iterable[str]):
         self.what, self.name, self.known = what, name, tuple(known)
+        guess = nearest(str(name), self.known)
+        listed = ", ".join(self.known[:20]) + (", ..." if len(self.known) > 20 else "")
+        hint = f" Did you mean `{guess[0]}`?" if guess else ""
+        super().__init__(f"{what} must be a known name, but got `{name}`; known names are: {listed or 'none'}.{hint}")
+
+    def __str__(self) -> str:  # KeyError would print the quoted representation
+        return str(self.args[0])
+
+
+def nearest(name: str, known: Iterable[str], count: int = 1, cutoff: float = 0.5) -> list[str]:
+    """The `count` known names closest to `name` (case ignored), best first; empty when none is close."""
+    lower: dict[str, str] = {}
+    for candidate in known:
+        lower.setdefault(candidate.lower(), candidate)
+    return [lower[match] for match in difflib.get_close_matches(name.lower()[:80], list(lower), count, cutoff)]
