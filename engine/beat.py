@@ -109,7 +109,7 @@ class BeatMap:
     def _step(self, p: Any, c: Any, k: Any, steps: Any, carry: Any) -> Any:
         node, kept = carry
         share = 1.0 / jnp.asarray(steps, node.volume[0].dtype)
-        phase = k * share
+        phase = jnp.asarray(k, share.dtype) * share
         after, record = self.solver.step(self.system, p, c, (phase + share) * c.period, node)
         after = jax.tree.map(lambda x, like: jnp.zeros_like(like) + x, after, node)
         return after, self._reducer().update(p, c, phase, share, node, after, record, kept)

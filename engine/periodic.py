@@ -69,7 +69,7 @@ def equal_pressure_state(system: System, parameters: jax.Array) -> jax.Array:
 def newton_correction(jacobian: jax.Array, residual: jax.Array) -> jax.Array:
     """Solve (I - J) d = r for every lane: J [S, S, B], r [S, B] or [S, K, B] -> d of r's shape."""
     size = jacobian.shape[0]
-    matrix = jnp.eye(size, dtype=jacobian.dtype) - jnp.moveaxis(jacobian, -1, 0)
+    matrix = jnp.eye(size, dtype=jacobian.dtype)[None] - jnp.moveaxis(jacobian, -1, 0)
     right = jnp.moveaxis(residual, -1, 0)
     flat = right[..., None] if residual.ndim == 2 else right
     solved = jnp.linalg.solve(matrix, flat)
@@ -113,7 +113,7 @@ def _program(beat: BeatMap, tolerance: float) -> Any:
             sound &= jnp.all(x[:volumes] + newton[:volumes] > SMALLEST_VOLUME, axis=0)
             moved = jnp.where(sound, x + newton, out.state)
             live = residual > tolerance
-            return jnp.where(live, moved, x), residual, jnp.where(sound, residual, jnp.inf), count + 1, used + live
+            return jnp.where(live, moved, x), residual, jnp.where(sound, residual, jnp.inf), count + 1, used + live.astype(jnp.int32)
 
         zero = jnp.zeros((lanes,), jnp.int32)
         x, residual, _, _, used = lax.while_loop(unfinished, improve, (start, big, big, jnp.int32(0), zero))

@@ -114,7 +114,7 @@ class Impulse:
             external=tuple(rule(s.external) for s in system.stores),
             total=system.total(p),
             period=period,
-            h=period / steps,
+            h=period / jnp.asarray(steps, jnp.result_type(period)),
         )
 
     def node(self, system: System, p: dict[str, Any], c: Coefficients, time: Any, state: tuple[Any, ...]) -> Node:

@@ -13,7 +13,10 @@ __all__ = ["Compliance", "InletImpedance", "SeriesImpedance"]
 
 @register("vessel", "compliance")
 class Compliance(Vessel):
-    """Vessel with P = V / C, V the stressed volume. Source: Frank's Windkessel (1899), doi 10.1016/S0022-2828(05)82390-9."""
+    """Vessel with P = V / C, V the stressed volume.
+
+    Source: the Windkessel; Westerhof et al. 2009, doi 10.1007/s11517-008-0359-2.
+    """
 
     compliance: float = quantity(
         1.0, "mL/mmHg", doc="stressed volume per pressure", bounds=(0.01, 500.0), source="set by the circulation"

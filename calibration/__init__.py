@@ -1,0 +1,1 @@
+"""From measurements to a twin: priors, likelihood, fit, posterior and what the data could not tell."""

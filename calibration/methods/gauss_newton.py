@@ -1,0 +1,191 @@
+"""Batched Levenberg-Marquardt on the posterior, one compiled program for all lanes.
+
+No library that we found fits: optimistix and jaxopt run one problem (or a vmap in which every lane pays for every
+inner solve), and none can share its Jacobian with the Newton solve of the steady beat. Here each iteration is one
+beat with tangents of states and parameters; it serves both. Lanes are asynchronous: one whose state is not yet steady
+takes a Newton step on the beat map, one that is steady takes a step in the parameters, and starts from the state that
+the implicit function theorem predicts there. A lane that is done is frozen.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ...core.registry import register
+from ...core.status import Status
+from ...engine.periodic import SMALLEST_VOLUME, equal_pressure_state, newton_correction, volume_residual
+from ..problem import LaneData, Problem
+
+__all__ = ["Fit", "gauss_newton"]
+
+TRACKED = 0.5  # mL; below this correction the linearised steady state is good enough to judge a step
+STEADY = 1e-4  # mL; the correction at which a lane may call itself done (its error in the values is second order)
+LONGEST = 1.5  # prior sds per step and quantity
+TOLERANCE = 1e-4  # nats; predicted decrease at which a lane is done, a thousandth of what tells modes apart
+BEATS = 90  # beats with tangents per lane before it is given up
+TRIES = 10  # Newton steps towards the steady beat of one trial
+
+
+class Fit(NamedTuple):
+    """End of every lane.
+
+    z [N, B] whitened parameters; objective [B] = |data residual|^2/2 + |z|^2/2 (nats); hessian [N, N, B] of the
+    objective (Gauss-Newton, prior included); state [S, B]; state_slope [S, N, B] d state / d z; reading [C, B];
+    slope [C, N, B] (whitened residual per z); iterations and beats [B]; status [B].
+    """
+
+    z: Any
+    objective: Any
+    hessian: Any
+    state: Any
+    state_slope: Any
+    reading: Any
+    slope: Any
+    iterations: Any
+    beats: Any
+    status: Any
+
+
+class _Best(NamedTuple):
+    z: Any
+    objective: Any
+    hessian: Any
+    gradient: Any
+    state: Any
+    state_slope: Any
+    reading: Any
+    slope: Any
+
+
+class _Lanes(NamedTuple):
+    best: _Best
+    z: Any  # the trial
+    state: Any
+    damping: Any
+    predicted: Any
+    tries: Any
+    iterations: Any
+    beats: Any
+    done: Any
+    failed: Any
+
+
+@register("method", "gauss_newton")
+def gauss_newton(problem: Problem, data: LaneData, z: Any, steps: Any, hold: bool = False) -> Fit:
+    """Minimise every lane's objective from its start z [N, B]; `steps` per beat is a run-time number.
+
+    With `hold` nothing moves: the steady beat, the readings and their derivatives at z itself (for the certificate).
+    """
+    return program(problem)(data, z, steps, hold)
+
+
+@functools.lru_cache(maxsize=16)
+def program(problem: Problem) -> Any:
+    """The compiled fit of a problem's structure: (data, z, steps, hold) -> Fit."""
+    return jax.jit(functools.partial(_fit, problem))
+
+
+def _fit(problem: Problem, data: LaneData, z: jax.Array, steps: Any, hold: Any) -> Fit:
+    system, count = problem.system, z.shape[0]
+    lanes, dtype = z.shape[1], z.dtype
+    parameters = problem.parameters(data, z)
+    start = equal_pressure_state(system, parameters)
+    plain = problem.beat
+    start = lax.fori_loop(0, 5, lambda _, x: plain(parameters, x, steps).state, start)
+    zero, ints = jnp.zeros((lanes,), dtype), jnp.zeros((lanes,), jnp.int32)
+    channels = len(problem.observables)
+    best = _Best(
+        z, zero + jnp.inf, jnp.broadcast_to(jnp.eye(count, dtype=dtype)[..., None], (count, count, lanes)),
+        jnp.zeros_like(z), start, jnp.zeros((len(system.state), count, lanes), dtype),
+        jnp.zeros((channels, lanes), dtype), jnp.zeros((channels, count, lanes), dtype),
+    )  # fmt: skip
+    no = jnp.zeros((lanes,), bool)
+    carry = _Lanes(best, z, start, zero + 0.1, zero, ints, ints, ints, no, no)
+    live = lambda c: jnp.any(~(c.done | c.failed)) & (jnp.max(c.beats) < BEATS)  # noqa: E731
+    end = lax.while_loop(live, functools.partial(_iterate, problem, data, steps, hold), carry)
+    b = end.best
+    finite = jnp.isfinite(b.objective)
+    status = jnp.where(end.done, int(Status.OK), int(Status.NOT_CONVERGED))
+    status = jnp.where(finite, status, int(Status.NOT_PERIODIC))
+    return Fit(b.z, b.objective, b.hessian, b.state, b.state_slope, b.reading, b.slope, end.iterations, end.beats, status)
+
+
+def _iterate(problem: Problem, data: LaneData, steps: Any, hold: Any, c: _Lanes) -> _Lanes:
+    """One beat with tangents for every lane, then each lane's own next move."""
+    size = len(problem.system.state)
+    parameters = problem.parameters(data, c.z)
+    out = problem.beat.linearised(parameters, c.state, steps, problem.rows)
+    change = out.state - c.state
+    right = jnp.concatenate([change[:, None], out.state_jacobian[:, size:]], axis=1)
+    solved = newton_correction(out.state_jacobian[:, :size], right)
+    correction, by_row = solved[:, 0], solved[:, 1:]
+    off = volume_residual(problem.system, correction)
+    sound = jnp.all(jnp.isfinite(solved), axis=(0, 1)) & jnp.isfinite(off)
+    tracked = sound & (off < TRACKED)
+    trial = _judge(problem, data, c.z, c.state, parameters, out, correction, by_row, size)
+    live = ~(c.done | c.failed)
+    first = ~jnp.isfinite(c.best.objective)
+    accepted = live & tracked & ~jnp.asarray(hold) & (trial.objective < c.best.objective) & jnp.isfinite(trial.objective)
+    near = jnp.abs(trial.objective - c.best.objective) <= TOLERANCE
+    settled = live & tracked & (c.predicted < TOLERANCE) & ~first & near & (off < STEADY)
+    settled = jnp.where(hold, live & tracked & (off < STEADY), settled)
+    tracked &= ~jnp.asarray(hold)
+    lost = live & ~tracked & (c.tries >= TRIES)
+    rejected = live & ~accepted & ((tracked & ~settled) | (lost & ~first))
+    best = jax.tree.map(lambda new, old: jnp.where(accepted | settled, new, old), trial, c.best)
+    damping = jnp.where(accepted, jnp.maximum(c.damping * 0.2, 1e-7), jnp.where(rejected, c.damping * 5.0, c.damping))
+    move, predicted = _propose(best, damping)
+    next_z = best.z + move
+    next_state = best.state + jnp.einsum("snb,nb->sb", best.state_slope, move)
+    judged = accepted | rejected
+    volumes = len(problem.system.free_stores)
+    inside = sound & jnp.all(c.state[:volumes] + correction[:volumes] > SMALLEST_VOLUME, axis=0)
+    closer = jnp.where(inside & (c.tries % 4 != 3), c.state + correction, out.state)
+    keep = ~live | settled
+    return _Lanes(
+        best=best,
+        z=jnp.where(judged, next_z, c.z),
+        state=jnp.where(keep, c.state, jnp.where(judged, next_state, closer)),
+        damping=damping,
+        predicted=jnp.where(judged, predicted, c.predicted),
+        tries=jnp.where(judged, 0, c.tries + live.astype(jnp.int32)),
+        iterations=c.iterations + (accepted | rejected).astype(jnp.int32),
+        beats=c.beats + live.astype(jnp.int32),
+        done=c.done | settled,
+        failed=c.failed | (lost & first & (c.tries >= 3 * TRIES)) | (damping > 1e8),
+    )
+
+
+def _judge(
+    problem: Problem, data: LaneData, z: Any, state: Any, parameters: Any, out: Any, correction: Any, by_row: Any,
+    size: int,
+) -> _Best:  # fmt: skip
+    """Objective, gradient and Gauss-Newton Hessian at the steady beat that the correction leads to."""
+    values = out.values + jnp.einsum("rsb,sb->rb", out.values_jacobian[:, :size], correction)
+    slopes = out.values_jacobian[:, size:] + jnp.einsum("rsb,sfb->rfb", out.values_jacobian[:, :size], by_row)
+    e = problem.evaluate(data, z, parameters, values, slopes)
+    chain = problem._chain(data, parameters)
+    free = len(problem.free)
+    in_z = jnp.einsum("sfb,fmb->smb", by_row * chain[None], data.factor[:free])
+    objective = 0.5 * jnp.sum(e.residual**2, axis=0) + 0.5 * jnp.sum(z**2, axis=0)
+    gradient = jnp.einsum("cnb,cb->nb", e.slope, e.residual) + z
+    hessian = jnp.einsum("cnb,cmb->nmb", e.slope, e.slope) + jnp.eye(z.shape[0], dtype=z.dtype)[..., None]
+    return _Best(z, objective, hessian, gradient, state + correction, in_z, e.reading, e.slope)
+
+
+def _propose(best: _Best, damping: Any) -> tuple[Any, Any]:
+    """Damped Gauss-Newton step (limited in length) and the decrease that the quadratic model predicts for it."""
+    matrix = jnp.moveaxis(best.hessian, -1, 0)
+    count = matrix.shape[-1]
+    scaled = matrix + damping[:, None, None] * jnp.eye(count, dtype=matrix.dtype)[None]
+    g = jnp.moveaxis(best.gradient, -1, 0)
+    step = -jnp.linalg.solve(scaled, g[..., None])[..., 0]
+    step = step * jnp.minimum(1.0, LONGEST / jnp.maximum(jnp.max(jnp.abs(step), axis=1), 1e-30))[:, None]
+    gain = -jnp.sum(g * step, axis=1) - 0.5 * jnp.einsum("bn,bnm,bm->b", step, matrix, step)
+    step = jnp.where(jnp.isfinite(step), step, 0.0)
+    return jnp.moveaxis(step, 0, -1), gain

@@ -1,0 +1,141 @@
+"""Data, model and prior as arrays: the one object that every fitting method takes.
+
+A lane is one fit: a patient, one choice of hidden values, one start. All arrays have the lanes last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..core.system import System
+from ..engine.beat import BeatMap
+from ..physiology.observable import Observer
+
+__all__ = ["Evaluation", "LaneData", "Problem"]
+
+
+class LaneData(NamedTuple):
+    """Numbers of each lane (lanes last).
+
+    base [P, B] parameter rows with every fixed quantity at its patient's value; centre [N, B] and factor [N, N, B] of
+    the prior, theta = centre + factor z; bsa [B] m2; value, sd, mask [C, B] of the channels (sd > 0 everywhere).
+    """
+
+    base: Any
+    centre: Any
+    factor: Any
+    bsa: Any
+    value: Any
+    sd: Any
+    mask: Any
+
+    def take(self, lanes: Any) -> LaneData:
+        """Some of the lanes, by index."""
+        return LaneData(*(field[..., lanes] for field in self))
+
+    def hiding(self, channels: Any) -> LaneData:
+        """The same lanes with the channels of a boolean array [C, B] hidden."""
+        return self._replace(mask=self.mask * (1.0 - np.asarray(channels, dtype=float)))
+
+
+class Evaluation(NamedTuple):
+    """Residuals of the data [C, B] and their derivative in z [C, N, B]; readings [C, B]."""
+
+    residual: jax.Array
+    slope: jax.Array
+    reading: jax.Array
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The structure that all lanes share; it is hashed, so that equal problems share compiled programs.
+
+    observables: the observable of every channel; free: names of the free quantities; nuisances: names of zero
+    offsets, which follow the free quantities in theta; offsets[c] is the nuisance (index) that shifts channel c's
+    reading, or -1; logarithmic[n]: theta holds the logarithm of quantity n.
+    """
+
+    system: System
+    observables: tuple[str, ...]
+    free: tuple[str, ...]
+    nuisances: tuple[str, ...]
+    offsets: tuple[int, ...]
+    logarithmic: tuple[bool, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Free quantities, then nuisances."""
+        return self.free + self.nuisances
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Parameter rows of the free quantities."""
+        return tuple(self.system.parameters.index(name) for name in self.free)
+
+    @property
+    def observer(self) -> Observer:
+        """The observables of the channels, each once."""
+        return Observer(self.system, tuple(dict.fromkeys(self.observables)))
+
+    @property
+    def beat(self) -> BeatMap:
+        """The beat with what the observables need."""
+        return BeatMap(self.system, self.observer.reductions)
+
+    def with_channels(self, observables: tuple[str, ...], offsets: tuple[int, ...]) -> Problem:
+        """The same model and prior with other channels."""
+        return replace(self, observables=observables, offsets=offsets)
+
+    def theta(self, data: LaneData, z: jax.Array) -> jax.Array:
+        """Unconstrained parameters [N, B] of whitened ones [N, B]."""
+        return data.centre + jnp.einsum("nmb,mb->nb", data.factor, z)
+
+    def parameters(self, data: LaneData, z: jax.Array) -> jax.Array:
+        """Parameter rows [P, B] with the free ones set from z."""
+        theta = self.theta(data, z)
+        rows = jnp.asarray(data.base)
+        for n, row in enumerate(self.rows):
+            rows = rows.at[row].set(jnp.exp(theta[n]) if self.logarithmic[n] else theta[n])
+        return rows
+
+    def _chain(self, data: LaneData, parameters: jax.Array) -> jax.Array:
+        """d parameter / d theta of the free rows [F, B]."""
+        ones = jnp.ones_like(parameters[0])
+        return jnp.stack([parameters[r] if self.logarithmic[n] else ones for n, r in enumerate(self.rows)])
+
+    def evaluate(
+        self, data: LaneData, z: jax.Array, parameters: jax.Array, values: jax.Array, slopes: jax.Array
+    ) -> Evaluation:
+        """Residuals and their derivatives from the reductions [R, B] and their total derivatives [R, F, B]."""
+        observer, rows = self.observer, self.rows
+
+        def read(kept: jax.Array, free_rows: tuple[jax.Array, ...]) -> jax.Array:
+            full = parameters
+            for row, value in zip(rows, free_rows, strict=True):
+                full = full.at[row].set(value)
+            return observer(kept, full, jnp.asarray(data.bsa))
+
+        reading, push = jax.linearize(read, values, tuple(parameters[r] for r in rows))
+        seeds = tuple(jnp.zeros((len(rows), *values.shape[1:])).at[n].set(1.0) for n in range(len(rows)))
+        slope = jnp.moveaxis(jax.vmap(push)(jnp.moveaxis(slopes, 1, 0), seeds), 0, 1)
+        slope = slope * self._chain(data, parameters)[None]
+        unique = list(dict.fromkeys(self.observables))
+        pick = jnp.asarray([unique.index(name) for name in self.observables])
+        reading, slope = reading[pick], slope[pick]
+        theta = self.theta(data, z)
+        pads = []
+        for c, offset in enumerate(self.offsets):
+            shift = jnp.zeros((len(self.nuisances), *values.shape[1:]))
+            if offset >= 0:
+                shift = shift.at[offset].set(1.0)
+                reading = reading.at[c].add(theta[len(self.free) + offset])
+            pads.append(shift)
+        full_slope = jnp.concatenate([slope, jnp.stack(pads)], axis=1) if self.nuisances else slope
+        weight = jnp.asarray(data.mask) / jnp.asarray(data.sd)
+        in_z = jnp.einsum("cnb,nmb->cmb", full_slope, data.factor)
+        return Evaluation(weight * (reading - data.value), weight[:, None] * in_z, reading)

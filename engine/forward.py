@@ -1,0 +1,120 @@
+"""Many patients forward: steady beat, its reductions and, on request, its waveforms, in blocks of fixed width.
+
+A fixed width keeps one compiled program for cohorts of any size; the last block is padded with copies of its lanes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ..core.system import System
+from .beat import BeatMap, compiled
+from .periodic import Steady, equal_pressure_state, steady_beat
+from .reduction import Signals
+
+__all__ = ["Forward", "Waves", "blocks", "forward", "in_blocks", "record"]
+
+WIDTH = 64  # lanes per block
+
+
+class Forward(NamedTuple):
+    """Steady state, volume residual (mL), status and reductions of every lane (lanes last, numpy)."""
+
+    state: np.ndarray
+    residual: np.ndarray
+    status: np.ndarray
+    values: np.ndarray
+
+
+class Waves(NamedTuple):
+    """One beat sampled at its nodes: time [N + 1, B] (s); pressure, volume [store, N + 1, B]; flow [branch, ...]."""
+
+    time: np.ndarray
+    pressure: np.ndarray
+    volume: np.ndarray
+    flow: np.ndarray
+
+
+def blocks(count: int, width: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Index blocks of fixed width over `count` lanes, the last padded by repeats: (indices, how many are real)."""
+    for first in range(0, count, width):
+        lanes = np.arange(first, min(first + width, count))
+        yield np.concatenate([lanes, np.full(width - len(lanes), lanes[-1])]), len(lanes)
+
+
+def in_blocks(run: Callable[[np.ndarray], Any], count: int, width: int) -> Any:
+    """Call `run(indices)` block by block and join the results (tuples of arrays, lanes last) into one."""
+    parts = []
+    for lanes, real in blocks(count, width):
+        parts.append(jax.tree.map(lambda leaf, real=real: np.asarray(leaf)[..., :real], run(lanes)))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=-1), *parts)
+
+
+def forward(
+    beat: BeatMap, parameters: np.ndarray, guess: np.ndarray | None, steps: int, *, warm_up: int = 3, width: int = WIDTH
+) -> Forward:
+    """Steady beat and reductions of parameters [P, B] from a guess [S, B] (None: all stores at one pressure)."""
+    count = parameters.shape[-1]
+    width = width if count > 4 else 4
+
+    def run(lanes: np.ndarray) -> Forward:
+        p = jnp.asarray(parameters[:, lanes])
+        start = equal_start(beat.system, p) if guess is None else jnp.asarray(guess[:, lanes])
+        steady: Steady = steady_beat(beat, p, start, steps, warm_up=warm_up if guess is not None else max(warm_up, 5))
+        kept = compiled(beat, None)(p, steady.state, steps)
+        return Forward(steady.state, steady.residual, steady.status, kept.values)
+
+    return in_blocks(run, count, width)
+
+
+def equal_start(system: System, parameters: jax.Array) -> jax.Array:
+    """The relaxed starting state of `periodic.equal_pressure_state`, compiled once per system."""
+    return _equal(system)(parameters)
+
+
+@functools.lru_cache(maxsize=16)
+def _equal(system: System) -> Any:
+    return jax.jit(lambda parameters: equal_pressure_state(system, parameters))
+
+
+def record(beat: BeatMap, parameters: np.ndarray, state: np.ndarray, steps: int, width: int = 4) -> Waves:
+    """Waveforms of one beat from the state at its onset, at its own nodes."""
+    program = _recorder(BeatMap(beat.system, (), beat.solver), steps)
+    run = lambda lanes: program(jnp.asarray(parameters[:, lanes]), jnp.asarray(state[:, lanes]))  # noqa: E731
+    return in_blocks(run, parameters.shape[-1], width)
+
+
+@functools.lru_cache(maxsize=16)
+def _recorder(beat: BeatMap, steps: int) -> Any:
+    system, solver = beat.system, beat.solver
+
+    def run(parameters: jax.Array, state: jax.Array) -> Waves:
+        p = system.read(tuple(parameters))
+        c = solver.prepare(system, p, steps)
+        zero = jnp.zeros_like(state[0])
+        node = jax.tree.map(lambda x: zero + x, solver.node(system, p, c, zero, tuple(state)))
+
+        def sample(time: Any, node: Any) -> tuple[Any, ...]:
+            signals = Signals(system, p, c, node)
+            pressure = [zero + signals.value("pressure", i) for i in range(len(system.stores))]
+            return zero + time, jnp.stack(pressure), jnp.stack(node.volume), jnp.stack([zero + q for q in signals.flows])
+
+        def move(node: Any, k: Any) -> Any:
+            time = jnp.asarray(k + 1, c.h.dtype) * c.h
+            after, _ = solver.step(system, p, c, time, node)
+            after = jax.tree.map(lambda x: zero + x, after)
+            return after, sample(time, after)
+
+        _, rows = lax.scan(move, node, jnp.arange(steps))
+        first = sample(zero, node)
+        time, *rest = (jnp.concatenate([a[None], b], axis=0) for a, b in zip(first, rows, strict=True))
+        return Waves(time, *(jnp.moveaxis(r, 0, 1) for r in rest))
+
+    return jax.jit(run)

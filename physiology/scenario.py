@@ -1,0 +1,94 @@
+"""What is done to a patient: changes of quantities, or blood given and taken, composed in order.
+
+A scenario is written for the steady state that it leads to: each change acts on a quantity by a factor or an amount.
+`a & b` does both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.registry import known, look_up
+from ..core.units import parse_amount
+
+__all__ = ["Change", "Inflow", "Scenario", "scenario"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A quantity multiplied by `factor`, then raised by `amount` (in its own unit)."""
+
+    quantity: str
+    factor: float = 1.0
+    amount: float = 0.0
+
+
+@dataclass(frozen=True)
+class Inflow:
+    """Blood from outside into `site` (negative: taken): `volume` mL in `duration` s from the start."""
+
+    site: str
+    volume: float
+    duration: float
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Name, label and sentence for people; changes and inflows for the model; settings as given."""
+
+    name: str
+    label: str
+    description: str
+    changes: tuple[Change, ...] = ()
+    inflows: tuple[Inflow, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    def applied(self, names: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
+        """Parameter rows [P, B] after the scenario, from those before; an unknown quantity raises."""
+        rows = np.array(rows, dtype=float, copy=True)
+        total = sum(inflow.volume for inflow in self.inflows)
+        changes = [*self.changes, *([Change("stressed_volume", amount=total)] if self.inflows else [])]
+        for change in changes:
+            if change.quantity not in names:
+                raise InputError(f"`{self.name}` must change a quantity of the circulation; {change.quantity!r} is none.")
+            row = names.index(change.quantity)
+            rows[row] = rows[row] * change.factor + change.amount
+        return rows
+
+    def __and__(self, other: Scenario) -> Scenario:
+        return Scenario(
+            f"{self.name} and {other.name}", f"{self.label}; {other.label}", f"{self.description} {other.description}",
+            self.changes + other.changes, self.inflows + other.inflows, {**self.settings, **other.settings},
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"Scenario({self.name!r}: {self.label})"
+
+
+def scenario(name: str, **settings: Any) -> Scenario:
+    """A registered scenario with settings; quantities with a unit may be written as text ("500 mL", "10 min").
+
+    Raises `UnknownNameError` with the known names, and `InputError` for a setting out of range.
+    """
+    make = look_up("scenario", name)
+    try:
+        return make(**settings)
+    except TypeError as error:
+        raise InputError(f"`{name}` must be given settings it knows, but got {settings}: {error}.") from None
+
+
+def amount(name: str, value: Any, unit: str, low: float, high: float) -> float:
+    """A setting as a number in `unit`, from a number or a text with a unit, checked against its range."""
+    number = parse_amount(value, unit, name)
+    if not low <= number <= high:
+        raise InputError(f"`{name}` must lie between {low:g} and {high:g} {unit}, but got {number:g} {unit}.")
+    return number
+
+
+def all_scenarios() -> dict[str, Any]:
+    """Registered scenarios by name."""
+    return known("scenario")
