@@ -44,11 +44,13 @@ class LaneData(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Residuals of the data [C, B] and their derivative in z [C, N, B]; readings [C, B]."""
+    """Residuals of the data [C, B] and their derivative in z [C, N, B], 0 where masked; readings [C, B] and their
+    derivative over the noise sd [C, N, B], masked or not."""
 
     residual: jax.Array
     slope: jax.Array
     reading: jax.Array
+    reading_slope: jax.Array
 
 
 @dataclass(frozen=True)
@@ -138,4 +140,5 @@ class Problem:
         full_slope = jnp.concatenate([slope, jnp.stack(pads)], axis=1) if self.nuisances else slope
         weight = jnp.asarray(data.mask) / jnp.asarray(data.sd)
         in_z = jnp.einsum("cnb,nmb->cmb", full_slope, data.factor)
-        return Evaluation(weight * (reading - data.value), weight[:, None] * in_z, reading)
+        whitened = in_z / jnp.asarray(data.sd)[:, None]
+        return Evaluation(weight * (reading - data.value), weight[:, None] * in_z, reading, whitened)

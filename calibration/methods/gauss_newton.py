@@ -36,7 +36,7 @@ class Fit(NamedTuple):
 
     z [N, B] whitened parameters; objective [B] = |data residual|^2/2 + |z|^2/2 (nats); hessian [N, N, B] of the
     objective (Gauss-Newton, prior included); state [S, B]; state_slope [S, N, B] d state / d z; reading [C, B];
-    slope [C, N, B] (whitened residual per z); iterations and beats [B]; status [B].
+    slope [C, N, B] (d reading / d z over the noise sd, masked or not); iterations and beats [B]; status [B].
     """
 
     z: Any
@@ -175,7 +175,7 @@ def _judge(
     objective = 0.5 * jnp.sum(e.residual**2, axis=0) + 0.5 * jnp.sum(z**2, axis=0)
     gradient = jnp.einsum("cnb,cb->nb", e.slope, e.residual) + z
     hessian = jnp.einsum("cnb,cmb->nmb", e.slope, e.slope) + jnp.eye(z.shape[0], dtype=z.dtype)[..., None]
-    return _Best(z, objective, hessian, gradient, state + correction, in_z, e.reading, e.slope)
+    return _Best(z, objective, hessian, gradient, state + correction, in_z, e.reading, e.reading_slope)
 
 
 def _propose(best: _Best, damping: Any) -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ def cardiac_output(beat: BeatReadings) -> Any:
     return beat.mean_flow * SECONDS_PER_MINUTE / ML_PER_LITRE
 
 
-@observable("cardiac_index", unit="L/min/m2", needs_body=True)
+@observable("cardiac_index", unit="L/(min.m2)", needs_body=True)
 def cardiac_index(beat: BeatReadings) -> Any:
     """Cardiac output per body surface area."""
     return cardiac_output(beat) / beat.body_surface_area
@@ -55,13 +55,13 @@ def ejection_time(beat: BeatReadings) -> Any:
     return beat.open_time("aortic_valve")
 
 
-@observable("svr", unit="mmHg s/mL")
+@observable("svr", unit="mmHg.s/mL")
 def svr(beat: BeatReadings) -> Any:
     """Systemic vascular resistance: (mean arterial - mean right atrial pressure) / flow."""
     return (beat.mean("pressure", "arterial_line") - beat.mean("pressure", "ra")) / beat.mean_flow
 
 
-@observable("pvr", unit="mmHg s/mL")
+@observable("pvr", unit="mmHg.s/mL")
 def pvr(beat: BeatReadings) -> Any:
     """Pulmonary vascular resistance: (mean pulmonary arterial - wedge pressure) / flow."""
     return (beat.mean("pressure", "pulmonary_artery") - beat.mean("pressure", "la")) / beat.mean_flow

@@ -75,13 +75,13 @@ def lv_dpdt_max(beat: BeatReadings) -> Any:
     return beat.steepest_rise("lv")
 
 
-@observable("lv_stroke_work", unit="mmHg mL")
+@observable("lv_stroke_work", unit="mmHg.mL")
 def lv_stroke_work(beat: BeatReadings) -> Any:
     """Area of the left ventricular pressure-volume loop."""
     return beat.work("lv")
 
 
-@observable("rv_stroke_work", unit="mmHg mL")
+@observable("rv_stroke_work", unit="mmHg.mL")
 def rv_stroke_work(beat: BeatReadings) -> Any:
     """Area of the right ventricular pressure-volume loop."""
     return beat.work("rv")

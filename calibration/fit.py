@@ -1,0 +1,174 @@
+"""The one entry to calibration: records in, twins out."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.provenance import provenance
+from ..core.registry import look_up
+from ..engine.precision import double
+from ..physiology.model import Model
+from ..records.record import MeasurementSet, Records
+from .lanes import Cohort, prepare, recipe, run_lanes
+from .leave_out import LeftOut, hidden_channels, predicted
+from .likelihood import load_noise
+from .methods.gauss_newton import Fit
+from .posterior import LaplacePosterior, modes_of
+from .priors import load_prior
+from .summary import summarise
+from .twin import CalibratedTwins
+
+__all__ = ["calibrate"]
+
+DRAWS = 200  # posterior draws per patient that are solved again
+SPREAD = 1.0  # prior sds of the random starts
+
+
+@dataclass
+class Clock:
+    """Seconds by stage, and the caller's progress function."""
+
+    say: Callable[[str], None]
+    seconds: dict[str, float]
+    began: float
+
+    def done(self, stage: str, sentence: str) -> None:
+        """Close a stage and report it."""
+        now = time.perf_counter()
+        self.seconds[stage] = round(now - self.began, 3)
+        self.began = now
+        self.say(f"{sentence} ({self.seconds[stage]:.1f} s)")
+
+
+def calibrate(
+    model: Model,
+    records: Records | MeasurementSet | Iterable[MeasurementSet],
+    *,
+    free: tuple[str, ...] | None = None,
+    prior: str = "adult_wide",
+    noise: str = "clinical",
+    method: str = "gauss_newton",
+    starts: int = 8,
+    seed: int = 0,
+    draws: int = DRAWS,
+    leave_out: bool = True,
+    steps: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> CalibratedTwins:
+    """Twins of all patients that have a usable measurement.
+
+    The posterior of each is the prior (scaled by sex, age and body size as far as known) times normal errors; it is
+    maximised from `starts` starts (the recipe for a catheter report, the prior's centre, then random ones), all modes
+    within 3 nats are kept and described by Laplace's approximation, and `draws` draws are solved again for the
+    quantities nobody measured. With `leave_out` each value is predicted by a refit without it and its exact functions.
+    `free` names the free quantities (None: the prior's own choice); quantities that are not in the prior keep the
+    model's values. Raises `InputError` for unknown names and when no patient has a usable measurement.
+    """
+    if starts < 1 or draws < 2:
+        raise InputError(f"`starts` must be at least 1 and `draws` at least 2, but got {starts} and {draws}.")
+    sets = _sets(records)
+    clock = Clock(progress or (lambda sentence: None), {}, time.perf_counter())
+    cohort = prepare(model, sets, load_prior(prior), load_noise(noise), free)
+    run = look_up("method", method)
+    number = steps or model.steps
+    clock.done("prepare", f"{len(cohort.sets)} patient(s), {int(cohort.data.mask.sum())} values")
+    with double():
+        rng = np.random.default_rng(seed)
+        fits, z0 = _all_starts(cohort, run, starts, rng, number)
+        posteriors = _posteriors(fits, len(cohort.sets), starts)
+        clock.done("fit", f"fitted from {starts} starts each; first use includes compiling")
+        left = _left_out(cohort, run, posteriors, fits, number) if leave_out else [{} for _ in cohort.sets]
+        if leave_out:
+            clock.done("leave_out", "refitted without each value")
+        twins = summarise(cohort, model, run, posteriors, fits, left, draws, rng, number, _rows_by_patient(records))
+        clock.done("posterior", f"solved {draws} posterior draws per patient")
+    facts = provenance(
+        precision="float64", circulation=model.name, circulation_version=model.declaration.version,
+        valves=model.valves, prior=prior, noise=noise, method=method, seed=seed, starts=starts, steps=number,
+        draws=draws, seconds=clock.seconds,
+        **({"record": records.source.name, "record_sha256": records.sha256} if isinstance(records, Records) else {}),
+    )  # fmt: skip
+    return CalibratedTwins(tuple(t.with_provenance(facts) for t in twins), cohort.skipped, facts)
+
+
+def _sets(records: Any) -> list[MeasurementSet]:
+    if isinstance(records, MeasurementSet):
+        return [records]
+    sets = list(records)
+    if not sets:
+        raise InputError("`records` must hold at least one patient, but holds none.")
+    return sets
+
+
+def _rows_by_patient(records: Any) -> Callable[[str], tuple[Any, ...]]:
+    return records.rows_of if isinstance(records, Records) else lambda patient: ()
+
+
+def _all_starts(
+    cohort: Cohort, run: Any, starts: int, rng: np.random.Generator, steps: int
+) -> tuple[Fit, np.ndarray]:
+    count, names = len(cohort.sets), len(cohort.problem.names)
+    z = SPREAD * rng.standard_normal((names, count, starts))
+    for patient in range(count):
+        z[:, patient, 0] = np.clip(cohort.whitened(patient, cohort.recipes[patient]), -3.0, 3.0)
+        if starts > 1:
+            z[:, patient, 1] = 0.0
+    flat = z.reshape(names, count * starts)
+    lanes = np.repeat(np.arange(count), starts)
+    return run_lanes(run, cohort, cohort.data.take(lanes), flat, steps), flat
+
+
+def _posteriors(fits: Fit, count: int, starts: int) -> list[LaplacePosterior | None]:
+    found = []
+    for patient in range(count):
+        mine = slice(patient * starts, (patient + 1) * starts)
+        one = modes_of(fits.z[:, mine], fits.objective[mine], fits.hessian[:, :, mine], fits.status[mine] == 0)
+        if one is None and np.any(np.isfinite(fits.objective[mine])):
+            one = modes_of(fits.z[:, mine], fits.objective[mine], fits.hessian[:, :, mine], fits.objective[mine] < np.inf)
+        found.append(one)
+    return found
+
+
+def _left_out(
+    cohort: Cohort, run: Any, posteriors: list[LaplacePosterior | None], fits: Fit, steps: int
+) -> list[dict[int, LeftOut]]:
+    """Per patient: channel -> prediction without it. Two starts each: the best mode, and the recipe without the value."""
+    tasks, starts_z, masks = [], [], []
+    for patient, posterior in enumerate(posteriors):
+        if posterior is None:
+            continue
+        for channel, hidden in hidden_channels(cohort.channels, cohort.data.mask[:, patient]):
+            without = _without(cohort.sets[patient], {cohort.channels[k] for k in np.flatnonzero(hidden)})
+            theta = recipe(without, cohort.priors[patient], cohort.problem)
+            for z in (posterior.z[0], np.clip(cohort.whitened(patient, theta), -3.0, 3.0)):
+                tasks.append((patient, channel))
+                starts_z.append(z)
+                masks.append(hidden)
+    found: list[dict[int, LeftOut]] = [{} for _ in posteriors]
+    if not tasks:
+        return found
+    data = cohort.data.take(np.array([p for p, _ in tasks])).hiding(np.stack(masks, axis=-1))
+    ends = run_lanes(run, cohort, data, np.stack(starts_z, axis=-1), steps)
+    for first in range(0, len(tasks), 2):
+        patient, channel = tasks[first]
+        pair = [k for k in (first, first + 1) if np.isfinite(ends.objective[k])]
+        if not pair:
+            continue
+        best = min(pair, key=lambda k: ends.objective[k])
+        sd = float(cohort.data.sd[channel, patient])
+        slope = ends.slope[channel, :, best] * sd
+        covariance = np.linalg.inv(ends.hessian[:, :, best])
+        found[patient][channel] = predicted(ends.reading[channel, best], slope, covariance, sd)
+    return found
+
+
+def _without(one: MeasurementSet, channels: set[tuple[str, str]]) -> MeasurementSet:
+    kept = tuple(m for m in one.measurements if m.channel not in channels and m.counted)
+    return dataclasses.replace(one, measurements=kept)

@@ -1,0 +1,166 @@
+"""From records, prior and noise to the arrays of a problem; a lane is one fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..core.errors import InputError
+from ..engine.forward import in_blocks
+from ..physiology.model import Model
+from ..physiology.observable import all_observables
+from ..records.record import Measurement, MeasurementSet
+from .likelihood import Noise
+from .priors import PatientPrior, Prior
+from .problem import LaneData, Problem
+from .starting import starting_values
+
+__all__ = ["Cohort", "prepare", "recipe", "run_lanes"]
+
+NUISANCE_OF = {
+    "ra_pressure_mean": "offset.ra", "ra_pressure_max": "offset.ra", "ra_pressure_min": "offset.ra",
+    "rv_pressure_max": "offset.rv", "rv_pressure_min": "offset.rv", "rv_edp": "offset.rv",
+}  # fmt: skip
+WIDTH_SMALL, WIDTH_LARGE, SMALL = 16, 64, 200  # lanes per block; the number of lanes up to which blocks are small
+REFERENCE_BSA = 1.75  # m2, of the reference adult; used only where no indexed value is counted
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Everything that the fits of some patients share, and each patient's own arrays (one lane per patient)."""
+
+    problem: Problem
+    data: LaneData
+    sets: tuple[MeasurementSet, ...]
+    priors: tuple[PatientPrior, ...]
+    channels: list[tuple[str, str]]
+    used: tuple[dict[int, Measurement], ...]
+    recipes: tuple[np.ndarray, ...]
+    skipped: dict[str, str]
+    left_aside: tuple[tuple[str, ...], ...]
+
+    def whitened(self, patient: int, theta: np.ndarray) -> np.ndarray:
+        """z of unconstrained parameters theta [N] for one patient."""
+        factor = self.data.factor[:, :, patient]
+        return np.linalg.solve(factor, theta - self.data.centre[:, patient])
+
+
+def usable(one: MeasurementSet, known: Sequence[str]) -> tuple[list[Measurement], list[str]]:
+    """Counted exact readings that the model observes, and sentences about those it cannot use."""
+    kept, aside = [], []
+    for m in one.counted:
+        if m.observable not in known:
+            aside.append(f"{m.observable} ({m.origin}) was left aside: the circulation has no such reading.")
+        elif m.value is None or m.kind != "exact":
+            aside.append(f"{m.observable} ({m.origin}) was left aside: its kind is {m.kind}, and only exact values count.")
+        elif all_observables()[m.observable].needs_body and "bsa" not in one.covariates:
+            aside.append(f"{m.observable} ({m.origin}) was left aside: it needs body surface area; give height and weight.")
+        else:
+            kept.append(m)
+    return kept, aside
+
+
+def prepare(model: Model, sets: Sequence[MeasurementSet], prior: Prior, noise: Noise, free: Any) -> Cohort:
+    """Arrays of all patients with at least one usable reading; the others are named in `skipped` with the reason.
+
+    Raises `InputError` when no patient has any.
+    """
+    known = list(all_observables())
+    kept: list[tuple[MeasurementSet, list[Measurement], tuple[str, ...]]] = []
+    skipped: dict[str, str] = {}
+    for one in sets:
+        readings, aside = usable(one, known)
+        if readings:
+            kept.append((one, readings, tuple(aside)))
+        else:
+            skipped[one.patient] = "no usable measurement" + (f": {aside[0]}" if aside else " in the record")
+    if not kept:
+        raise InputError(
+            "`records` must hold at least one usable measurement, but none of "
+            f"{len(skipped)} patient(s) has any ({'; '.join(f'{p}: {r}' for p, r in list(skipped.items())[:3])}). "
+            "Give one value that the twin can use, such as a cuff pressure in mmHg."
+        )
+    channels = sorted({m.channel for _, readings, _ in kept for m in readings}, key=lambda c: (known.index(c[0]), c[1]))
+    return _arrays(model, kept, prior, noise, free, channels, skipped)
+
+
+def _arrays(
+    model: Model, kept: list[Any], prior: Prior, noise: Noise, free: Any, channels: list[tuple[str, str]],
+    skipped: dict[str, str],
+) -> Cohort:  # fmt: skip
+    priors = [prior.for_patient(one.covariates, free) for one, _, _ in kept]
+    names = priors[0].names
+    nuisances = tuple(n for n in names if n.startswith("offset."))
+    wanted = tuple(n for n in names if n not in nuisances)
+    _check_names(model, wanted)
+    kinds = {q.name: q.kind for q in prior.quantities}
+    problem = Problem(
+        system=model.system,
+        observables=tuple(c[0] for c in channels),
+        free=wanted,
+        nuisances=nuisances,
+        offsets=tuple(_offset(c[0], nuisances) for c in channels),
+        logarithmic=tuple(kinds[n] == "lognormal" for n in names),
+    )
+    count, lanes = len(channels), len(kept)
+    value, sd, mask = np.zeros((count, lanes)), np.ones((count, lanes)), np.zeros((count, lanes))
+    used: list[dict[int, Measurement]] = []
+    for lane, (_, readings, _) in enumerate(kept):
+        mine: dict[int, Measurement] = {}
+        for m in readings:
+            c = channels.index(m.channel)
+            value[c, lane], sd[c, lane], mask[c, lane] = m.value, noise.sd(m), 1.0
+            mine[c] = m
+        used.append(mine)
+    order = [names.index(n) for n in problem.names]
+    data = LaneData(
+        base=np.stack([_base(model, p) for p in priors], axis=-1),
+        centre=np.stack([p.centre[order] for p in priors], axis=-1),
+        factor=np.stack([p.factor[np.ix_(order, order)] for p in priors], axis=-1),
+        bsa=np.array([one.covariates.get("bsa", REFERENCE_BSA) for one, _, _ in kept]),
+        value=value, sd=sd, mask=mask,
+    )  # fmt: skip
+    recipes = tuple(recipe(one, p, problem) for (one, _, _), p in zip(kept, priors, strict=True))
+    return Cohort(problem, data, tuple(k[0] for k in kept), tuple(priors), channels, tuple(used), recipes, skipped,
+                  tuple(k[2] for k in kept))  # fmt: skip
+
+
+def recipe(one: MeasurementSet, prior: PatientPrior, problem: Problem) -> np.ndarray:
+    """Unconstrained starting values [N] from the recipe for a catheter report; nuisances start at 0."""
+    values = starting_values(one, prior)
+    theta = [np.log(values[n]) if log else values[n] for n, log in zip(problem.free, problem.logarithmic, strict=False)]
+    return np.array([*theta, *[0.0] * len(problem.nuisances)])
+
+
+def _base(model: Model, prior: PatientPrior) -> np.ndarray:
+    known = model.system.parameters.names
+    values = {**model.values, **{n: v for n, v in prior.fixed.items() if n in known}}
+    return model.system.parameters.pack(values)[:, 0]
+
+
+def _offset(observable: str, nuisances: tuple[str, ...]) -> int:
+    name = NUISANCE_OF.get(observable)
+    return nuisances.index(name) if name in nuisances else -1
+
+
+def _check_names(model: Model, names: tuple[str, ...]) -> None:
+    unknown = [n for n in names if n not in model.system.parameters.names]
+    if unknown:
+        raise InputError(
+            f"`prior` must hold quantities of {model.name!r}, but {', '.join(unknown)} are none of its own; "
+            "calibrate `adult`, or give a prior for this circulation."
+        )
+
+
+def run_lanes(run: Any, cohort: Cohort, data: LaneData, z: np.ndarray, steps: int, hold: bool = False) -> Any:
+    """The method over any number of lanes, in blocks of one width."""
+    width = WIDTH_SMALL if z.shape[1] <= SMALL else WIDTH_LARGE
+
+    def block(lanes: np.ndarray) -> Any:
+        return run(cohort.problem, LaneData(*map(jnp.asarray, data.take(lanes))), jnp.asarray(z[:, lanes]), steps, hold)
+
+    return in_blocks(block, z.shape[1], width)

@@ -1,0 +1,141 @@
+"""Rows of a twin that people read: fit, quantities, modes, unmeasured readings, conflicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.units import convert
+from ..records.codes import observables
+from .lanes import Cohort
+from .leave_out import COVERED, LeftOut
+from .posterior import LaplacePosterior
+from .twin import FitRow, Mode, ObservableRow, QuantityRow
+
+__all__ = ["conflict_sentences", "fit_rows", "mode_rows", "quantity_rows", "unmeasured_rows"]
+
+INFORMED, PARTLY = 0.7, 0.9  # posterior sd over prior sd below which a quantity is informed, or partly informed
+OFFSET_CONFLICT = 3.0  # mmHg of zero offset beyond which a contradiction is reported
+SHOWN_AT_EDGE = {"svr": "dyn.s/cm5", "pvr": "[wood'U]", "lv_stroke_work": "J", "rv_stroke_work": "J"}
+
+
+def at_the_edge(name: str) -> tuple[str, float]:
+    """(unit shown to people, factor from the unit inside) of an observable."""
+    inside = observables()[name].unit
+    shown = SHOWN_AT_EDGE.get(name)
+    return (inside, 1.0) if shown is None else (shown, convert(1.0, inside, shown))
+
+
+def quantity_rows(cohort: Cohort, k: int, posterior: LaplacePosterior, z: np.ndarray) -> tuple[QuantityRow, ...]:
+    """Prior against posterior of every free quantity of patient k; z [N, draws] of the posterior."""
+    data, problem, prior = cohort.data, cohort.problem, cohort.priors[k]
+    factor, centre = data.factor[:, :, k], data.centre[:, k]
+    theta = centre[:, None] + factor @ z
+    mode = centre + factor @ posterior.z[0]
+    prior_sd = np.sqrt(np.diag(factor @ factor.T))
+    sd = np.sqrt(np.diag(factor @ posterior.mixture_covariance @ factor.T))
+    about = {q.name: q for q in prior.quantities}
+    rows = []
+    for n, name in enumerate(problem.names):
+        natural = np.exp if problem.logarithmic[n] else (lambda x: x)
+        ratio = float(sd[n] / prior_sd[n])
+        verdict = "informed" if ratio < INFORMED else "partly informed" if ratio < PARTLY else "prior"
+        low, high = np.percentile(theta[n], [2.5, 97.5])
+        q = about[name]
+        rows.append(QuantityRow(
+            name, q.symbol, q.label, q.unit, q.kind, float(natural(centre[n])),
+            float(natural(centre[n] - COVERED * prior_sd[n])), float(natural(centre[n] + COVERED * prior_sd[n])),
+            float(natural(mode[n])), float(natural(low)), float(natural(high)), ratio,
+            float((mode[n] - centre[n]) / prior_sd[n]), verdict,
+        ))  # fmt: skip
+    return tuple(rows)
+
+
+def fit_rows(
+    cohort: Cohort, k: int, posterior: LaplacePosterior, fits: Any, lane: int, left: dict[int, LeftOut], readings: Any
+) -> tuple[FitRow, ...]:
+    """One row per reading of patient k, derived ones included."""
+    rows = []
+    for c, m in cohort.used[k].items():
+        unit, scale = at_the_edge(m.observable)
+        sd = float(cohort.data.sd[c, k])
+        fitted, slope = float(fits.reading[c, lane]), fits.slope[c, :, lane] * sd
+        spread = float(np.sqrt(slope @ posterior.mixture_covariance @ slope))
+        out = left.get(c)
+        verdict = _verdict(m.value, fitted, sd, out)
+        apart = (None, None, None) if out is None else tuple(scale * v for v in (out.value, out.low, out.high))
+        rows.append(FitRow(
+            m.observable, observables()[m.observable].label, unit, m.modality, m.kind, scale * m.value, scale * sd,
+            scale * fitted, scale * (fitted - COVERED * spread), scale * (fitted + COVERED * spread),
+            scale * (fitted - m.value), *apart, True, verdict,
+        ))  # fmt: skip
+    for m in cohort.sets[k].measurements:
+        if m.kind == "derived" and m.value is not None and m.observable in readings.names:
+            unit, scale = at_the_edge(m.observable)
+            fitted = float(readings.of(m.observable)[0])
+            rows.append(FitRow(
+                m.observable, observables()[m.observable].label, unit, m.modality, m.kind, scale * m.value, None,
+                scale * fitted, None, None, scale * (fitted - m.value), None, None, None, False, "derived, not counted",
+            ))  # fmt: skip
+    order = list(observables())
+    return tuple(sorted(rows, key=lambda r: (not r.counted, order.index(r.observable))))
+
+
+def _verdict(value: float, fitted: float, sd: float, out: LeftOut | None) -> str:
+    if abs(fitted - value) > 2.0 * sd:
+        return "not fitted: contradicts the rest"
+    if out is not None and not out.low <= value <= out.high:
+        return "fitted, but the rest did not expect it"
+    return "fits"
+
+
+def mode_rows(
+    cohort: Cohort, posterior: LaplacePosterior, parameters: np.ndarray, readings: Any
+) -> tuple[Mode, ...]:
+    """The kept modes, each with what sets it apart."""
+    rows = cohort.problem.rows
+    found = []
+    for m in range(len(posterior.weight)):
+        values = {n: float(parameters[r, m]) for n, r in zip(cohort.problem.free, rows, strict=True)}
+        a, v = float(readings.of("ra_a_wave")[m]), float(readings.of("ra_v_wave")[m])
+        wave = "a wave" if a > v else "v wave"
+        text = f"right atrial maximum is the {wave} ({max(a, v):.1f} mmHg, the other wave {min(a, v):.1f})"
+        nats = float(posterior.objective[m] - posterior.objective[0])
+        found.append(Mode(nats, float(posterior.weight[m]), int(posterior.starts[m]), values, text))
+    return tuple(found)
+
+
+def unmeasured_rows(cohort: Cohort, k: int, readings: Any, modes: int) -> tuple[ObservableRow, ...]:
+    """Every observable that patient k's record lacks, with its interval over the sound posterior draws."""
+    measured = {cohort.channels[c][0] for c in cohort.used[k]}
+    sound = np.flatnonzero(readings.sound[modes:]) + modes
+    found = []
+    for name, about in observables().items():
+        if name in measured or name not in readings.names or not len(sound):
+            continue
+        if name in ("cardiac_index", "stroke_volume_index") and "bsa" not in cohort.sets[k].covariates:
+            continue
+        unit, scale = at_the_edge(name)
+        values = scale * readings.of(name)
+        low, high = np.percentile(values[sound], [2.5, 97.5])
+        found.append(ObservableRow(name, about.label, unit, float(values[0]), float(low), float(high)))
+    return tuple(found)
+
+
+def conflict_sentences(quantities: tuple[QuantityRow, ...], fit: tuple[FitRow, ...]) -> tuple[str, ...]:
+    """Contradictions that the fit had to absorb: zero offsets beyond 3 mmHg and values beyond two noise sds."""
+    found = []
+    chambers = {"offset.ra": "right atrial", "offset.rv": "right ventricular"}
+    for q in quantities:
+        if q.kind == "nuisance" and abs(q.value) > OFFSET_CONFLICT:
+            found.append(
+                f"The {chambers.get(q.name, q.name)} pressures need a zero offset of {q.value:+.1f} mmHg "
+                f"({q.low:+.1f} to {q.high:+.1f}) to agree with the rest: check zero levels and timing of the traces."
+            )
+    for r in fit:
+        if r.counted and r.verdict.startswith("not fitted"):
+            found.append(
+                f"{r.label} was recorded as {r.measured:.4g} {r.unit}, but the other values lead to {r.fitted:.4g} {r.unit}."
+            )
+    return tuple(found)

@@ -1,0 +1,289 @@
+"""A calibrated twin: what was measured, what was fitted, what is known and what is not; saved whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..core.dataset import DISCLAIMER, replace_folder
+from ..core.errors import InputError, UnknownNameError
+from ..core.status import Status
+from ..core.table import Table
+from ..records.rows import RowFate
+
+__all__ = ["CalibratedTwin", "CalibratedTwins", "Certificate", "FitRow", "Mode", "ObservableRow", "QuantityRow", "load"]
+
+FORMAT = "hemotwin twins 1"
+
+
+@dataclass(frozen=True)
+class FitRow:
+    """One reading: measured, fitted with its 95 % interval, and what the twin would have said without it.
+
+    `left_out` comes from a refit from the prior with this value and its exact functions removed; its interval is for
+    the reading itself (noise included). `counted` is False for derived values, which are shown and never fitted.
+    """
+
+    observable: str
+    label: str
+    unit: str
+    modality: str
+    kind: str
+    measured: float
+    sd: float | None
+    fitted: float
+    low: float | None
+    high: float | None
+    difference: float
+    left_out: float | None
+    left_out_low: float | None
+    left_out_high: float | None
+    counted: bool
+    verdict: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class QuantityRow:
+    """One free quantity: prior and posterior (medians or mode, 95 % intervals), contraction and verdict.
+
+    contraction = posterior sd / prior sd in the unconstrained space; z = the mode in prior sds.
+    """
+
+    name: str
+    symbol: str
+    label: str
+    unit: str
+    kind: str
+    prior_median: float
+    prior_low: float
+    prior_high: float
+    value: float
+    low: float
+    high: float
+    contraction: float
+    z: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One explanation of the data: nats above the best, posterior weight, starts that ended there, its parameters."""
+
+    nats: float
+    weight: float
+    starts: int
+    parameters: dict[str, float]
+    description: str
+
+
+@dataclass(frozen=True)
+class ObservableRow:
+    """A quantity that was not measured: value at the best mode and 95 % interval."""
+
+    observable: str
+    label: str
+    unit: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Numerical errors of the answer: step error of pressures and volumes, change of the whitened Jacobian when the
+    step is doubled, periodicity residual and volume balance; `ok` when all stay within their limits."""
+
+    step_error_pressure: float
+    step_error_volume: float
+    jacobian_difference: float
+    periodicity: float
+    volume_balance: float
+    ok: bool
+    sentence: str
+
+
+@dataclass(frozen=True, repr=False)
+class CalibratedTwin:
+    """One patient's twin. `posterior` holds the draws (draw, parameter), the states and the readings of each."""
+
+    patient: str
+    covariates: dict[str, Any]
+    circulation: str
+    version: str
+    parameters: dict[str, float]
+    fit: tuple[FitRow, ...]
+    quantities: tuple[QuantityRow, ...]
+    modes: tuple[Mode, ...]
+    unmeasured: tuple[ObservableRow, ...]
+    conflicts: tuple[str, ...]
+    assumptions: tuple[str, ...]
+    rows: tuple[RowFate, ...]
+    certificate: Certificate
+    status: Status
+    provenance: dict[str, Any]
+    waves: xr.Dataset = field(compare=False)
+    posterior: xr.Dataset = field(compare=False)
+
+    @property
+    def informed(self) -> tuple[str, ...]:
+        """Names of the free quantities that the data informed."""
+        return tuple(q.name for q in self.quantities if q.verdict == "informed" and q.kind != "nuisance")
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """Pressures, volumes and flows of the steady beat at the best mode."""
+        return self.waves
+
+    def with_provenance(self, facts: dict[str, Any]) -> CalibratedTwin:
+        """The same twin with where it came from."""
+        return dataclasses.replace(self, provenance=dict(facts))
+
+    def table(self) -> Table:
+        """Measured, fitted, left out, interval, verdict."""
+        columns = ["reading", "unit", "measured", "fitted", "difference", "without it", "95 % interval", "verdict"]
+        rows = []
+        for r in self.fit:
+            wide = None if r.left_out_low is None else f"{r.left_out_low:.3g} to {r.left_out_high:.3g}"
+            rows.append([r.label, r.unit, r.measured, r.fitted, r.difference, r.left_out, wide, r.verdict])
+        return Table(columns, rows, title=f"Twin of {self.patient}", note=DISCLAIMER)
+
+    def plot(self) -> Any:
+        """Figure of the steady beat (pressures, flows, loops)."""
+        from ..core.plots import beat_figure
+
+        return beat_figure(self.waves, title=f"Twin of {self.patient}")
+
+    def save(self, path: str | Path) -> Path:
+        """Write this twin alone; see `CalibratedTwins.save`."""
+        return CalibratedTwins((self,), {}, self.provenance).save(path)
+
+    def __repr__(self) -> str:
+        counted = sum(r.counted for r in self.fit)
+        return (
+            f"<CalibratedTwin {self.patient}: {self.circulation}, {counted} values, {len(self.informed)} of "
+            f"{len(self.quantities)} quantities informed, {self.status.name}. {DISCLAIMER}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+class CalibratedTwins:
+    """Twins of a cohort, by patient; `skipped` says why a patient of the records has none."""
+
+    def __init__(self, twins: tuple[CalibratedTwin, ...], skipped: dict[str, str], provenance: dict[str, Any]) -> None:
+        self._twins = {twin.patient: twin for twin in twins}
+        self.skipped, self.provenance = dict(skipped), dict(provenance)
+
+    @property
+    def patients(self) -> list[str]:
+        """Patients that have a twin."""
+        return list(self._twins)
+
+    @property
+    def status(self) -> dict[str, Status]:
+        """Status by patient; a skipped patient counts as not identifiable."""
+        return {p: t.status for p, t in self._twins.items()} | {p: Status.UNIDENTIFIABLE for p in self.skipped}
+
+    def __getitem__(self, patient: str) -> CalibratedTwin:
+        if patient not in self._twins:
+            raise UnknownNameError("patient", patient, self.patients)
+        return self._twins[patient]
+
+    def __iter__(self) -> Iterator[CalibratedTwin]:
+        return iter(self._twins.values())
+
+    def __len__(self) -> int:
+        return len(self._twins)
+
+    def table(self) -> Table:
+        """Every reading of every patient: measured, fitted, left out, interval, verdict."""
+        rows = [[twin.patient, *row] for twin in self for row in twin.table().rows]
+        rows += [[patient, "no twin", *[None] * 6, reason] for patient, reason in self.skipped.items()]
+        columns = ["patient", "reading", "unit", "measured", "fitted", "difference", "without it", "95 % interval",
+                   "verdict"]  # fmt: skip
+        return Table(columns, rows, title=f"{len(self)} twins", note=DISCLAIMER)
+
+    def save(self, path: str | Path) -> Path:
+        """Write all twins into one zarr folder, which appears whole or not at all; an older one is replaced."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        building = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
+        try:
+            head = {"format": FORMAT, "patients": self.patients, "skipped": self.skipped}
+            xr.Dataset(attrs={"hemotwin": json.dumps({**head, "provenance": self.provenance}, default=str)}).to_zarr(
+                building, mode="w", consolidated=False
+            )
+            for number, twin in enumerate(self):
+                _write(twin, building, f"twin_{number}")
+            replace_folder(building, target)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        return target
+
+    def __repr__(self) -> str:
+        counts: dict[str, int] = {}
+        for code in self.status.values():
+            counts[code.name] = counts.get(code.name, 0) + 1
+        states = ", ".join(f"{n} {name}" for name, n in counts.items())
+        return f"<CalibratedTwins: {len(self)} twins, {len(self.skipped)} skipped; {states}. {DISCLAIMER}>"
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+_DATASETS = ("waves", "posterior")
+
+
+def _write(twin: CalibratedTwin, store: Path, group: str) -> None:
+    plain = {f.name: getattr(twin, f.name) for f in dataclasses.fields(twin) if f.name not in _DATASETS}
+    text = json.dumps(plain, default=_plain, allow_nan=True)
+    xr.Dataset(attrs={"twin": text}).to_zarr(store, group=group, mode="a", consolidated=False)
+    for name in _DATASETS:
+        getattr(twin, name).to_zarr(store, group=f"{group}/{name}", mode="a", consolidated=False)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value)
+
+
+def load(path: str | Path) -> CalibratedTwins:
+    """Read twins that `save` wrote; another kind of folder or an unknown format raises `InputError`."""
+    source = Path(path)
+    if not source.is_dir():
+        raise InputError(f"`path` must be a folder that hemotwin saved, but {source.name!r} is none; give a .zarr folder.")
+    try:
+        head = json.loads(xr.open_zarr(source, consolidated=False).attrs["hemotwin"])
+    except (KeyError, OSError, ValueError) as error:
+        raise InputError(f"`path` must be a folder that hemotwin saved, but {source.name!r} is none ({error}).") from None
+    if head["format"] != FORMAT:
+        raise InputError(f"`path` must hold {FORMAT!r}, but holds {head['format']!r}; load it with that version.")
+    twins = tuple(_read(source, f"twin_{number}") for number in range(len(head["patients"])))
+    return CalibratedTwins(twins, head["skipped"], head["provenance"])
+
+
+def _read(store: Path, group: str) -> CalibratedTwin:
+    plain = json.loads(xr.open_zarr(store, group=group, consolidated=False).attrs["twin"])
+    sets = {name: xr.open_zarr(store, group=f"{group}/{name}", consolidated=False).load() for name in _DATASETS}
+    rebuilt = {
+        "fit": FitRow, "quantities": QuantityRow, "modes": Mode, "unmeasured": ObservableRow, "rows": RowFate,
+    }  # fmt: skip
+    for name, kind in rebuilt.items():
+        plain[name] = tuple(kind(**entry) for entry in plain[name])
+    plain["conflicts"], plain["assumptions"] = tuple(plain["conflicts"]), tuple(plain["assumptions"])
+    plain["certificate"], plain["status"] = Certificate(**plain["certificate"]), Status(plain["status"])
+    return CalibratedTwin(**plain, **sets)

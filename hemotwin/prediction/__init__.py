@@ -1,0 +1,1 @@
+"""Forward: simulate a model, predict what a calibrated twin would do."""

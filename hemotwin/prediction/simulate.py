@@ -1,0 +1,129 @@
+"""Simulate one model: its steady beat, or a number of beats through a scenario."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from ..calibration.rows import at_the_edge
+from ..calibration.summary import Readings, observe, waves
+from ..core.dataset import DISCLAIMER, beat_dataset
+from ..core.errors import InputError
+from ..core.status import Status
+from ..core.table import Table
+from ..engine.beat import BeatMap, compiled
+from ..engine.forward import equal_start, record
+from ..engine.precision import double
+from ..physiology.model import Model
+from ..physiology.observable import Observer
+from ..physiology.scenario import Scenario
+from ..records.codes import observables
+
+__all__ = ["Run", "simulate"]
+
+REFERENCE_BSA = 1.75  # m2; indexed readings of a bare model are those of the reference adult
+
+
+@dataclass(frozen=True, repr=False)
+class Run:
+    """A simulated model: readings by observable, the last beat's waveforms, status and periodicity residual (mL).
+
+    `history` holds the readings of every beat when a number of beats was asked for (None for a steady beat).
+    """
+
+    model: Model
+    scenario: Scenario | None
+    readings: dict[str, float]
+    dataset: xr.Dataset
+    status: Status
+    residual: float
+    history: xr.Dataset | None = None
+
+    def table(self) -> Table:
+        """Every reading with its unit."""
+        rows = []
+        for name, value in self.readings.items():
+            unit, scale = at_the_edge(name)
+            rows.append([observables()[name].label, scale * value, unit])
+        return Table(["reading", "value", "unit"], rows, title=repr(self.model), note=f"{self.status.advice} {DISCLAIMER}")
+
+    def plot(self) -> Any:
+        """Figure of the last beat."""
+        from ..core.plots import beat_figure
+
+        return beat_figure(self.dataset, title=self.model.name)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Run {self.model.name}: {self.readings['sbp']:.1f}/{self.readings['dbp']:.1f} mmHg, "
+            f"{self.readings['cardiac_output']:.2f} L/min, {self.status.name}. {DISCLAIMER}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+def simulate(
+    model: Model, scenario: Scenario | None = None, *, beats: int | None = None, steps: int | None = None
+) -> Run:
+    """The steady beat of a model (after a scenario, if given), or `beats` beats from the steady beat before it.
+
+    With `beats`, a scenario's changes act from the first beat and its inflows run in at a constant rate for their
+    duration, beat by beat. Raises `InputError` when the circulation's valves have no inertance: such sets exist for
+    comparison and run on the diffrax backend (`hemotwin.engine.backends.diffrax`).
+    """
+    if not model.system.is_network:
+        raise InputError(f"`model` must have inertial valves, but {model.valves!r} valves have none; use valves=None.")
+    if beats is not None and beats < 1:
+        raise InputError(f"`beats` must be at least 1, but got {beats}.")
+    number = steps or model.steps
+    before = model.system.parameters.pack(model.values, 1)
+    with double():
+        if beats is not None:
+            return _beats(model, scenario, before, beats, number)
+        rows = before if scenario is None else scenario.applied(model.system.parameters.names, before)
+        readings = observe(model, rows, None, np.array([REFERENCE_BSA]), number)
+        beat = waves(model, rows, readings.solved.state, number)
+    return _run(model, scenario, readings, beat, None)
+
+
+def _run(model: Model, scenario: Scenario | None, readings: Readings, beat: xr.Dataset, history: Any) -> Run:
+    values = {name: float(readings.of(name)[0]) for name in observables() if name in readings.names}
+    status = Status(int(readings.solved.status[0]))
+    return Run(model, scenario, values, beat, status, float(readings.solved.residual[0]), history)
+
+
+def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: int, steps: int) -> Run:
+    """Plain beats: changes at once, inflow by inflow at its constant rate added to the stressed volume."""
+    readings = observe(model, before, None, np.array([REFERENCE_BSA]), steps)
+    observer = Observer(model.system, readings.names)
+    program = compiled(BeatMap(model.system, observer.reductions), None)
+    names = model.system.parameters.names
+    changed = before.copy()
+    if scenario is not None:
+        changed = Scenario(scenario.name, scenario.label, "", scenario.changes).applied(names, before)
+    volume, period = names.index("stressed_volume"), 60.0 / changed[names.index("heart_rate"), 0]
+    start, state, rows = changed[volume, 0], jnp.asarray(readings.solved.state), []
+    for k in range(beats):
+        given = 0.0 if scenario is None else sum(i.volume * min((k + 1) * period / i.duration, 1.0) for i in scenario.inflows)
+        changed[volume, 0] = start + given
+        after = program(jnp.asarray(changed), state, steps)
+        rows.append(np.asarray(observer(after.values, jnp.asarray(changed), jnp.array([REFERENCE_BSA])))[:, 0])
+        last, state = state, after.state
+    residual = float(jnp.max(jnp.abs(state - last)[: len(model.system.free_stores)]))
+    history = xr.Dataset(
+        {"reading": (("observable", "beat"), np.stack(rows, axis=1), {"units": "1", "long_name": "reading of each beat"})},
+        coords={"observable": list(readings.names), "unit": ("observable", list(readings.units)),
+                "time": ("beat", period * np.arange(1, beats + 1), {"units": "s", "long_name": "end of the beat"})},
+        attrs={"note": DISCLAIMER},
+    )  # fmt: skip
+    beat = record(BeatMap(model.system), changed, np.asarray(last), steps)
+    sites, conduits = [s.name for s in model.system.stores], [b.name for b in model.system.branches]
+    wave = beat_dataset(beat.time[:, 0], beat.pressure[..., 0], beat.volume[..., 0], beat.flow[..., 0], sites, conduits)
+    values = dict(zip(readings.names, rows[-1], strict=True))
+    shown = {name: float(values[name]) for name in observables() if name in values}
+    return Run(model, scenario, shown, wave, Status.OK if np.isfinite(residual) else Status.NONFINITE, residual, history)
