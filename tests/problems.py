@@ -1,0 +1,77 @@
+"""Circulations solved once per session, so that tests share programs and results."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hemotwin.core.reduction import Reduction
+from hemotwin.core.registry import known
+from hemotwin.engine.beat import BeatMap
+from hemotwin.engine.forward import Forward, Waves, forward, record
+from hemotwin.engine.precision import double
+from hemotwin.physiology.model import Model, circulation
+from hemotwin.physiology.observable import Observer
+
+LANES = 4  # one block of the engine's smallest width
+BODY_SURFACE_AREA = 1.75  # m2, the reference adult
+ALSO = {  # readings that papers print and no clinician's record holds
+    "la_volume_min": Reduction("minimum", "volume", "la"),
+    "ra_volume_min": Reduction("minimum", "volume", "ra"),
+    "systemic_venous_mean": Reduction("mean", "pressure", "systemic_veins"),
+    "lv_pressure_min": Reduction("minimum", "pressure", "lv"),
+    "aortic_flow_max": Reduction("maximum", "flow", "aortic_valve"),
+}
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A model with the steady beat of one patient: state [S, 1], status, residual and every reading by name."""
+
+    model: Model
+    beat: BeatMap
+    steps: int
+    parameters: np.ndarray = field(repr=False)
+    steady: Forward = field(repr=False)
+    readings: dict[str, float] = field(repr=False)
+
+    def waves(self) -> Waves:
+        """The steady beat at its nodes, lanes last."""
+        with double():
+            return record(self.beat, self.parameters, self.steady.state, self.steps)
+
+
+def observer_of(model: Model) -> Observer:
+    """All registered observables of a model."""
+    return Observer(model.system, tuple(known("observable")))
+
+
+def beat_of(model: Model) -> BeatMap:
+    """The beat with every observable's reductions and those of `ALSO`."""
+    return BeatMap(model.system, tuple(dict.fromkeys(observer_of(model).reductions + tuple(ALSO.values()))))
+
+
+def readings_of(model: Model, parameters: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
+    """Every reading by name, lanes last, from the reductions of `beat_of`."""
+    observer, beat = observer_of(model), beat_of(model)
+    kept = values[: len(observer.reductions)]
+    size = np.full(parameters.shape[1], BODY_SURFACE_AREA)
+    found = dict(zip(observer.names, np.asarray(observer(kept, parameters, size)), strict=True))
+    return found | {name: values[beat.reductions.index(r)] for name, r in ALSO.items()}
+
+
+@functools.cache
+def solved(name: str, *, length: float | None = None, steps: int | None = None) -> Solved:
+    """The steady beat of a circulation with inertial valves, all of blood-column `length` (cm) when given."""
+    model = circulation(name)
+    if length is not None:
+        model = model.with_values({key: length for key in model.values if key.endswith(".length")})
+    steps = steps or model.steps
+    beat = beat_of(model)
+    with double():
+        parameters = model.system.parameters.pack(model.values, 1)
+        steady = forward(beat, parameters, None, steps)
+        readings = readings_of(model, parameters, steady.values)
+    return Solved(model, beat, steps, parameters, steady, {key: float(row[0]) for key, row in readings.items()})
