@@ -15,10 +15,11 @@ SHARE = 1.0 / 3.0  # of the difference between N/2 and N steps remains at N, for
 
 
 def certify(
-    units: tuple[str, ...], fine: np.ndarray, coarse: np.ndarray, fine_slope: np.ndarray, coarse_slope: np.ndarray,
+    units: tuple[str, ...], fine: np.ndarray, coarse: np.ndarray, slopes: list[np.ndarray], factor: np.ndarray,
     residual: float, balance: float, steps: int,
 ) -> Certificate:  # fmt: skip
-    """Certificate of one patient from observables [O] and whitened slopes [C, N] at N and N/2 steps.
+    """Certificate of one patient from observables [O] and slopes [C, N] (d reading/d z over the noise sd) at N and N/2
+    steps; `factor` [N, N] of the prior turns these into slopes per prior sd of each quantity.
 
     The error at N is taken as a third of the difference. residual: periodicity (mL); balance: blood created per beat
     (mL). A value that is not finite fails.
@@ -26,7 +27,8 @@ def certify(
     error = SHARE * np.abs(fine - coarse)
     pressure = _largest(error, [u == "mmHg" for u in units])
     volume = _largest(error, [u == "mL" for u in units])
-    slope = float(np.max(np.abs(fine_slope - coarse_slope))) if fine_slope.size else 0.0
+    per_sd = (slopes[0] - slopes[1]) @ np.linalg.inv(factor) * np.sqrt(np.diag(factor @ factor.T))
+    slope = float(np.max(np.abs(per_sd))) if per_sd.size else 0.0
     checks = {
         f"pressures within {pressure:.2g} mmHg": pressure <= PRESSURE_LIMIT,
         f"volumes within {volume:.2g} mL": volume <= VOLUME_LIMIT,

@@ -17,14 +17,17 @@ __all__ = ["conflict_sentences", "fit_rows", "mode_rows", "quantity_rows", "unme
 
 INFORMED, PARTLY = 0.7, 0.9  # posterior sd over prior sd below which a quantity is informed, or partly informed
 OFFSET_CONFLICT = 3.0  # mmHg of zero offset beyond which a contradiction is reported
-SHOWN_AT_EDGE = {"svr": "dyn.s/cm5", "pvr": "[wood'U]", "lv_stroke_work": "J", "rv_stroke_work": "J"}
+SHOWN_AT_EDGE = {  # observable: (unit for the conversion, unit as people write it)
+    "svr": ("dyn.s/cm5", "dyn s/cm5"), "pvr": ("[wood'U]", "Wood units"), "lv_stroke_work": ("J", "J"),
+    "rv_stroke_work": ("J", "J"), "cardiac_index": ("L/(min.m2)", "L/min/m2"),
+}  # fmt: skip
 
 
 def at_the_edge(name: str) -> tuple[str, float]:
     """(unit shown to people, factor from the unit inside) of an observable."""
     inside = observables()[name].unit
     shown = SHOWN_AT_EDGE.get(name)
-    return (inside, 1.0) if shown is None else (shown, convert(1.0, inside, shown))
+    return (inside, 1.0) if shown is None else (shown[1], convert(1.0, inside, shown[0]))
 
 
 def quantity_rows(cohort: Cohort, k: int, posterior: LaplacePosterior, z: np.ndarray) -> tuple[QuantityRow, ...]:

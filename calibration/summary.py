@@ -124,7 +124,7 @@ def _certificates(
     for i, lane in enumerate(sizes):
         mask = data.mask[:, i].astype(bool)
         found.append(certify(
-            readings.units, readings.values[:, lane], coarse.values[:, i], slopes[0][mask, :, i], slopes[1][mask, :, i],
+            readings.units, readings.values[:, lane], coarse.values[:, i], [s[mask, :, i] for s in slopes], data.factor[:, :, i],
             float(readings.solved.residual[lane]), _balance(model, drawn[i][1][:, 0], readings.solved.state[:, lane]),
             steps,
         ))  # fmt: skip
@@ -218,6 +218,7 @@ def _posterior_dataset(
             "parameter": list(system.parameters.names),
             "state": list(system.state.names),
             "observable": list(readings.names),
+            "unit": ("observable", list(readings.units)),
         },
         attrs={"modes": modes, "bsa": float(cohort.data.bsa[k]), "note": DISCLAIMER},
     )

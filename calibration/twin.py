@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 import uuid
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -246,6 +247,12 @@ _DATASETS = ("waves", "posterior")
 
 
 def _write(twin: CalibratedTwin, store: Path, group: str) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
+        _write_groups(twin, store, group)
+
+
+def _write_groups(twin: CalibratedTwin, store: Path, group: str) -> None:
     plain = {f.name: getattr(twin, f.name) for f in dataclasses.fields(twin) if f.name not in _DATASETS}
     text = json.dumps(plain, default=_plain, allow_nan=True)
     xr.Dataset(attrs={"twin": text}).to_zarr(store, group=group, mode="a", consolidated=False)

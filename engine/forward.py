@@ -62,7 +62,6 @@ def forward(
 ) -> Forward:
     """Steady beat and reductions of parameters [P, B] from a guess [S, B] (None: all stores at one pressure)."""
     count = parameters.shape[-1]
-    width = width if count > 4 else 4
 
     def run(lanes: np.ndarray) -> Forward:
         p = jnp.asarray(parameters[:, lanes])

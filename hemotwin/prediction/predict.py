@@ -11,13 +11,14 @@ import xarray as xr
 
 from ..calibration.certificate import PERIODICITY_LIMIT, PRESSURE_LIMIT, SHARE, VOLUME_LIMIT
 from ..calibration.rows import at_the_edge
-from ..calibration.summary import observe, waves
+from ..calibration.summary import Readings, observe, waves
 from ..calibration.twin import CalibratedTwin, CalibratedTwins
 from ..core.dataset import DISCLAIMER, variable
 from ..core.errors import InputError, UnknownNameError
 from ..core.provenance import provenance
 from ..core.status import Status
 from ..core.table import Table
+from ..engine.forward import Forward
 from ..engine.precision import double
 from ..physiology.model import Model, circulation
 from ..physiology.scenario import Scenario
@@ -128,8 +129,8 @@ def predict(
 ) -> Predictions:
     """The steady beat of every twin before and after a scenario, for the best mode and each posterior draw.
 
-    Every draw solves its own baseline and its own what-if, so that a change is paired; draws without a steady beat
-    are counted and left out of the intervals. `draws` limits how many of the twin's draws are used (None: all).
+    Every draw has its own baseline (solved when the twin was calibrated, at the same steps) and solves its own
+    what-if, so that a change is paired; draws without a steady beat are counted and left out of the intervals. `draws` limits how many of the twin's draws are used (None: all).
     Raises `InputError` when there is no twin, or the scenario acts on a quantity that the circulation lacks.
     """
     every = (twins,) if isinstance(twins, CalibratedTwin) else tuple(twins)
@@ -144,13 +145,13 @@ def _one(twin: CalibratedTwin, scenario: Scenario, draws: int | None, steps: int
     model = circulation(twin.circulation, valves=valves).with_values(
         {n: v for n, v in twin.parameters.items() if n.endswith(".regurgitant_area")}
     )
-    number, modes = steps or model.steps, int(twin.posterior.attrs["modes"])
+    number, modes = steps or int(twin.provenance.get("steps", model.steps)), int(twin.posterior.attrs["modes"])
     chosen = np.r_[0, np.arange(modes, twin.posterior.sizes["draw"])][: None if draws is None else draws + 1]
     before = twin.posterior["parameters"].values[:, chosen]
     state = twin.posterior["states"].values[:, chosen]
     after = scenario.applied(tuple(twin.posterior["parameter"].values), before)
     bsa = np.full(len(chosen), float(twin.posterior.attrs["bsa"]))
-    base = observe(model, before, state, bsa, number)
+    base = _baseline(twin, chosen)
     what_if = observe(model, after, _shifted(model, before, after, base.solved.state), bsa, number)
     coarse = observe(model, after[:, :1], what_if.solved.state[:, :1], bsa[:1], number // 2)
     sound = base.sound & what_if.sound
@@ -171,6 +172,15 @@ def _one(twin: CalibratedTwin, scenario: Scenario, draws: int | None, steps: int
         provenance=provenance(precision="float64", scenario=scenario.name, settings=scenario.settings, steps=number,
                               twin=twin.patient, circulation=twin.circulation),
     )  # fmt: skip
+
+
+def _baseline(twin: CalibratedTwin, chosen: np.ndarray) -> Readings:
+    """The baseline that calibration solved for each of these draws, on the same steps and to the same residual."""
+    kept = twin.posterior.isel(draw=chosen)
+    sound = kept["sound"].values.astype(bool)
+    status = np.where(sound, int(Status.OK), int(Status.NOT_PERIODIC))
+    solved = Forward(kept["states"].values, np.zeros(len(chosen)), status, kept["readings"].values)
+    return Readings(tuple(kept["observable"].values), tuple(kept["unit"].values), kept["readings"].values, solved)
 
 
 def _shifted(model: Model, before: np.ndarray, after: np.ndarray, state: np.ndarray) -> np.ndarray:
