@@ -162,7 +162,7 @@ def _ratio(unit: str, to: str) -> Fraction:
 
 
 def _tidy(text: str) -> str:
-    """Clinical spellings to UCUM operators: middle dots, stars, carets, superscripts, `per`, blanks, a leading slash."""
+    """Clinical spellings to UCUM operators: middle dots, stars, carets, superscripts, `per`, blanks."""
     text = text.translate(_SUPERSCRIPTS).replace("µ", "u").replace("μ", "u")
     text = re.sub(r"(?<=[a-z])\s+per\s+", "/", text)
     text = re.sub(r"\b10[*^](\d)\b", lambda power: "1" + "0" * int(power[1]), text)  # UCUM writes powers of ten 10*3

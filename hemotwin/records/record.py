@@ -1,0 +1,196 @@
+"""What a record holds once read: measurements by patient, covariates, contradictions, and the fate of every row."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import UnknownNameError
+from ..core.table import Table
+from .codes import observables
+from .rows import FATES, RowFate
+
+__all__ = ["Measurement", "MeasurementSet", "Records", "RowFate"]
+
+Channel = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One reading in the unit that its observable has inside hemotwin.
+
+    `kind` is "exact", "interval" (between `lower` and `upper`), "censored" (one of them known), "ordinal" or "derived"
+    (a function of other readings: shown, never counted). `sd` is in the same unit, None when the record gives none.
+    `modality` is how it was taken, `condition` the state it was taken in, `origin` the file and row it came from.
+    """
+
+    patient: str
+    observable: str
+    value: float | None
+    unit: str
+    sd: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    kind: str = "exact"
+    modality: str = "unspecified"
+    time: str | None = None
+    condition: str | None = None
+    quality: str = "ok"
+    origin: str = ""
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is evidence of its own: everything but a derived reading."""
+        return self.kind != "derived"
+
+    @property
+    def channel(self) -> Channel:
+        """(observable, modality): two modalities of one observable are two channels."""
+        return self.observable, self.modality
+
+
+@dataclass(frozen=True)
+class MeasurementSet:
+    """What is known of one patient: covariates that the prior uses, measurements, and the contradictions among them.
+
+    `covariates` holds any of sex ("male", "female"), age (years), height (cm), weight (kg) and bsa (m2, Mosteller 1987,
+    sqrt(height weight / 3600)); what is not known is absent.
+    """
+
+    patient: str
+    covariates: dict[str, Any] = field(default_factory=dict)
+    measurements: tuple[Measurement, ...] = ()
+    conflicts: tuple[str, ...] = ()
+
+    @property
+    def counted(self) -> tuple[Measurement, ...]:
+        """The measurements that are evidence; derived ones are left out."""
+        return tuple(m for m in self.measurements if m.counted)
+
+    def __len__(self) -> int:
+        return len(self.measurements)
+
+    def __iter__(self) -> Iterator[Measurement]:
+        return iter(self.measurements)
+
+    def __repr__(self) -> str:
+        known = ", ".join(self.covariates) or "no covariates"
+        return (
+            f"<MeasurementSet {self.patient}: {len(self.counted)} measurements, "
+            f"{len(self.measurements) - len(self.counted)} derived, {known}, {len(self.conflicts)} conflicts>"
+        )
+
+    def table(self) -> Table:
+        """The measurements with label, value, unit, how they were taken, and whether they count."""
+        rows = [
+            [observables()[m.observable].label, m.value, m.unit, m.sd, m.modality, m.time, m.kind, m.origin]
+            for m in self.measurements
+        ]
+        columns = ["reading", "value", "unit", "sd", "taken by", "time", "kind", "origin"]
+        return Table(columns, rows, title=f"Patient {self.patient}", note="\n".join(self.conflicts))
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+class Records:
+    """Any number of patients read from one file, bundle or folder, with the fate of every input row.
+
+    `records["P1"]` is a `MeasurementSet`; `rows` has one `RowFate` per input value; `sha256` pins the source (of a
+    folder: the digest over the digests of its files, by name).
+    """
+
+    def __init__(self, sets: Iterable[MeasurementSet], rows: Sequence[RowFate], source: Path, sha256: str):
+        self._sets = {one.patient: one for one in sets}
+        self.rows, self.source, self.sha256 = rows, Path(source), sha256
+
+    @property
+    def patients(self) -> list[str]:
+        """The patients' names in the order in which they were met."""
+        return list(self._sets)
+
+    def __getitem__(self, patient: str) -> MeasurementSet:
+        if patient not in self._sets:
+            raise UnknownNameError("patient", patient, self._sets)
+        return self._sets[patient]
+
+    def __contains__(self, patient: object) -> bool:
+        return patient in self._sets
+
+    def __iter__(self) -> Iterator[MeasurementSet]:
+        return iter(self._sets.values())
+
+    def __len__(self) -> int:
+        return len(self._sets)
+
+    def select(self, patients: Sequence[str] | str) -> Records:
+        """The same records for some patients only, in the order asked for; an unknown name raises."""
+        wanted = [patients] if isinstance(patients, str) else list(patients)
+        rows = tuple(row for row in self.rows if row.patient in set(wanted))
+        return Records([self[patient] for patient in wanted], rows, self.source, self.sha256)
+
+    def rows_of(self, patient: str) -> tuple[RowFate, ...]:
+        """The fate of every row of one patient."""
+        self[patient]
+        return tuple(row for row in self.rows if row.patient == patient)
+
+    def summary(self) -> dict[str, int]:
+        """Patients, rows, and rows by fate; the four fates add up to the rows."""
+        counts = dict.fromkeys(FATES, 0)
+        if hasattr(self.rows, "counts"):
+            counts |= self.rows.counts()  # type: ignore[attr-defined]
+        else:
+            for row in self.rows:
+                counts[row.fate] += 1
+        return {"patients": len(self), "rows": len(self.rows), **counts}
+
+    def table(self, fate: str | None = None) -> Table:
+        """Every row with its fate and the reason, or only those of one fate."""
+        if fate is not None and fate not in FATES:
+            raise UnknownNameError("fate", fate, FATES)
+        rows = [
+            [row.patient, row.field, row.text, row.unit, row.fate, row.reason, row.origin]
+            for row in self.rows
+            if fate is None or row.fate == fate
+        ]
+        columns = ["patient", "field", "value", "unit", "fate", "reason", "origin"]
+        return Table(columns, rows, title=str(self.source.name), note=self._counts_sentence())
+
+    def arrays(self, channels: Sequence[Channel] | None = None) -> tuple[list[Channel], Any, Any, Any]:
+        """Counted readings as `(channels, value, sd, mask)`, arrays of shape [channel, patient].
+
+        A channel is (observable, modality); by default every one that any patient has. `mask` is True where there is a
+        value; elsewhere value is NaN, and sd is NaN wherever the record gives none.
+        """
+        if channels is None:
+            present = {m.channel for one in self for m in one.counted}
+            order = list(observables())
+            channels = sorted(present, key=lambda channel: (order.index(channel[0]), channel[1]))
+        position = {tuple(channel): k for k, channel in enumerate(channels)}
+        value = np.full((len(position), len(self)), math.nan)
+        sd, mask = value.copy(), np.zeros(value.shape, dtype=bool)
+        for column, one in enumerate(self):
+            for m in one.counted:
+                row = position.get(m.channel)
+                if row is not None and m.value is not None:
+                    value[row, column], mask[row, column] = m.value, True
+                    sd[row, column] = math.nan if m.sd is None else m.sd
+        return [(str(name), str(modality)) for name, modality in position], value, sd, mask
+
+    def __repr__(self) -> str:
+        return f"<Records {self.source.name}: {self._counts_sentence()}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self._counts_sentence())}</p>{self.table()._repr_html_()}"
+
+    def _counts_sentence(self) -> str:
+        counts = self.summary()
+        patients = f"{counts['patients']} patient" + ("" if counts["patients"] == 1 else "s")
+        fates = " + ".join(f"{counts[fate]} {fate}" for fate in FATES if counts[fate])
+        return f"{patients}, {counts['rows']} rows" + (f" = {fates}" if fates else "")

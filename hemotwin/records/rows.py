@@ -1,0 +1,131 @@
+"""The account of every input row, held by columns so that millions of rows fit in memory."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+from ..core.errors import InputError
+
+__all__ = ["FATES", "RowFate", "RowLog"]
+
+FATES = ("used", "derived", "duplicate", "quarantined")
+_UNSETTLED = len(FATES)
+_TEXT_WIDTH = 60
+ROW_LIMIT = 20_000_000
+DISTINCT_TEXT_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class RowFate:
+    """What became of one input value: where it stood, what it said, its fate and the reason for it."""
+
+    origin: str
+    patient: str
+    field: str
+    text: str
+    unit: str
+    fate: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        """One sentence that names place, field, value, unit and reason."""
+        value = " ".join(part for part in (self.text, self.unit) if part)
+        return f"{self.origin}: {self.field} = {value or '(empty)'}: {self.fate}" + (
+            f": {self.reason}" if self.reason else ""
+        )
+
+
+class RowLog(Sequence[RowFate]):
+    """Rows in input order. A row is added once, settled once, and reads back as a `RowFate`.
+
+    Repeated texts are stored once. Past a million distinct texts, further values and reasons are kept by count only
+    (patients, fates and places always are), and past twenty million rows reading stops with an `InputError`.
+    """
+
+    def __init__(self) -> None:
+        self._texts: list[str] = [""]
+        self._ids: dict[str, int] = {"": 0}
+        self._columns = {
+            name: array("I") for name in ("prefix", "suffix", "patient", "field", "text", "unit", "reason")
+        }
+        self._number = array("Q")
+        self._fate = array("B")
+
+    def add(self, prefix: str, number: int, suffix: str, patient: str, field: str, text: str, unit: str) -> int:
+        """Enter a row, not yet settled; the origin reads `prefix number suffix`. Returns its index."""
+        if len(self._fate) >= ROW_LIMIT:
+            raise InputError(f"{prefix.strip()} {number}: more than {ROW_LIMIT:,} values; split the file by patient.")
+        columns = self._columns
+        columns["prefix"].append(self._keep(prefix))
+        columns["suffix"].append(self._keep(suffix))
+        columns["patient"].append(self._keep(patient))
+        columns["field"].append(self._keep_short(field))
+        columns["text"].append(self._keep_short(text))
+        columns["unit"].append(self._keep_short(unit))
+        columns["reason"].append(0)
+        self._number.append(number)
+        self._fate.append(_UNSETTLED)
+        return len(self._fate) - 1
+
+    def settle(self, index: int, fate: str, reason: str = "") -> None:
+        """Give a row its fate, one of used, derived, duplicate, quarantined, and the reason in words."""
+        self._fate[index] = FATES.index(fate)
+        self._columns["reason"][index] = self._keep(reason, bounded=True)
+
+    def settled(self, index: int) -> bool:
+        """Whether the row has its fate."""
+        return self._fate[index] != _UNSETTLED
+
+    def counts(self) -> dict[str, int]:
+        """How many rows met each fate; they add up to the number of rows once reading has ended."""
+        return {fate: self._fate.count(code) for code, fate in enumerate(FATES)}
+
+    def of(self, patients: set[str]) -> Iterator[RowFate]:
+        """The rows of some patients, in input order."""
+        wanted = {self._ids[patient] for patient in patients if patient in self._ids}
+        return (self[k] for k, patient in enumerate(self._columns["patient"]) if patient in wanted)
+
+    def __len__(self) -> int:
+        return len(self._fate)
+
+    @overload
+    def __getitem__(self, index: int) -> RowFate: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[RowFate]: ...
+    def __getitem__(self, index: int | slice) -> RowFate | Sequence[RowFate]:
+        if isinstance(index, slice):
+            return tuple(self[k] for k in range(*index.indices(len(self))))
+        word = {name: self._texts[column[index]] for name, column in self._columns.items()}
+        code = self._fate[index]
+        return RowFate(
+            origin=f"{word['prefix']}{self._number[index]}{word['suffix']}",
+            patient=word["patient"],
+            field=word["field"],
+            text=word["text"],
+            unit=word["unit"],
+            fate=FATES[code] if code < len(FATES) else "",
+            reason=word["reason"],
+        )
+
+    def _keep_short(self, text: str) -> int:
+        clean = (
+            text
+            if text.isprintable()
+            else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:200])
+        )
+        if len(clean) > _TEXT_WIDTH:
+            clean = clean[:_TEXT_WIDTH] + "..."
+        return self._keep(clean, bounded=True)
+
+    def _keep(self, text: str, bounded: bool = False) -> int:
+        known = self._ids.get(text)
+        if known is None:
+            if bounded and len(self._texts) >= DISTINCT_TEXT_LIMIT:
+                return self._keep("(not kept: too many distinct texts)")
+            known = self._ids[text] = len(self._texts)
+            self._texts.append(text)
+        return known
