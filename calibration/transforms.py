@@ -13,9 +13,11 @@ LOGARITHMIC = frozenset({"lognormal"})  # kinds of prior whose free value is the
 
 def to_free(kind: str, value: Any) -> np.ndarray:
     """Free value of a quantity with this kind of prior: log(value) when lognormal, else the value itself."""
-    return np.log(np.asarray(value, dtype=float)) if kind in LOGARITHMIC else np.asarray(value, dtype=float)
+    value = np.asarray(value, dtype=float)
+    return np.asarray(np.log(value)) if kind in LOGARITHMIC else value
 
 
 def from_free(kind: str, theta: Any) -> np.ndarray:
     """Natural value of a free value: exp(theta) when lognormal, else theta itself."""
-    return np.exp(np.asarray(theta, dtype=float)) if kind in LOGARITHMIC else np.asarray(theta, dtype=float)
+    theta = np.asarray(theta, dtype=float)
+    return np.asarray(np.exp(theta)) if kind in LOGARITHMIC else theta
