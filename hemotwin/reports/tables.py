@@ -1,0 +1,184 @@
+"""The rows of a twin and of a what-if as people read them: for the page (as text and positions) and for the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..calibration.twin import CalibratedTwin, FitRow, QuantityRow
+from ..core.dataset import DISCLAIMER
+from ..core.table import Table
+from .rounding import amount, interval, recorded, shown_unit, signed, significant
+
+__all__ = [
+    "HEADLINES", "fit_cells", "fit_table", "quantity_cells", "quantity_table", "relative", "strip", "tone",
+    "unmeasured_cells", "what_if_cells", "what_if_table",
+]  # fmt: skip
+
+VERDICTS = {"informed": "informed", "partly informed": "partly informed", "prior": "prior only"}
+SHORT = {
+    "fitted, but the rest did not expect it": "fits, unexpected",
+    "not fitted: contradicts the rest": "contradicts the rest",
+    "derived, not counted": "not counted",
+}
+MODALITIES = {"cmr": "cardiac MRI", "flow4d": "4D flow MRI", "fick": "Fick", "unspecified": ""}
+
+# The readings of a what-if that stand in front; the others follow on demand.
+HEADLINES = (
+    "sbp", "dbp", "map", "cardiac_output", "stroke_volume", "pa_pressure_systolic", "pa_pressure_diastolic",
+    "pa_pressure_mean", "pvr", "rv_pressure_max", "rv_edv", "rvef", "ra_pressure_mean", "pcwp_mean", "lvef",
+)  # fmt: skip
+
+
+def strip(low: float, high: float, values: Iterable[float | None]) -> list[float | None]:
+    """Positions in per cent of `values` on a strip from `low` to `high`, cut at its ends; None stays None."""
+    width = (high - low) or 1.0
+    return [None if v is None or not math.isfinite(v) else round(min(max(100.0 * (v - low) / width, 0.0), 100.0), 2)
+            for v in values]  # fmt: skip
+
+
+def fit_cells(row: FitRow) -> dict[str, Any]:
+    """One reading: texts of every column and the positions of its strip."""
+    unit, half = row.unit, _half(row.low, row.high)
+    wide = _half(row.left_out_low, row.left_out_high)
+    return {
+        "label": row.label, "unit": shown_unit(unit), "modality": MODALITIES.get(row.modality, row.modality),
+        "measured": recorded(row.measured), "sd": "" if row.sd is None else amount(row.sd, unit),
+        "fitted": amount(row.fitted, unit, _finer(half)), "fitted_interval": interval(row.low, row.high, unit),
+        "difference": signed(row.difference, unit),
+        "left_out": amount(row.left_out, unit, wide),
+        "left_out_interval": interval(row.left_out_low, row.left_out_high, unit),
+        "counted": row.counted, "verdict": row.verdict, "tone": tone(row), "note": row.note, "strip": _fit_strip(row),
+    }  # fmt: skip
+
+
+def tone(row: FitRow) -> str:
+    """How the verdict is coloured: good, surprise, conflict or quiet."""
+    if not row.counted:
+        return "quiet"
+    if row.verdict.startswith("not fitted"):
+        return "conflict"
+    return "good" if row.verdict == "fits" else "surprise"
+
+
+def _fit_strip(row: FitRow) -> dict[str, float | None]:
+    every = [v for v in (row.measured, row.fitted, row.low, row.high, row.left_out_low, row.left_out_high)
+             if v is not None and math.isfinite(v)]  # fmt: skip
+    low, high = min(every, default=0.0), max(every, default=1.0)
+    pad = 0.06 * (high - low) or 1.0
+    keys = ("measured", "fitted", "low", "high", "out_low", "out_high", "out")
+    values = (row.measured, row.fitted, row.low, row.high, row.left_out_low, row.left_out_high, row.left_out)
+    return dict(zip(keys, strip(low - pad, high + pad, values), strict=True))
+
+
+def quantity_cells(row: QuantityRow, low: float, high: float) -> dict[str, Any]:
+    """One quantity: texts, and its prior and posterior on a strip from `low` to `high`.
+
+    The strip holds log2(value / prior median) for a lognormal quantity, the difference from the prior median otherwise.
+    """
+    place = relative(row)
+    keys = ("prior_low", "prior_high", "low", "high", "value")
+    values = [place(v) for v in (row.prior_low, row.prior_high, row.low, row.high, row.value)]
+    return {
+        "label": row.label, "symbol": row.symbol, "unit": shown_unit(row.unit), "name": row.name,
+        "value": significant(row.value), "interval": f"{significant(row.low)} to {significant(row.high)}",
+        "prior": f"{significant(row.prior_median)} ({significant(row.prior_low)} to {significant(row.prior_high)})",
+        "contraction": f"{row.contraction:.2f}", "verdict": VERDICTS.get(row.verdict, row.verdict),
+        "tone": row.verdict.replace(" ", "-"), "strip": dict(zip(keys, strip(low, high, values), strict=True)),
+        "beyond": any(v < low or v > high for v in values),
+    }  # fmt: skip
+
+
+def relative(row: QuantityRow) -> Any:
+    """Function from a value to its place beside the prior median."""
+    if row.kind == "lognormal" and row.prior_median > 0.0:
+        return lambda v: math.log2(v / row.prior_median) if v > 0.0 else -math.inf
+    return lambda v: v - row.prior_median
+
+
+def what_if_cells(row: Any) -> dict[str, Any]:
+    """One reading of a what-if: baseline, after, change, with intervals, and whether the change is certain in sign."""
+    unit = row.unit
+    sure = row.change_low > 0.0 or row.change_high < 0.0
+    edge = max((abs(v) for v in (row.change_low, row.change_high) if math.isfinite(v)), default=0.0)
+    edge = max(edge, abs(row.change)) or 1.0
+    places = strip(-edge, edge, (row.change_low, row.change_high, row.change))
+    return {
+        "observable": row.observable, "label": row.label, "unit": shown_unit(unit),
+        "baseline": amount(row.baseline, unit, _finer(_half(row.baseline_low, row.baseline_high))),
+        "baseline_interval": interval(row.baseline_low, row.baseline_high, unit),
+        "after": amount(row.after, unit, _finer(_half(row.after_low, row.after_high))),
+        "after_interval": interval(row.after_low, row.after_high, unit),
+        "change": signed(row.change, unit), "change_interval": interval(row.change_low, row.change_high, unit, plus=True),
+        "sure": sure, "strip": dict(zip(("low", "high", "value"), places, strict=True)),
+    }  # fmt: skip
+
+
+def fit_table(twin: CalibratedTwin, width: int = 110) -> Table:
+    """Measured, fitted, difference, without this value [95 %], verdict: for a terminal of `width` columns."""
+    rows = []
+    for row in twin.fit:
+        c = fit_cells(row)
+        out = "" if row.left_out is None else f"{c['left_out']} [{c['left_out_interval']}]"
+        rows.append([c["label"], c["unit"], c["measured"], c["fitted"], c["difference"], out or None,
+                     SHORT.get(row.verdict, row.verdict)])  # fmt: skip
+    columns = ["reading", "unit", "measured", "fitted", "diff.", "without it [95 %]", "verdict"]
+    return Table(columns, _narrowed(columns, rows, width), title=f"Twin of {twin.patient}", note=DISCLAIMER)
+
+
+def quantity_table(twin: CalibratedTwin, width: int = 110) -> Table:
+    """The quantities that the data informed, at least in part: prior and posterior with 95 % intervals."""
+    kept = sorted((q for q in twin.quantities if q.verdict != "prior"), key=lambda q: q.contraction)
+    rows = []
+    for q in kept:
+        spans = [f"{significant(v)} [{significant(a)} to {significant(b)}]"
+                 for v, a, b in ((q.prior_median, q.prior_low, q.prior_high), (q.value, q.low, q.high))]  # fmt: skip
+        rows.append([q.label, shown_unit(q.unit), *spans, VERDICTS.get(q.verdict, q.verdict)])
+    columns = ["what the data informed", "unit", "prior [95 %]", "with the data [95 %]", "verdict"]
+    left = len(twin.quantities) - len(kept)
+    note = f"{left} of {len(twin.quantities)} free quantities stayed where the prior had them."
+    return Table(columns, _narrowed(columns, rows, width), note=note)
+
+
+def what_if_table(prediction: Any, width: int = 110) -> Table:
+    """Baseline, after and change with 95 % intervals of the headline readings."""
+    rows = []
+    for row in prediction.rows:
+        if row.observable in HEADLINES:
+            c = what_if_cells(row)
+            rows.append([c["label"], c["unit"], *(f"{c[k]} [{c[k + '_interval']}]" for k in ("baseline", "after", "change"))])
+    columns = ["what if", "unit", "baseline [95 %]", "after [95 %]", "change [95 %]"]
+    solved = f"{prediction.draws - prediction.failed} of {prediction.draws} posterior draws. {DISCLAIMER}"
+    return Table(columns, _narrowed(columns, rows, width), title=_title(prediction), note=solved)
+
+
+def _title(prediction: Any) -> str:
+    label = prediction.scenario.label
+    return f"{prediction.patient}: {label}"
+
+
+def _narrowed(columns: Sequence[str], rows: list[list[Any]], width: int) -> list[list[Any]]:
+    """The rows with the first column cut so that a line stays within `width`."""
+    widths = [max([len(name), *(len(str(row[k])) for row in rows)]) for k, name in enumerate(columns)]
+    room = max(12, width - sum(widths[1:]) - 2 * (len(columns) - 1))
+    return [[row[0] if len(row[0]) <= room else row[0][: room - 1] + "…", *row[1:]] for row in rows]
+
+
+def _half(low: float | None, high: float | None) -> float | None:
+    return None if low is None or high is None else abs(high - low) / 2.0
+
+
+def _finer(half: float | None) -> float | None:
+    """A value is written one decimal finer than its interval, so that the difference beside it adds up."""
+    return None if half is None else half / 10.0
+
+
+def unmeasured_cells(twin: CalibratedTwin) -> list[dict[str, str]]:
+    """What nobody measured, with 95 % intervals, in the order of the twin."""
+    return [
+        {"label": r.label, "unit": shown_unit(r.unit), "value": amount(r.value, r.unit, _half(r.low, r.high)),
+         "interval": interval(r.low, r.high, r.unit)}
+        for r in twin.unmeasured
+    ]  # fmt: skip
+
