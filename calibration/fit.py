@@ -111,9 +111,7 @@ def _rows_by_patient(records: Any) -> Callable[[str], tuple[Any, ...]]:
     return records.rows_of if isinstance(records, Records) else lambda patient: ()
 
 
-def _all_starts(
-    cohort: Cohort, run: Any, starts: int, rng: np.random.Generator, steps: int
-) -> tuple[Fit, np.ndarray]:
+def _all_starts(cohort: Cohort, run: Any, starts: int, rng: np.random.Generator, steps: int) -> tuple[Fit, np.ndarray]:
     count, names = len(cohort.sets), len(cohort.problem.names)
     z = SPREAD * rng.standard_normal((names, count, starts))
     for patient in range(count):
@@ -131,7 +129,9 @@ def _posteriors(fits: Fit, count: int, starts: int) -> list[LaplacePosterior | N
         mine = slice(patient * starts, (patient + 1) * starts)
         one = modes_of(fits.z[:, mine], fits.objective[mine], fits.hessian[:, :, mine], fits.status[mine] == 0)
         if one is None and np.any(np.isfinite(fits.objective[mine])):
-            one = modes_of(fits.z[:, mine], fits.objective[mine], fits.hessian[:, :, mine], fits.objective[mine] < np.inf)
+            one = modes_of(
+                fits.z[:, mine], fits.objective[mine], fits.hessian[:, :, mine], fits.objective[mine] < np.inf
+            )
         found.append(one)
     return found
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..engine.forward import in_blocks
-from ..physiology.model import Model
+from ..physiology.model import Model, circulation
 from ..physiology.observable import all_observables
 from ..records.record import Measurement, MeasurementSet
 from .likelihood import Noise
@@ -21,11 +21,7 @@ from .starting import starting_values
 
 __all__ = ["Cohort", "prepare", "recipe", "run_lanes"]
 
-NUISANCE_OF = {
-    "ra_pressure_mean": "offset.ra", "ra_pressure_max": "offset.ra", "ra_pressure_min": "offset.ra",
-    "rv_pressure_max": "offset.rv", "rv_pressure_min": "offset.rv", "rv_edp": "offset.rv",
-}  # fmt: skip
-WIDTH_SMALL, WIDTH_LARGE, SMALL = 16, 64, 200  # lanes per block; the number of lanes up to which blocks are small
+WIDTH_SMALL, WIDTH_LARGE, SMALL = 8, 32, 3  # lanes per block, and the number of patients up to which blocks are small
 REFERENCE_BSA = 1.75  # m2, of the reference adult; used only where no indexed value is counted
 
 
@@ -56,9 +52,13 @@ def usable(one: MeasurementSet, known: Sequence[str]) -> tuple[list[Measurement]
         if m.observable not in known:
             aside.append(f"{m.observable} ({m.origin}) was left aside: the circulation has no such reading.")
         elif m.value is None or m.kind != "exact":
-            aside.append(f"{m.observable} ({m.origin}) was left aside: its kind is {m.kind}, and only exact values count.")
+            aside.append(
+                f"{m.observable} ({m.origin}) was left aside: its kind is {m.kind}, and only exact values count."
+            )
         elif all_observables()[m.observable].needs_body and "bsa" not in one.covariates:
-            aside.append(f"{m.observable} ({m.origin}) was left aside: it needs body surface area; give height and weight.")
+            aside.append(
+                f"{m.observable} ({m.origin}) was left aside: it needs body surface area; give height and weight."
+            )
         else:
             kept.append(m)
     return kept, aside
@@ -97,14 +97,13 @@ def _arrays(
     nuisances = tuple(n for n in names if n.startswith("offset."))
     wanted = tuple(n for n in names if n not in nuisances)
     _check_names(model, wanted)
-    kinds = {q.name: q.kind for q in prior.quantities}
     problem = Problem(
         system=model.system,
         observables=tuple(c[0] for c in channels),
         free=wanted,
         nuisances=nuisances,
-        offsets=tuple(_offset(c[0], nuisances) for c in channels),
-        logarithmic=tuple(kinds[n] == "lognormal" for n in names),
+        offsets=tuple(_offset(prior.offset_of(c[0]), nuisances) for c in channels),
+        logarithmic=tuple(priors[0].logarithmic),
     )
     count, lanes = len(channels), len(kept)
     value, sd, mask = np.zeros((count, lanes)), np.ones((count, lanes)), np.zeros((count, lanes))
@@ -137,13 +136,16 @@ def recipe(one: MeasurementSet, prior: PatientPrior, problem: Problem) -> np.nda
 
 
 def _base(model: Model, prior: PatientPrior) -> np.ndarray:
-    known = model.system.parameters.names
-    values = {**model.values, **{n: v for n, v in prior.fixed.items() if n in known}}
+    """Parameter rows: the patient's medians of fixed quantities, except where the user has set the model's own value."""
+    default = circulation(model.name, valves=model.valves).values
+    values = dict(model.values)
+    for name, value in prior.fixed.items():
+        if name in values and values[name] == default[name]:
+            values[name] = value
     return model.system.parameters.pack(values)[:, 0]
 
 
-def _offset(observable: str, nuisances: tuple[str, ...]) -> int:
-    name = NUISANCE_OF.get(observable)
+def _offset(name: str | None, nuisances: tuple[str, ...]) -> int:
     return nuisances.index(name) if name in nuisances else -1
 
 
@@ -158,7 +160,7 @@ def _check_names(model: Model, names: tuple[str, ...]) -> None:
 
 def run_lanes(run: Any, cohort: Cohort, data: LaneData, z: np.ndarray, steps: int, hold: bool = False) -> Any:
     """The method over any number of lanes, in blocks of one width."""
-    width = WIDTH_SMALL if z.shape[1] <= SMALL else WIDTH_LARGE
+    width = WIDTH_SMALL if len(cohort.sets) <= SMALL else WIDTH_LARGE
 
     def block(lanes: np.ndarray) -> Any:
         return run(cohort.problem, LaneData(*map(jnp.asarray, data.take(lanes))), jnp.asarray(z[:, lanes]), steps, hold)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .likelihood import removed_with
+from .exact_functions import removed_with
 
 __all__ = ["LeftOut", "hidden_channels", "predicted"]
 
@@ -24,11 +24,11 @@ class LeftOut:
 
 def hidden_channels(channels: list[tuple[str, str]], mask: np.ndarray) -> list[tuple[int, np.ndarray]]:
     """For every channel that one patient has (mask [C]): (channel, boolean [C] of what is hidden with it)."""
-    present = [channels[c][0] for c in np.flatnonzero(mask)]
+    present = [channels[c] for c in np.flatnonzero(mask)]
     found = []
     for c in np.flatnonzero(mask):
-        gone = removed_with(channels[c][0], present) - {channels[c][0]}
-        hidden = np.array([k == c or (bool(mask[k]) and channels[k][0] in gone) for k in range(len(channels))])
+        gone = removed_with(channels[c], present)
+        hidden = np.array([k == c or (bool(mask[k]) and channels[k] in gone) for k in range(len(channels))])
         found.append((int(c), hidden))
     return found
 

@@ -48,7 +48,9 @@ class LaplacePosterior:
     def mixture_covariance(self) -> np.ndarray:
         """Covariance of the mixture [N, N]: within modes and between them."""
         apart = self.z - self.mean
-        return np.einsum("m,mij->ij", self.weight, self.covariance) + np.einsum("m,mi,mj->ij", self.weight, apart, apart)
+        return np.einsum("m,mij->ij", self.weight, self.covariance) + np.einsum(
+            "m,mi,mj->ij", self.weight, apart, apart
+        )
 
 
 def modes_of(z: np.ndarray, objective: np.ndarray, hessian: np.ndarray, sound: np.ndarray) -> LaplacePosterior | None:

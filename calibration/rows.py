@@ -93,9 +93,7 @@ def _verdict(value: float, fitted: float, sd: float, out: LeftOut | None) -> str
     return "fits"
 
 
-def mode_rows(
-    cohort: Cohort, posterior: LaplacePosterior, parameters: np.ndarray, readings: Any
-) -> tuple[Mode, ...]:
+def mode_rows(cohort: Cohort, posterior: LaplacePosterior, parameters: np.ndarray, readings: Any) -> tuple[Mode, ...]:
     """The kept modes, each with what sets it apart."""
     rows = cohort.problem.rows
     found = []

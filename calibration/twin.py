@@ -194,7 +194,7 @@ class CalibratedTwins:
     @property
     def status(self) -> dict[str, Status]:
         """Status by patient; a skipped patient counts as not identifiable."""
-        return {p: t.status for p, t in self._twins.items()} | {p: Status.UNIDENTIFIABLE for p in self.skipped}
+        return {p: t.status for p, t in self._twins.items()} | dict.fromkeys(self.skipped, Status.UNIDENTIFIABLE)
 
     def __getitem__(self, patient: str) -> CalibratedTwin:
         if patient not in self._twins:
@@ -272,11 +272,15 @@ def load(path: str | Path) -> CalibratedTwins:
     """Read twins that `save` wrote; another kind of folder or an unknown format raises `InputError`."""
     source = Path(path)
     if not source.is_dir():
-        raise InputError(f"`path` must be a folder that hemotwin saved, but {source.name!r} is none; give a .zarr folder.")
+        raise InputError(
+            f"`path` must be a folder that hemotwin saved, but {source.name!r} is none; give a .zarr folder."
+        )
     try:
         head = json.loads(xr.open_zarr(source, consolidated=False).attrs["hemotwin"])
     except (KeyError, OSError, ValueError) as error:
-        raise InputError(f"`path` must be a folder that hemotwin saved, but {source.name!r} is none ({error}).") from None
+        raise InputError(
+            f"`path` must be a folder that hemotwin saved, but {source.name!r} is none ({error})."
+        ) from None
     if head["format"] != FORMAT:
         raise InputError(f"`path` must hold {FORMAT!r}, but holds {head['format']!r}; load it with that version.")
     twins = tuple(_read(source, f"twin_{number}") for number in range(len(head["patients"])))

@@ -6,7 +6,9 @@ A fixed width keeps one compiled program for cohorts of any size; the last block
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +19,7 @@ from jax import lax
 from ..core.system import System
 from .beat import BeatMap, compiled
 from .periodic import Steady, equal_pressure_state, steady_beat
+from .precision import double
 from .reduction import Signals
 
 __all__ = ["Forward", "Waves", "blocks", "forward", "in_blocks", "record"]
@@ -50,10 +53,25 @@ def blocks(count: int, width: int) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def in_blocks(run: Callable[[np.ndarray], Any], count: int, width: int) -> Any:
-    """Call `run(indices)` block by block and join the results (tuples of arrays, lanes last) into one."""
-    parts = []
-    for lanes, real in blocks(count, width):
-        parts.append(jax.tree.map(lambda leaf, real=real: np.asarray(leaf)[..., :real], run(lanes)))
+    """Call `run(indices)` for every block and join the results (tuples of arrays, lanes last) into one.
+
+    On a CPU the blocks run on all cores, one thread each (XLA keeps to one core for loops this small); the first runs
+    alone, so that the program is compiled once.
+    """
+    wide = jax.config.jax_enable_x64
+
+    def one(block: tuple[np.ndarray, int]) -> Any:
+        with double(wide):
+            return jax.tree.map(lambda leaf: np.asarray(leaf)[..., : block[1]], run(block[0]))
+
+    todo = list(blocks(count, width))
+    cores = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
+    parts = [one(todo[0])]
+    if cores > 1 and len(todo) > 2:
+        with ThreadPoolExecutor(min(cores, len(todo) - 1)) as pool:
+            parts += list(pool.map(one, todo[1:]))
+    else:
+        parts += [one(block) for block in todo[1:]]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=-1), *parts)
 
 
@@ -103,7 +121,12 @@ def _recorder(beat: BeatMap, steps: int) -> Any:
         def sample(time: Any, node: Any) -> tuple[Any, ...]:
             signals = Signals(system, p, c, node)
             pressure = [zero + signals.value("pressure", i) for i in range(len(system.stores))]
-            return zero + time, jnp.stack(pressure), jnp.stack(node.volume), jnp.stack([zero + q for q in signals.flows])
+            return (
+                zero + time,
+                jnp.stack(pressure),
+                jnp.stack(node.volume),
+                jnp.stack([zero + q for q in signals.flows]),
+            )
 
         def move(node: Any, k: Any) -> Any:
             time = jnp.asarray(k + 1, c.h.dtype) * c.h

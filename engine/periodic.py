@@ -17,6 +17,7 @@ from jax import lax
 from ..core.status import Status
 from ..core.system import System
 from .beat import BeatMap
+from .linear import solve
 
 __all__ = ["Steady", "equal_pressure_state", "newton_correction", "steady_beat"]
 
@@ -68,12 +69,8 @@ def equal_pressure_state(system: System, parameters: jax.Array) -> jax.Array:
 
 def newton_correction(jacobian: jax.Array, residual: jax.Array) -> jax.Array:
     """Solve (I - J) d = r for every lane: J [S, S, B], r [S, B] or [S, K, B] -> d of r's shape."""
-    size = jacobian.shape[0]
-    matrix = jnp.eye(size, dtype=jacobian.dtype)[None] - jnp.moveaxis(jacobian, -1, 0)
-    right = jnp.moveaxis(residual, -1, 0)
-    flat = right[..., None] if residual.ndim == 2 else right
-    solved = jnp.linalg.solve(matrix, flat)
-    return jnp.moveaxis(solved[..., 0] if residual.ndim == 2 else solved, 0, -1)
+    matrix = jnp.eye(jacobian.shape[0], dtype=jacobian.dtype)[..., None] - jacobian
+    return solve(matrix, residual[:, None])[:, 0] if residual.ndim == 2 else solve(matrix, residual)
 
 
 def volume_residual(system: System, change: jax.Array) -> jax.Array:
@@ -82,7 +79,13 @@ def volume_residual(system: System, change: jax.Array) -> jax.Array:
 
 
 def steady_beat(
-    beat: BeatMap, parameters: jax.Array, guess: jax.Array, steps: Any, *, warm_up: Any = 3, tolerance: float = TOLERANCE
+    beat: BeatMap,
+    parameters: jax.Array,
+    guess: jax.Array,
+    steps: Any,
+    *,
+    warm_up: Any = 3,
+    tolerance: float = TOLERANCE,
 ) -> Steady:
     """Steady state of every lane from a guess [S, B]; `warm_up` plain beats come first (a run-time number)."""
     return _program(BeatMap(beat.system, (), beat.solver), tolerance)(parameters, guess, steps, warm_up)
@@ -113,7 +116,13 @@ def _program(beat: BeatMap, tolerance: float) -> Any:
             sound &= jnp.all(x[:volumes] + newton[:volumes] > SMALLEST_VOLUME, axis=0)
             moved = jnp.where(sound, x + newton, out.state)
             live = residual > tolerance
-            return jnp.where(live, moved, x), residual, jnp.where(sound, residual, jnp.inf), count + 1, used + live.astype(jnp.int32)
+            return (
+                jnp.where(live, moved, x),
+                residual,
+                jnp.where(sound, residual, jnp.inf),
+                count + 1,
+                used + live.astype(jnp.int32),
+            )
 
         zero = jnp.zeros((lanes,), jnp.int32)
         x, residual, _, _, used = lax.while_loop(unfinished, improve, (start, big, big, jnp.int32(0), zero))

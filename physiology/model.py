@@ -73,7 +73,9 @@ class Model:
             if name not in known:
                 raise UnknownNameError("quantity", name, difflib.get_close_matches(name, known, 6, 0.2) or list(known))
             if known[name].shape:
-                raise InputError(f"`{name}` is a constant of its formula and cannot be set; it is {known[name].value:g}.")
+                raise InputError(
+                    f"`{name}` is a constant of its formula and cannot be set; it is {known[name].value:g}."
+                )
             checked[name] = known[name].check(value)
         return Model(self.name, self.valves, {**self.values, **checked})
 

@@ -54,7 +54,9 @@ class Scenario:
         changes = [*self.changes, *([Change("stressed_volume", amount=total)] if self.inflows else [])]
         for change in changes:
             if change.quantity not in names:
-                raise InputError(f"`{self.name}` must change a quantity of the circulation; {change.quantity!r} is none.")
+                raise InputError(
+                    f"`{self.name}` must change a quantity of the circulation; {change.quantity!r} is none."
+                )
             row = names.index(change.quantity)
             rows[row] = rows[row] * change.factor + change.amount
         return rows

@@ -18,6 +18,7 @@ from jax import lax
 
 from ...core.registry import register
 from ...core.status import Status
+from ...engine.linear import solve
 from ...engine.periodic import SMALLEST_VOLUME, equal_pressure_state, newton_correction, volume_residual
 from ..problem import LaneData, Problem
 
@@ -113,7 +114,9 @@ def _fit(problem: Problem, data: LaneData, z: jax.Array, steps: Any, hold: Any) 
     finite = jnp.isfinite(b.objective)
     status = jnp.where(end.done, int(Status.OK), int(Status.NOT_CONVERGED))
     status = jnp.where(finite, status, int(Status.NOT_PERIODIC))
-    return Fit(b.z, b.objective, b.hessian, b.state, b.state_slope, b.reading, b.slope, end.iterations, end.beats, status)
+    return Fit(
+        b.z, b.objective, b.hessian, b.state, b.state_slope, b.reading, b.slope, end.iterations, end.beats, status
+    )
 
 
 def _iterate(problem: Problem, data: LaneData, steps: Any, hold: Any, c: _Lanes) -> _Lanes:
@@ -131,7 +134,9 @@ def _iterate(problem: Problem, data: LaneData, steps: Any, hold: Any, c: _Lanes)
     trial = _judge(problem, data, c.z, c.state, parameters, out, correction, by_row, size)
     live = ~(c.done | c.failed)
     first = ~jnp.isfinite(c.best.objective)
-    accepted = live & tracked & ~jnp.asarray(hold) & (trial.objective < c.best.objective) & jnp.isfinite(trial.objective)
+    accepted = (
+        live & tracked & ~jnp.asarray(hold) & (trial.objective < c.best.objective) & jnp.isfinite(trial.objective)
+    )
     near = jnp.abs(trial.objective - c.best.objective) <= TOLERANCE
     settled = live & tracked & (c.predicted < TOLERANCE) & ~first & near & (off < STEADY)
     settled = jnp.where(hold, live & tracked & (off < STEADY), settled)
@@ -184,12 +189,8 @@ def _judge(
 
 def _propose(best: _Best, damping: Any) -> tuple[Any, Any]:
     """Damped Gauss-Newton step (limited in length) and the decrease that the quadratic model predicts for it."""
-    matrix = jnp.moveaxis(best.hessian, -1, 0)
-    count = matrix.shape[-1]
-    scaled = matrix + damping[:, None, None] * jnp.eye(count, dtype=matrix.dtype)[None]
-    g = jnp.moveaxis(best.gradient, -1, 0)
-    step = -jnp.linalg.solve(scaled, g[..., None])[..., 0]
-    step = step * jnp.minimum(1.0, LONGEST / jnp.maximum(jnp.max(jnp.abs(step), axis=1), 1e-30))[:, None]
-    gain = -jnp.sum(g * step, axis=1) - 0.5 * jnp.einsum("bn,bnm,bm->b", step, matrix, step)
-    step = jnp.where(jnp.isfinite(step), step, 0.0)
-    return jnp.moveaxis(step, 0, -1), gain
+    eye = jnp.eye(best.hessian.shape[0], dtype=best.hessian.dtype)[..., None]
+    step = -solve(best.hessian + damping[None, None] * eye, best.gradient[:, None])[:, 0]
+    step = step * jnp.minimum(1.0, LONGEST / jnp.maximum(jnp.max(jnp.abs(step), axis=0), 1e-30))[None]
+    gain = -jnp.sum(best.gradient * step, axis=0) - 0.5 * jnp.einsum("nb,nmb,mb->b", step, best.hessian, step)
+    return jnp.where(jnp.isfinite(step), step, 0.0), gain

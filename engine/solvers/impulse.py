@@ -127,9 +127,7 @@ class Impulse:
         """State rows of a node."""
         return tuple(node.volume[i] for i in system.free_stores) + node.flow
 
-    def step(
-        self, system: System, p: dict[str, Any], c: Coefficients, time: Any, n0: Node
-    ) -> tuple[Node, StepRecord]:
+    def step(self, system: System, p: dict[str, Any], c: Coefficients, time: Any, n0: Node) -> tuple[Node, StepRecord]:
         """One step from a node to the next, ending at `time` seconds after onset."""
         rows = {key: row for row, key in enumerate(system.flow_states)}
         dp0 = _differences(system, n0.pressure)

@@ -22,7 +22,9 @@ def beat_figure(waves: Any, title: str = "") -> Any:
     left, right, flow, loop = figure.subplots(2, 2).ravel()
     for axis, sites in ((left, LEFT), (right, RIGHT)):
         for site in [s for s in sites if s in waves["site"].values]:
-            axis.plot(waves["time"], waves["pressure"].sel(site=site), label=site.replace("_", " "), color=COLOURS[site])
+            axis.plot(
+                waves["time"], waves["pressure"].sel(site=site), label=site.replace("_", " "), color=COLOURS[site]
+            )
         axis.set(xlabel="time, s", ylabel="pressure, mmHg")
         axis.legend(frameon=False, fontsize=8)
     for valve in [c for c in waves["conduit"].values if c.endswith("_valve")]:

@@ -51,7 +51,7 @@ def quantity(
 ) -> Any:
     """Declare a dataclass field with its unit, bounds, meaning and source."""
     if not unit or not doc or not source:
-        raise InputError("`quantity` must be given a unit (\"1\" when dimensionless), a doc and a source.")
+        raise InputError('`quantity` must be given a unit ("1" when dimensionless), a doc and a source.')
     low, high = bounds
     if not low <= default <= high:
         raise InputError(f"`quantity` default {default} must lie inside its bounds {bounds}.")

@@ -16,7 +16,7 @@ from ..core.errors import InputError
 from ..core.status import Status
 from ..core.table import Table
 from ..engine.beat import BeatMap, compiled
-from ..engine.forward import equal_start, record
+from ..engine.forward import record
 from ..engine.precision import double
 from ..physiology.model import Model
 from ..physiology.observable import Observer
@@ -49,7 +49,9 @@ class Run:
         for name, value in self.readings.items():
             unit, scale = at_the_edge(name)
             rows.append([observables()[name].label, scale * value, unit])
-        return Table(["reading", "value", "unit"], rows, title=repr(self.model), note=f"{self.status.advice} {DISCLAIMER}")
+        return Table(
+            ["reading", "value", "unit"], rows, title=repr(self.model), note=f"{self.status.advice} {DISCLAIMER}"
+        )
 
     def plot(self) -> Any:
         """Figure of the last beat."""
@@ -109,7 +111,11 @@ def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: i
     volume, period = names.index("stressed_volume"), 60.0 / changed[names.index("heart_rate"), 0]
     start, state, rows = changed[volume, 0], jnp.asarray(readings.solved.state), []
     for k in range(beats):
-        given = 0.0 if scenario is None else sum(i.volume * min((k + 1) * period / i.duration, 1.0) for i in scenario.inflows)
+        given = (
+            0.0
+            if scenario is None
+            else sum(i.volume * min((k + 1) * period / i.duration, 1.0) for i in scenario.inflows)
+        )
         changed[volume, 0] = start + given
         after = program(jnp.asarray(changed), state, steps)
         rows.append(np.asarray(observer(after.values, jnp.asarray(changed), jnp.array([REFERENCE_BSA])))[:, 0])
@@ -126,4 +132,6 @@ def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: i
     wave = beat_dataset(beat.time[:, 0], beat.pressure[..., 0], beat.volume[..., 0], beat.flow[..., 0], sites, conduits)
     values = dict(zip(readings.names, rows[-1], strict=True))
     shown = {name: float(values[name]) for name in observables() if name in values}
-    return Run(model, scenario, shown, wave, Status.OK if np.isfinite(residual) else Status.NONFINITE, residual, history)
+    return Run(
+        model, scenario, shown, wave, Status.OK if np.isfinite(residual) else Status.NONFINITE, residual, history
+    )

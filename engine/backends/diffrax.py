@@ -1,0 +1,220 @@
+"""The independent reference: the general form dy/dt = f(t, y, p) of a System, solved adaptively by diffrax.
+
+It shares with the impulse step only the declaration of the circulation. Volumes and inertial flows are states;
+resistors and algebraic valves follow their flow law at once. Slow and exact: errors fall with `rtol`.
+Sources: Tsitouras 2011, doi 10.1016/j.camwa.2011.06.002 (Tsit5); Kvaerno 2004, doi 10.1023/B:BITN.0000046811.70614.38
+(Kvaerno5, for stiff valves); diffrax: Kidger 2021, arXiv 2202.02435.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ...core.errors import HemotwinError
+from ...core.system import Params, System
+from ..forward import Waves, equal_start
+from ..precision import double
+
+__all__ = ["Reference", "derivative", "reference_beat", "signals"]
+
+SHUT_RATE = 2000.0  # 1/s; a shut valve forgets the integrator's overshoot below zero flow this fast
+STEP_LIMIT = 200_000  # integrator steps per beat before a lane counts as failed
+MEMORY = 8  # earlier beats that the acceleration looks back on
+
+
+class Reference(NamedTuple):
+    """Steady beat by adaptive integration (lanes last): waves, onset state [S, B], residual [B] mL, beats taken."""
+
+    waves: Waves
+    state: np.ndarray
+    residual: np.ndarray
+    beats: int
+
+
+class _Instant(NamedTuple):
+    """Volumes, pressures of the capacities, net flow of every branch and the flow states' driving pressures."""
+
+    volume: list[Any]
+    pressure: list[Any]
+    flow: list[Any]
+    push: dict[tuple[int, bool], Any]
+
+
+def _order(system: System) -> list[int]:
+    """Branches without a flow state, those first whose neighbours through an impedance are known."""
+    known = {i for i, branch in enumerate(system.branches) if branch.kind in ("valve", "inertial")}
+    waiting = [i for i in range(len(system.branches)) if i not in known]
+    order: list[int] = []
+    while waiting:
+        ready = [i for i in waiting if all(other in known for other, _, _ in system.couplings(i))]
+        if not ready:
+            names = ", ".join(system.branches[i].name for i in waiting)
+            raise HemotwinError(f"`{system.name}` must not couple flows without inertance in a loop, but {names} do.")
+        order += ready
+        known |= set(ready)
+        waiting = [i for i in waiting if i not in known]
+    return order
+
+
+def _pressures(system: System, p: Params, time: Any, volume: list[Any]) -> list[Any]:
+    activation = [law(p, time) for law in system.activations]
+    pressure = []
+    for store, v in zip(system.stores, volume, strict=True):
+        drive = None if store.activation is None else activation[store.activation]
+        outside = 0.0 if store.external is None else store.external(p)
+        pressure.append(store.pressure(p, v, drive) + outside)
+    for group in system.groups:
+        press = group.pressure(p, sum(volume[m] for m in group.members))
+        for m in group.members:
+            pressure[m] = pressure[m] + press
+    return pressure
+
+
+def _instant(system: System, p: Params, time: Any, state: Any) -> _Instant:
+    """Everything at one instant from the state rows (scalars or [batch])."""
+    count = len(system.free_stores)
+    volume = system.volumes(p, [state[i] for i in range(count)])
+    pressure = _pressures(system, p, time, volume)
+    held = {key: jnp.maximum(state[count + row], 0.0) if system.branches[key[0]].kind == "valve" else state[count + row]
+            for row, key in enumerate(system.flow_states)}  # fmt: skip
+    flow: list[Any] = [0.0] * len(system.branches)
+    for (index, leak), q in held.items():
+        flow[index] = flow[index] - q if leak else flow[index] + q
+
+    def driving(index: int) -> Any:
+        branch = system.branches[index]
+        coupled = sum((sign * z(p) * flow[other] for other, sign, z in system.couplings(index)), 0.0)
+        return pressure[branch.up] - pressure[branch.down] + coupled
+
+    for index in _order(system):
+        branch, resistance = system.branches[index], system.resistance(p, index)
+        push = driving(index)
+        flow[index] = push / resistance if branch.flow is None else branch.flow(p, push, resistance)
+    push = {(index, leak): -driving(index) if leak else driving(index) for index, leak in system.flow_states}
+    return _Instant(volume, pressure, flow, push)
+
+
+def derivative(system: System, p: Params, time: Any, state: Any) -> Any:
+    """dy/dt of the state rows: volumes by conservation, flows by momentum.
+
+    L dq/dt = dp - R q - B q^2 for a valve while q > 0 or dp > 0 (else q rests at 0), L dq/dt = dp - R q for an
+    inertial path. dp includes the impedances in series with the capacities (`System.couplings`), R those at the ports.
+    """
+    now = _instant(system, p, time, state)
+    net: list[Any] = [0.0] * len(system.stores)
+    for branch, q in zip(system.branches, now.flow, strict=True):
+        net[branch.up], net[branch.down] = net[branch.up] - q, net[branch.down] + q
+    count = len(system.free_stores)
+    rates = [net[i] for i in system.free_stores]
+    for row, (index, leak) in enumerate(system.flow_states):
+        branch, q, push = system.branches[index], state[count + row], now.push[index, leak]
+        path = branch.leak if leak else branch
+        loss = path.loss(p) if path.loss is not None else 0.0
+        rate = (push - system.resistance(p, index) * q - loss * q * jnp.abs(q)) / path.inertance(p)
+        if branch.kind == "valve":
+            rate = jnp.where((q > 0.0) | (push > 0.0), rate, -SHUT_RATE * q)
+        rates.append(rate)
+    like = jnp.zeros_like(state[0])
+    return jnp.stack([like + rate for rate in rates])
+
+
+def signals(system: System, p: Params, time: Any, state: Any) -> tuple[Any, Any, Any]:
+    """Pressure at every store's port (mmHg), volume (mL) and net flow of every branch (mL/s) at one instant."""
+    now, ports = _instant(system, p, time, state), []
+    for index, store in enumerate(system.stores):
+        read = now.pressure[index]
+        for branch, q in zip(system.branches, now.flow, strict=True):
+            entering, leaving = branch.down == index, branch.up == index
+            if store.series is not None and (entering or leaving):
+                read = read + store.series(p) * (q if entering else -q)
+            if store.inlet is not None and entering:
+                read = read + store.inlet(p) * q
+            if store.outlet is not None and leaving:
+                read = read - store.outlet(p) * q
+        ports.append(read)
+    like = jnp.zeros_like(state[0])
+    return tuple(jnp.stack([like + x for x in rows]) for rows in (ports, now.volume, now.flow))
+
+
+@functools.lru_cache(maxsize=32)
+def _program(system: System, method: str, samples: int, rtol: float) -> Any:
+    """jit(vmap) of one beat: (parameters [P, B], state [S, B]) -> states at 0 and the `samples` later instants."""
+    solver = {"tsit5": diffrax.Tsit5, "kvaerno5": diffrax.Kvaerno5}[method]()
+    term = diffrax.ODETerm(lambda t, y, rows: derivative(system, system.read(tuple(rows)), t, y))
+    control = diffrax.PIDController(rtol=rtol, atol=rtol)
+
+    def one(rows: Any, state: Any) -> Any:
+        p = system.read(tuple(rows))
+        times = jnp.linspace(0.0, system.period(p), samples + 1)
+        solved = diffrax.diffeqsolve(
+            term, solver, 0.0, times[-1], 1e-5, state, rows, saveat=diffrax.SaveAt(ts=times),
+            stepsize_controller=control, max_steps=STEP_LIMIT, throw=False,
+        )  # fmt: skip
+        return times, solved.ys, jax.vmap(lambda t, y: signals(system, p, t, y))(times, solved.ys)
+
+    return jax.jit(jax.vmap(one, in_axes=(1, 1), out_axes=-1))
+
+
+def _accelerated(starts: list[np.ndarray], ends: list[np.ndarray]) -> np.ndarray:
+    """Anderson's next guess per lane from the latest beats' start and end states [S, B].
+
+    It mixes the ends with the weights of sum 1 that make the change over a beat least; Walker and Ni 2011,
+    doi 10.1137/10078356X.
+    """
+    if len(starts) < 2:
+        return ends[-1]
+    change = np.stack([e - s for s, e in zip(starts, ends, strict=True)])
+    guess = np.array(ends[-1])
+    for lane in range(guess.shape[1]):
+        f = change[:, :, lane]
+        weights = np.linalg.lstsq((f[1:] - f[:-1]).T, f[-1], rcond=1e-12)[0]
+        stack = np.stack([e[:, lane] for e in ends])
+        guess[:, lane] = stack[-1] - (stack[1:] - stack[:-1]).T @ weights
+    return guess
+
+
+def reference_beat(
+    system: System, parameters: Any, state: Any = None, *, beats: int = 40, rtol: float = 1e-9, samples: int = 4000,
+    method: str = "tsit5", tolerance: float = 1e-7,
+) -> Reference:  # fmt: skip
+    """The steady beat of every lane by beats of adaptive integration, to `tolerance` mL or at most `beats` beats.
+
+    parameters [P, B] (or a mapping of one patient's values), state [S, B] a guess (None: all stores at one pressure);
+    `rtol` is also the absolute tolerance (mL, mL/s); `samples` instants per beat come back with the waves. The
+    residual is the largest volume change over the last beat; a lane whose integration failed has a residual of NaN.
+    """
+    with double(), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        if isinstance(parameters, Mapping):
+            parameters = system.parameters.pack(parameters, 1)
+        rows = jnp.asarray(parameters, dtype=float)
+        guess = np.asarray(equal_start(system, rows) if state is None else state, dtype=float)
+        program = _program(system, method, samples, rtol)
+        starts: list[np.ndarray] = []
+        ends: list[np.ndarray] = []
+        for count in range(1, beats + 1):
+            times, states, waves = program(rows, jnp.asarray(guess))
+            starts, ends = [*starts[1 - MEMORY :], guess], [*ends[1 - MEMORY :], np.asarray(states[-1])]
+            change = np.abs(ends[-1] - starts[-1])[: len(system.free_stores)].max(axis=0)
+            if not (change > tolerance).any() or count == beats:
+                break
+            guess = ends[-1] if count < 3 else _admissible(system, _accelerated(starts, ends), ends[-1])
+    pressure, volume, flow = (np.moveaxis(np.asarray(w), 0, 1) for w in waves)
+    return Reference(Waves(np.asarray(times), pressure, volume, flow), starts[-1], change, count)
+
+
+def _admissible(system: System, guess: np.ndarray, plain: np.ndarray) -> np.ndarray:
+    """The guess where it is finite with positive volumes, else the plain beat's end; valves never run backwards."""
+    count = len(system.free_stores)
+    sound = np.isfinite(guess).all(axis=0) & (guess[:count] > 0.0).all(axis=0)
+    chosen = np.where(sound, guess, plain)
+    for row, (index, _) in enumerate(system.flow_states):
+        if system.branches[index].kind == "valve":
+            chosen[count + row] = np.maximum(chosen[count + row], 0.0)
+    return chosen
