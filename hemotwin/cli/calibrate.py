@@ -1,0 +1,39 @@
+"""`hemotwin calibrate`: records in, a twin file out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .inputs import add_fit, add_record, calibrated, read_record
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the verb."""
+    add_record(parser)
+    parser.add_argument("--out", metavar="PATH", help="the twin file (default: the record's name with .zarr)")
+    add_fit(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Calibrate every patient, save the twins whole, print their tables; 1 when every patient failed."""
+    from .outcome import all_failed, explain
+    from .terminal import Progress, say, show_twin
+
+    progress = Progress()
+    records = read_record(options)
+    progress(f"read {records!r}")
+    twins = calibrated(options, records, progress)
+    failed = explain(twins)
+    if all_failed(twins):
+        return 1
+    for twin in twins:
+        if twin.patient not in failed:
+            show_twin(twin)
+    target = Path(options.out or f"{Path(options.record).stem}.zarr")
+    twins.save(target)
+    progress(f"saved {target}")
+    say("\nNot for clinical use.")
+    return 0

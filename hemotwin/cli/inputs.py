@@ -1,0 +1,110 @@
+"""What the verbs take: a record, saved twins, a what-if."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "WHAT_IFS", "add_fit", "add_record", "add_scenario", "add_twins", "calibrated", "read_record", "read_twins",
+    "scenarios",
+]  # fmt: skip
+
+# What every twin is asked unless the caller says otherwise.
+WHAT_IFS = (["inhaled_nitric_oxide"], ["fluid_bolus", "volume=500 mL", "over=10 min"])
+
+
+def add_record(parser: argparse.ArgumentParser) -> None:
+    """RECORD and which of its patients."""
+    parser.add_argument("record", metavar="RECORD", help="CSV table, FHIR R4 bundle, or folder")
+    _add_patient(parser)
+    parser.add_argument("--mapping", metavar="FILE", help="mapping of a wide table's columns (YAML)")
+
+
+def add_twins(parser: argparse.ArgumentParser) -> None:
+    """TWIN and which of its patients."""
+    parser.add_argument("twin", metavar="TWIN", help="a folder twin-<patient>, or a .zarr that calibrate saved")
+    _add_patient(parser)
+
+
+def _add_patient(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--patient", action="append", metavar="ID", help="only this patient (may be repeated)")
+
+
+def add_fit(parser: argparse.ArgumentParser) -> None:
+    """Choices of a calibration."""
+    parser.add_argument("--prior", default="adult_wide", help="prior of the quantities (default: %(default)s)")
+    parser.add_argument("--noise", default="clinical", help="errors of the readings (default: %(default)s)")
+    parser.add_argument("--starts", type=int, default=8, help="starting points per patient (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of starts and draws (default: %(default)s)")
+
+
+def add_scenario(parser: argparse._ActionsContainer, *, required: bool) -> None:
+    """A what-if with its settings, any number of times."""
+    parser.add_argument(
+        "--scenario", action="append", nargs="+", required=required, metavar=("NAME", "SETTING=VALUE"),
+        help='a what-if, such as: --scenario fluid_bolus volume="500 mL" over="10 min" (may be repeated)',
+    )  # fmt: skip
+
+
+def read_record(options: argparse.Namespace) -> Any:
+    """The records at RECORD, or those of the patients asked for."""
+    from ..records.read import read
+
+    records = read(options.record, **({} if options.mapping is None else {"mapping": options.mapping}))
+    return records if options.patient is None else records.select(list(dict.fromkeys(options.patient)))
+
+
+def calibrated(options: argparse.Namespace, records: Any, progress: Any) -> Any:
+    """Twins of all patients with something usable; those without are named on the way."""
+    from ..calibration.fit import calibrate
+    from ..physiology.model import circulation
+
+    twins = calibrate(
+        circulation("adult"), records, prior=options.prior, noise=options.noise, starts=options.starts,
+        seed=options.seed, progress=progress,
+    )  # fmt: skip
+    for patient, reason in (getattr(twins, "skipped", None) or {}).items():
+        progress(f"no twin of {patient}: {reason}")
+    return twins
+
+
+def read_twins(options: argparse.Namespace) -> list[Any]:
+    """The twins saved at TWIN, or those of the patients asked for."""
+    from ..calibration.twin import load
+
+    path = Path(options.twin)
+    inside = path / "twin.zarr"
+    twins = load(inside if inside.is_dir() else path)
+    chosen = twins.patients if options.patient is None else dict.fromkeys(options.patient)
+    return [twins[patient] for patient in chosen]
+
+
+def scenarios(given: list[list[str]] | None) -> list[Any]:
+    """The what-ifs that were asked for, settings checked; the usual two when none was."""
+    from ..physiology.scenario import scenario
+
+    return [scenario(words[0], **_settings(words[0], words[1:])) for words in given or WHAT_IFS]
+
+
+def _settings(name: str, words: list[str]) -> dict[str, Any]:
+    from ..core.errors import InputError
+
+    settings: dict[str, Any] = {}
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not sign or not key or not value:
+            raise InputError(
+                f"--scenario {name}: settings must be written as SETTING=VALUE, but got {word!r}; "
+                f'for example --scenario fluid_bolus volume="500 mL".'
+            )
+        settings[key] = _number_or_text(value)
+    return settings
+
+
+def _number_or_text(value: str) -> float | str:
+    try:
+        return float(value)
+    except ValueError:
+        return value

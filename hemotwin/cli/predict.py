@@ -1,0 +1,35 @@
+"""`hemotwin predict`: a what-if asked of saved twins."""
+
+from __future__ import annotations
+
+import argparse
+
+from .inputs import add_scenario, add_twins, read_twins, scenarios
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the verb."""
+    add_twins(parser)
+    add_scenario(parser, required=True)
+    parser.add_argument("--draws", type=int, metavar="N", help="posterior draws to use (default: all that were kept)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print before, after and change of every twin and what-if; 1 when none could be solved."""
+    from ..prediction.predict import predict
+    from .outcome import failed
+    from .terminal import Progress, say, show_what_if
+
+    progress = Progress()
+    asked, twins = scenarios(options.scenario), read_twins(options)
+    sound = False
+    for twin in twins:
+        for scenario in asked:
+            prediction = predict(twin, scenario, draws=options.draws)[twin.patient]
+            progress(f"{twin.patient}: {scenario.label}")
+            show_what_if(prediction)
+            sound = sound or not failed(prediction)
+    say("\nNot for clinical use.")
+    return 0 if sound else 1

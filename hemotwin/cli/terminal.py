@@ -1,0 +1,86 @@
+"""What goes to the terminal: progress on stderr with the seconds passed, results on stdout, both without colour."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["Progress", "bullets", "say", "show", "show_twin", "show_what_if", "width"]
+
+WIDEST = 110
+
+
+class Progress:
+    """One plain line per step on stderr: seconds since the start, what was done."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __call__(self, sentence: str) -> None:
+        print(f"[{self.seconds:6.1f} s] {sentence}", file=sys.stderr, flush=True)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since this progress began."""
+        return time.perf_counter() - self._began
+
+
+def width() -> int:
+    """Columns to fill: those of the terminal up to 110, and 110 where the output goes elsewhere."""
+    if not sys.stdout.isatty():
+        return WIDEST
+    return max(60, min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns))
+
+
+def say(text: str = "") -> None:
+    """A line of the result."""
+    print(text)
+
+
+def show(table: Any) -> None:
+    """A table as text."""
+    print(table)
+
+
+def bullets(title: str, sentences: Iterable[str]) -> None:
+    """Sentences one below the other under a title, wrapped; nothing when there are none."""
+    sentences = list(sentences)
+    if not sentences:
+        return
+    print(f"\n{title}")
+    for sentence in sentences:
+        print(textwrap.fill(str(sentence), WIDEST, initial_indent="- ", subsequent_indent="  "))
+
+
+def show_twin(twin: Any) -> None:
+    """Fit, what the data informed, conflicts, assumptions, other explanations, certificate, status."""
+    from ..reports.tables import fit_table, quantity_table
+
+    say()
+    show(fit_table(twin))
+    say()
+    show(quantity_table(twin))
+    bullets("Conflicts", twin.conflicts or ())
+    bullets("Assumptions", twin.assumptions or ())
+    if twin.modes and len(twin.modes) > 1:
+        bullets("Explanations that fit", (f"{100 * m.weight:.0f} %: {m.description}" for m in twin.modes))
+    notes = [f"{twin.status.name.replace('_', ' ').lower()}: {twin.status.advice}"]
+    if twin.certificate is not None and twin.certificate.sentence:
+        notes.append(twin.certificate.sentence)
+    bullets("Status", notes)
+
+
+def show_what_if(prediction: Any) -> None:
+    """Before, after, change of one what-if, and its status when that is not OK."""
+    from ..core.status import Status
+    from ..reports.tables import what_if_table
+
+    say()
+    show(what_if_table(prediction))
+    status = Status(prediction.status)
+    if status != Status.OK:
+        say(f"{status.name.replace('_', ' ').lower()}: {status.advice}")

@@ -1,0 +1,100 @@
+"""`hemotwin twin`: a record becomes calibrated twins, two what-ifs and a page each, written whole or not at all."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+from .inputs import add_fit, add_record, add_scenario, calibrated, read_record, scenarios
+from .whole import whole_folder
+
+__all__ = ["add_arguments", "file_name", "run", "write"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the verb."""
+    add_record(parser)
+    parser.add_argument("--out", metavar="DIR", default=".", help="where twin-<patient>/ is written (default: here)")
+    add_fit(parser)
+    add_scenario(parser, required=False)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, check, calibrate, predict and write every patient; 1 when nobody could be calibrated."""
+    from .outcome import all_failed, explain
+    from .terminal import Progress, bullets, say
+
+    progress = Progress()
+    asked = scenarios(options.scenario)  # a wrong setting is told before minutes are spent
+    records = read_record(options)
+    progress(f"read {records!r}")
+    bullets("Rows that could not be used", _unused(records))
+    twins = calibrated(options, records, progress)
+    lost = explain(twins)
+    if all_failed(twins):
+        return 1
+    for twin in twins:
+        if twin.patient not in lost:
+            _one(twin, asked, Path(options.out), progress)
+    progress(f"done{_seconds(twins)}")
+    say("\nNot for clinical use.")
+    return 0
+
+
+def _one(twin: Any, asked: list[Any], out: Path, progress: Any) -> None:
+    from ..prediction.predict import predict
+    from .terminal import say, show_twin, show_what_if
+
+    show_twin(twin)
+    predictions = []
+    for scenario in asked:
+        predictions.append(predict(twin, scenario)[twin.patient])
+        progress(f"{twin.patient}: predicted {scenario.label}")
+        show_what_if(predictions[-1])
+    folder = out / f"twin-{file_name(twin.patient)}"
+    write(twin, predictions, folder)
+    progress(f"wrote {folder}")
+    say(f"\nThe page: {folder / 'report.html'}")
+
+
+def write(twin: Any, predictions: list[Any], folder: Path) -> None:
+    """twin.zarr, waves.zarr and report.html in `folder`, which appears whole or not at all."""
+    from ..reports.report import report
+
+    with whole_folder(folder) as draft:
+        twin.save(draft / "twin.zarr")
+        _with_plain_names(twin.waves).to_zarr(draft / "waves.zarr", mode="w", consolidated=False)
+        report(twin, *predictions, path=draft / "report.html")
+
+
+def _with_plain_names(waves: Any) -> Any:
+    """Names of places as strings of any length: those of fixed length have no settled place in the file format."""
+    names = {name: c.astype(object) for name, c in waves.coords.items() if c.dtype.kind == "U"}
+    return waves.assign_coords(names)
+
+
+def file_name(patient: str) -> str:
+    """A patient's name as part of a file name: letters, digits, dots, dashes; anything else becomes an underscore."""
+    return re.sub(r"[^\w.-]", "_", patient).lstrip(".") or "unnamed"
+
+
+def _unused(records: Any, shown: int = 10) -> list[str]:
+    """The rows that were quarantined, each with its reason; after ten only how many more."""
+    messages, total = [], 0
+    for row in records.rows:
+        if row.fate == "quarantined":
+            total += 1
+            if len(messages) < shown:
+                messages.append(row.message)
+    if total > shown:
+        messages.append(f"and {total - shown} more: hemotwin check {records.source.name} --fate quarantined")
+    return messages
+
+
+def _seconds(twins: Any) -> str:
+    """The seconds of each stage, compiling apart where it was timed."""
+    stages = (getattr(twins, "provenance", None) or {}).get("seconds") or {}
+    words = [f"{name.replace('_', ' ')} {value:.1f} s" for name, value in stages.items()]
+    return f" ({', '.join(words)})" if words else ""

@@ -1,0 +1,48 @@
+"""`hemotwin check` shows the fate of every row and needs no solver."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from hemotwin.cli import main
+from tests.cli.stand_ins import TABLE
+
+
+def test_every_row_is_shown_with_its_fate(tmp_path, capsys):
+    record = tmp_path / "two.csv"
+    record.write_text(TABLE + "B,sbp,fast,mm[Hg]\n")
+    assert main(["check", str(record)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("used") >= 4
+    assert "quarantined" in shown
+    assert "fast" in shown
+
+
+def test_record_with_nothing_usable_ends_with_two_and_names_a_fix(tmp_path, capsys):
+    record = tmp_path / "empty.csv"
+    record.write_text("patient,observable,value,unit\nA,sbp,high,mm[Hg]\n")
+    assert main(["check", str(record)]) == 2
+    message = capsys.readouterr().err
+    assert "empty.csv" in message
+    assert "cuff pressure" in message
+
+
+def test_one_patient_can_be_picked(tmp_path, capsys):
+    record = tmp_path / "two.csv"
+    record.write_text(TABLE)
+    assert main(["check", str(record), "--patient", "B"]) == 0
+    assert "\nA " not in capsys.readouterr().out
+    assert main(["check", str(record), "--patient", "C"]) == 2
+    assert "known names are: A, B" in capsys.readouterr().err
+
+
+def test_checking_runs_with_jax_blocked(tmp_path):
+    record = tmp_path / "two.csv"
+    record.write_text(TABLE)
+    code = (
+        "import sys\nfor name in ('jax', 'jaxlib', 'equinox', 'diffrax', 'matplotlib'): sys.modules[name] = None\n"
+        f"from hemotwin.cli import main\nsys.exit(main(['check', {str(record)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

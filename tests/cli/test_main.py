@@ -1,0 +1,93 @@
+"""The front of the command line: quick help, one message per error, exit codes that scripts can rely on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hemotwin.cli import VERBS, main
+
+HEAVY = ("jax", "xarray", "matplotlib", "pandas", "numpy")
+
+
+def test_help_comes_within_half_a_second():
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "hemotwin.cli", "--help"], capture_output=True, text=True, timeout=60
+        )
+        took.append(time.perf_counter() - began)
+        assert done.returncode == 0, done.stderr
+    assert min(took) < 0.5
+
+
+@pytest.mark.parametrize("verb", [verb for verb, *_ in VERBS])
+def test_help_of_a_verb_loads_no_heavy_library(verb):
+    code = (
+        "import contextlib, io, sys\nfrom hemotwin.cli import main\n"
+        f"with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main([{verb!r}, '--help'])\n"
+        f"print(*[name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+def test_every_verb_stands_in_the_help_beside_not_for_clinical_use(capsys):
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    assert all(verb in shown for verb, *_ in VERBS)
+    assert "Not for clinical use" in shown
+
+
+def test_unknown_verb_ends_with_two(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["treat"])
+    assert stopped.value.code == 2
+    assert "treat" in capsys.readouterr().err
+
+
+def test_missing_record_ends_with_two_and_names_it(tmp_path, capsys):
+    assert main(["check", str(tmp_path / "nobody.csv")]) == 2
+    shown = capsys.readouterr()
+    assert "nobody.csv" in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+
+
+def test_folder_that_is_no_twin_ends_with_two_and_says_so(tmp_path, capsys):
+    assert main(["predict", str(tmp_path), "--scenario", "fluid_bolus"]) == 2
+    assert "saved" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(KeyboardInterrupt(), 130), (FileNotFoundError(2, "No such file", "lost.csv"), 2), (BrokenPipeError(), 0)],
+)
+def test_what_ends_a_run_early_decides_the_exit_code(error, code, monkeypatch, capfd):
+    def stop(options):
+        raise error
+
+    monkeypatch.setattr("hemotwin.cli.catalog.run", stop)
+    monkeypatch.setattr("os.dup2", lambda *_: None)
+    assert main(["catalog"]) == code
+
+
+def test_programming_mistake_is_not_swallowed(monkeypatch):
+    def stop(options):
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr("hemotwin.cli.catalog.run", stop)
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        main(["catalog"])
+
+
+def test_catalog_lists_the_what_ifs(capsys):
+    assert main(["catalog", "scenario"]) == 0
+    shown = capsys.readouterr().out
+    assert "fluid_bolus" in shown
+    assert "inhaled_nitric_oxide" in shown

@@ -1,0 +1,168 @@
+"""Twin, calibrate, predict and report, with calibration and prediction replaced by ready answers."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from hemotwin.calibration.twin import CalibratedTwins, load
+from hemotwin.cli import main
+from hemotwin.core.status import Status
+from tests.cli.stand_ins import TABLE, install, twin_of
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    return install(monkeypatch)
+
+
+@pytest.fixture
+def record(tmp_path):
+    path = tmp_path / "two.csv"
+    path.write_text(TABLE)
+    return path
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "pair.zarr"
+    CalibratedTwins((twin_of("A"), twin_of("B")), {}, {}).save(path)
+    return path
+
+
+def folders(path) -> list[str]:
+    return sorted(name for name in os.listdir(path) if "twin" in name)
+
+
+def test_twin_leaves_file_waves_and_page_for_every_patient(record, tmp_path, calls, capsys):
+    import xarray as xr
+
+    assert main(["twin", str(record), "--out", str(tmp_path)]) == 0
+    assert folders(tmp_path) == ["twin-A", "twin-B"]
+    assert sorted(os.listdir(tmp_path / "twin-A")) == ["report.html", "twin.zarr", "waves.zarr"]
+    assert load(tmp_path / "twin-A" / "twin.zarr").patients == ["A"]
+    waves = xr.open_zarr(tmp_path / "twin-A" / "waves.zarr", consolidated=False)
+    assert waves.identical(twin_of("A").waves)
+    assert [call[1] for call in calls if call[0] == "predict"] == ["inhaled_nitric_oxide", "fluid_bolus"] * 2
+    shown = capsys.readouterr()
+    assert shown.out.rstrip().endswith("Not for clinical use.")
+    assert "Conflicts" in shown.out
+    assert "Assumptions" in shown.out
+    assert "s] fitted" in shown.err
+
+
+def test_no_line_of_the_terminal_is_wider_than_110_columns(record, tmp_path, calls, capsys):
+    assert main(["twin", str(record), "--out", str(tmp_path), "--patient", "A"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("The page:")]
+    assert len(lines) > 40
+    assert max(map(len, lines)) <= 110
+
+
+def test_every_measured_value_stands_in_the_table_of_the_terminal(record, tmp_path, calls, capsys):
+    main(["twin", str(record), "--out", str(tmp_path), "--patient", "A"])
+    shown = capsys.readouterr().out
+    for row in twin_of("A").fit:
+        assert f"{row.measured:g}" in shown, row.label
+
+
+def test_choices_reach_the_calibration(record, tmp_path, calls):
+    main(["calibrate", str(record), "--out", str(tmp_path / "x.zarr"), "--prior", "adult_healthy", "--seed", "7",
+          "--starts", "3", "--noise", "clinical"])  # fmt: skip
+    options = calls[0][1]
+    assert {name: options[name] for name in ("prior", "noise", "seed", "starts")} == {
+        "prior": "adult_healthy", "noise": "clinical", "seed": 7, "starts": 3,
+    }  # fmt: skip
+    assert load(tmp_path / "x.zarr").patients == ["A", "B"]
+
+
+def test_failed_patient_does_not_keep_the_others_from_their_twin(record, tmp_path, calls, capsys):
+    calls.status["A"] = Status.NOT_CONVERGED
+    assert main(["twin", str(record), "--out", str(tmp_path)]) == 0
+    assert folders(tmp_path) == ["twin-B"]
+    assert Status.NOT_CONVERGED.advice in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["twin", "calibrate"])
+def test_failure_of_all_patients_ends_with_one_and_writes_nothing(verb, record, tmp_path, calls, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    calls.status.update(A=Status.NOT_PERIODIC, B=Status.NONFINITE)
+    assert main([verb, str(record)]) == 1
+    assert os.listdir(tmp_path) == ["two.csv"]
+
+
+def test_patient_without_a_usable_value_is_named_and_the_others_done(record, tmp_path, calls, capsys):
+    record.write_text(TABLE + "C,sbp,high,mm[Hg]\n")
+    assert main(["twin", str(record), "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr()
+    assert "no twin of C" in shown.err
+    assert "Rows that could not be used" in shown.out
+    assert folders(tmp_path) == ["twin-A", "twin-B"]
+
+
+def test_failure_while_writing_leaves_no_folder(record, tmp_path, calls, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no page today")
+
+    monkeypatch.setattr("hemotwin.reports.report.report", broken)
+    with pytest.raises(RuntimeError, match="no page today"):
+        main(["twin", str(record), "--out", str(tmp_path)])
+    assert folders(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["../escape", "a/b", ".hidden", "~", ""])
+def test_name_of_a_patient_cannot_leave_the_folder(name, tmp_path):
+    from hemotwin.cli.twin import file_name
+
+    folder = tmp_path / f"twin-{file_name(name)}"
+    assert folder.resolve().parent == tmp_path.resolve()
+
+
+def test_settings_of_a_what_if_reach_the_prediction(saved, calls, capsys):
+    given = [
+        "--scenario",
+        "fluid_bolus",
+        "volume=250 mL",
+        "over=5 min",
+        "--scenario",
+        "inhaled_nitric_oxide",
+        "fall=0.2",
+    ]
+    assert main(["predict", str(saved), "--patient", "B", *given, "--draws", "10"]) == 0
+    bolus, oxide = calls
+    assert (bolus[2]["volume"], bolus[2]["over"], oxide[2]["fall"]) == (250.0, 300.0, 0.2)
+    assert bolus[3] == {"draws": 10}
+    assert "Not for clinical use." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fluid_bolus", "500"], "SETTING=VALUE"),
+        (["fluid_bolus", "volume=500 s"], "volume"),
+        (["fluid_bolus", "colour=red"], "colour"),
+        (["fluid_bolous"], "Did you mean `fluid_bolus`"),
+    ],
+)
+def test_what_if_that_makes_no_sense_ends_with_two_before_anything_runs(words, message, record, calls, capsys):
+    assert main(["twin", str(record), "--scenario", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert calls == []
+
+
+def test_report_is_written_beside_the_twin_of_a_patient(record, tmp_path, calls):
+    main(["twin", str(record), "--out", str(tmp_path), "--patient", "A"])
+    page = tmp_path / "twin-A" / "report.html"
+    page.unlink()
+    assert main(["report", str(tmp_path / "twin-A"), "--no-what-if"]) == 0
+    assert "not for clinical use" in page.read_text(encoding="utf-8").lower()
+
+
+def test_report_of_several_patients_is_one_page_each(saved, tmp_path, calls):
+    assert main(["report", str(saved), "--out", str(tmp_path / "pages")]) == 0
+    assert sorted(os.listdir(tmp_path / "pages")) == ["A.html", "B.html"]
+
+
+def test_unknown_patient_of_a_twin_file_ends_with_two_and_names_the_known(saved, capsys):
+    assert main(["report", str(saved), "--patient", "Z"]) == 2
+    assert "known names are: A, B" in capsys.readouterr().err
