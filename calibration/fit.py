@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from .likelihood import load_noise
 from .methods.gauss_newton import Fit
 from .posterior import LaplacePosterior, modes_of
 from .priors import load_prior
-from .summary import summarise
+from .summary import compile_forward, summarise
 from .twin import CalibratedTwins
 
 __all__ = ["calibrate"]
@@ -79,7 +80,8 @@ def calibrate(
     run = look_up("method", method)
     number = steps or model.steps
     clock.done("prepare", f"{len(cohort.sets)} patient(s), {int(cohort.data.mask.sum())} values")
-    with double():
+    with double(), ThreadPoolExecutor(1) as aside:
+        compiling = aside.submit(compile_forward, cohort, model, number)
         rng = np.random.default_rng(seed)
         fits, z0 = _all_starts(cohort, run, starts, rng, number)
         posteriors = _posteriors(fits, len(cohort.sets), starts)
@@ -87,6 +89,7 @@ def calibrate(
         left = _left_out(cohort, run, posteriors, fits, number) if leave_out else [{} for _ in cohort.sets]
         if leave_out:
             clock.done("leave_out", "refitted without each value")
+        compiling.result()
         twins = summarise(cohort, model, run, posteriors, fits, left, draws, rng, number, _rows_by_patient(records))
         clock.done("posterior", f"solved {draws} posterior draws per patient")
     facts = provenance(
@@ -139,7 +142,7 @@ def _posteriors(fits: Fit, count: int, starts: int) -> list[LaplacePosterior | N
 def _left_out(
     cohort: Cohort, run: Any, posteriors: list[LaplacePosterior | None], fits: Fit, steps: int
 ) -> list[dict[int, LeftOut]]:
-    """Per patient: channel -> prediction without it. Two starts each: the best mode, and the recipe without the value."""
+    """Per patient: channel -> prediction without it; two starts each: the best mode, the recipe without the value."""
     tasks, starts_z, masks = [], [], []
     for patient, posterior in enumerate(posteriors):
         if posterior is None:

@@ -136,7 +136,7 @@ def recipe(one: MeasurementSet, prior: PatientPrior, problem: Problem) -> np.nda
 
 
 def _base(model: Model, prior: PatientPrior) -> np.ndarray:
-    """Parameter rows: the patient's medians of fixed quantities, except where the user has set the model's own value."""
+    """Parameter rows: the patient's medians of fixed quantities, except where the user set the model's own value."""
     default = circulation(model.name, valves=model.valves).values
     values = dict(model.values)
     for name, value in prior.fixed.items():

@@ -34,6 +34,6 @@ def hidden_channels(channels: list[tuple[str, str]], mask: np.ndarray) -> list[t
 
 
 def predicted(reading: float, slope: np.ndarray, covariance: np.ndarray, sd: float) -> LeftOut:
-    """Linearised prediction of one reading: slope [N] of the reading in z, posterior covariance without it, noise sd."""
+    """Linearised prediction of one reading: slope [N] in z, posterior covariance without the reading, noise sd."""
     spread = float(np.sqrt(slope @ covariance @ slope + sd**2))
     return LeftOut(float(reading), float(reading - COVERED * spread), float(reading + COVERED * spread))

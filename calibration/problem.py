@@ -105,7 +105,7 @@ class Problem:
             rows = rows.at[row].set(jnp.exp(theta[n]) if self.logarithmic[n] else theta[n])
         return rows
 
-    def _chain(self, data: LaneData, parameters: jax.Array) -> jax.Array:
+    def chain(self, parameters: jax.Array) -> jax.Array:
         """d parameter / d theta of the free rows [F, B]."""
         ones = jnp.ones_like(parameters[0])
         return jnp.stack([parameters[r] if self.logarithmic[n] else ones for n, r in enumerate(self.rows)])
@@ -125,7 +125,7 @@ class Problem:
         reading, push = jax.linearize(read, values, tuple(parameters[r] for r in rows))
         seeds = tuple(jnp.zeros((len(rows), *values.shape[1:])).at[n].set(1.0) for n in range(len(rows)))
         slope = jnp.moveaxis(jax.vmap(push)(jnp.moveaxis(slopes, 1, 0), seeds), 0, 1)
-        slope = slope * self._chain(data, parameters)[None]
+        slope = slope * self.chain(parameters)[None]
         unique = list(dict.fromkeys(self.observables))
         pick = jnp.asarray([unique.index(name) for name in self.observables])
         reading, slope = reading[pick], slope[pick]

@@ -137,6 +137,6 @@ def conflict_sentences(quantities: tuple[QuantityRow, ...], fit: tuple[FitRow, .
     for r in fit:
         if r.counted and r.verdict.startswith("not fitted"):
             found.append(
-                f"{r.label} was recorded as {r.measured:.4g} {r.unit}, but the other values lead to {r.fitted:.4g} {r.unit}."
+                f"{r.label} was recorded as {r.measured:.4g} {r.unit}, but the rest leads to {r.fitted:.4g} {r.unit}."
             )
     return tuple(found)

@@ -14,6 +14,7 @@ from ..core.registry import known
 from ..core.status import Status, merge
 from ..engine.beat import BeatMap
 from ..engine.forward import Forward, forward, record
+from ..engine.precision import double
 from ..physiology.model import Model
 from ..physiology.observable import Observer
 from .certificate import certify
@@ -48,6 +49,14 @@ def observe(model: Model, parameters: np.ndarray, guess: np.ndarray | None, bsa:
     solved = forward(BeatMap(model.system, observer.reductions), parameters, guess, steps)
     values = observer(jnp.asarray(solved.values), jnp.asarray(parameters), jnp.asarray(bsa))
     return Readings(names, observer.units, np.asarray(values), solved)
+
+
+def compile_forward(cohort: Cohort, model: Model, steps: int) -> None:
+    """Compile what the posterior draws will need while the fit still runs (solves the prior's centre once)."""
+    with double():
+        z = np.zeros((len(cohort.problem.names), 1))
+        solved = observe(model, theta_to_parameters(cohort, 0, z), None, cohort.data.bsa[:1], steps).solved
+        waves(model, cohort.data.base[:, :1], solved.state, steps)
 
 
 def theta_to_parameters(cohort: Cohort, patient: int, z: np.ndarray) -> np.ndarray:
@@ -123,11 +132,19 @@ def _certificates(
     found = []
     for i, lane in enumerate(sizes):
         mask = data.mask[:, i].astype(bool)
-        found.append(certify(
-            readings.units, readings.values[:, lane], coarse.values[:, i], [s[mask, :, i] for s in slopes], data.factor[:, :, i],
-            float(readings.solved.residual[lane]), _balance(model, drawn[i][1][:, 0], readings.solved.state[:, lane]),
-            steps,
-        ))  # fmt: skip
+        balance = _balance(model, drawn[i][1][:, 0], readings.solved.state[:, lane])
+        found.append(
+            certify(
+                readings.units,
+                readings.values[:, lane],
+                coarse.values[:, i],
+                [s[mask, :, i] for s in slopes],
+                data.factor[:, :, i],
+                float(readings.solved.residual[lane]),
+                balance,
+                steps,
+            )
+        )
     return found
 
 

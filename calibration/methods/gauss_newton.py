@@ -19,7 +19,7 @@ from jax import lax
 from ...core.registry import register
 from ...core.status import Status
 from ...engine.linear import solve
-from ...engine.periodic import SMALLEST_VOLUME, equal_pressure_state, newton_correction, volume_residual
+from ...engine.periodic import SMALLEST_VOLUME
 from ..problem import LaneData, Problem
 
 __all__ = ["Fit", "gauss_newton"]
@@ -53,19 +53,8 @@ class Fit(NamedTuple):
     status: Any
 
 
-class _Best(NamedTuple):
-    z: Any
-    objective: Any
-    hessian: Any
-    gradient: Any
-    state: Any
-    state_slope: Any
-    reading: Any
-    slope: Any
-
-
 class _Lanes(NamedTuple):
-    best: _Best
+    best: Point
     z: Any  # the trial
     state: Any
     damping: Any
@@ -93,19 +82,10 @@ def program(problem: Problem) -> Any:
 
 
 def _fit(problem: Problem, data: LaneData, z: jax.Array, steps: Any, hold: Any) -> Fit:
-    system, count = problem.system, z.shape[0]
     lanes, dtype = z.shape[1], z.dtype
-    parameters = problem.parameters(data, z)
-    start = equal_pressure_state(system, parameters)
-    plain = problem.beat
-    start = lax.fori_loop(0, 5, lambda _, x: plain(parameters, x, steps).state, start)
+    start = start_state(problem, data, z, steps)
     zero, ints = jnp.zeros((lanes,), dtype), jnp.zeros((lanes,), jnp.int32)
-    channels = len(problem.observables)
-    best = _Best(
-        z, zero + jnp.inf, jnp.broadcast_to(jnp.eye(count, dtype=dtype)[..., None], (count, count, lanes)),
-        jnp.zeros_like(z), start, jnp.zeros((len(system.state), count, lanes), dtype),
-        jnp.zeros((channels, lanes), dtype), jnp.zeros((channels, count, lanes), dtype),
-    )  # fmt: skip
+    best = empty_point(problem, z, start)
     no = jnp.zeros((lanes,), bool)
     carry = _Lanes(best, z, start, zero + DAMPING, zero, ints, ints, ints, no, no)
     live = lambda c: jnp.any(~(c.done | c.failed)) & (jnp.max(c.beats) < BEATS)  # noqa: E731
@@ -121,17 +101,8 @@ def _fit(problem: Problem, data: LaneData, z: jax.Array, steps: Any, hold: Any) 
 
 def _iterate(problem: Problem, data: LaneData, steps: Any, hold: Any, c: _Lanes) -> _Lanes:
     """One beat with tangents for every lane, then each lane's own next move."""
-    size = len(problem.system.state)
-    parameters = problem.parameters(data, c.z)
-    out = problem.beat.linearised(parameters, c.state, steps, problem.rows)
-    change = out.state - c.state
-    right = jnp.concatenate([change[:, None], out.state_jacobian[:, size:]], axis=1)
-    solved = newton_correction(out.state_jacobian[:, :size], right)
-    correction, by_row = solved[:, 0], solved[:, 1:]
-    off = volume_residual(problem.system, correction)
-    sound = jnp.all(jnp.isfinite(solved), axis=(0, 1)) & jnp.isfinite(off)
+    trial, off, sound, plain = evaluate_at(problem, data, c.z, c.state, steps)
     tracked = sound & (off < TRACKED)
-    trial = _judge(problem, data, c.z, c.state, parameters, out, correction, by_row, size)
     live = ~(c.done | c.failed)
     first = ~jnp.isfinite(c.best.objective)
     accepted = (
@@ -152,9 +123,8 @@ def _iterate(problem: Problem, data: LaneData, steps: Any, hold: Any, c: _Lanes)
     next_z = best.z + move
     next_state = best.state + jnp.einsum("snb,nb->sb", best.state_slope, move)
     judged = accepted | rejected
-    volumes = len(problem.system.free_stores)
-    inside = sound & jnp.all(c.state[:volumes] + correction[:volumes] > SMALLEST_VOLUME, axis=0)
-    closer = jnp.where(inside & ((c.tries < 4) | (c.tries % 3 == 0)), c.state + correction, out.state)
+    newton = sound & jnp.all(trial.state[: len(problem.system.free_stores)] > SMALLEST_VOLUME, axis=0)
+    closer = jnp.where(newton & ((c.tries < 4) | (c.tries % 3 == 0)), trial.state, plain)
     keep = ~live | settled
     return _Lanes(
         best=best,
@@ -170,24 +140,7 @@ def _iterate(problem: Problem, data: LaneData, steps: Any, hold: Any, c: _Lanes)
     )
 
 
-def _judge(
-    problem: Problem, data: LaneData, z: Any, state: Any, parameters: Any, out: Any, correction: Any, by_row: Any,
-    size: int,
-) -> _Best:  # fmt: skip
-    """Objective, gradient and Gauss-Newton Hessian at the steady beat that the correction leads to."""
-    values = out.values + jnp.einsum("rsb,sb->rb", out.values_jacobian[:, :size], correction)
-    slopes = out.values_jacobian[:, size:] + jnp.einsum("rsb,sfb->rfb", out.values_jacobian[:, :size], by_row)
-    e = problem.evaluate(data, z, parameters, values, slopes)
-    chain = problem._chain(data, parameters)
-    free = len(problem.free)
-    in_z = jnp.einsum("sfb,fmb->smb", by_row * chain[None], data.factor[:free])
-    objective = 0.5 * jnp.sum(e.residual**2, axis=0) + 0.5 * jnp.sum(z**2, axis=0)
-    gradient = jnp.einsum("cnb,cb->nb", e.slope, e.residual) + z
-    hessian = jnp.einsum("cnb,cmb->nmb", e.slope, e.slope) + jnp.eye(z.shape[0], dtype=z.dtype)[..., None]
-    return _Best(z, objective, hessian, gradient, state + correction, in_z, e.reading, e.reading_slope)
-
-
-def _propose(best: _Best, damping: Any) -> tuple[Any, Any]:
+def _propose(best: Point, damping: Any) -> tuple[Any, Any]:
     """Damped Gauss-Newton step (limited in length) and the decrease that the quadratic model predicts for it."""
     eye = jnp.eye(best.hessian.shape[0], dtype=best.hessian.dtype)[..., None]
     step = -solve(best.hessian + damping[None, None] * eye, best.gradient[:, None])[:, 0]

@@ -114,15 +114,22 @@ def derivative(system: System, p: Params, time: Any, state: Any) -> Any:
     count = len(system.free_stores)
     rates = [net[i] for i in system.free_stores]
     for row, (index, leak) in enumerate(system.flow_states):
-        branch, q, push = system.branches[index], state[count + row], now.push[index, leak]
-        path = branch.leak if leak else branch
-        loss = path.loss(p) if path.loss is not None else 0.0
-        rate = (push - system.resistance(p, index) * q - loss * q * jnp.abs(q)) / path.inertance(p)
-        if branch.kind == "valve":
+        q, push = state[count + row], now.push[index, leak]
+        inertance, loss = _momentum(system, p, index, leak)
+        rate = (push - system.resistance(p, index) * q - loss * q * jnp.abs(q)) / inertance
+        if system.branches[index].kind == "valve":
             rate = jnp.where((q > 0.0) | (push > 0.0), rate, -SHUT_RATE * q)
         rates.append(rate)
     like = jnp.zeros_like(state[0])
     return jnp.stack([like + rate for rate in rates])
+
+
+def _momentum(system: System, p: Params, index: int, leak: bool) -> tuple[Any, Any]:
+    """Inertance (mmHg s2/mL) and quadratic loss (mmHg s2/mL2) of a branch, or of its leak."""
+    branch = system.branches[index]
+    path = branch.leak if leak and branch.leak is not None else branch
+    assert path.inertance is not None, f"{branch.name} has a flow state and therefore an inertance"
+    return path.inertance(p), 0.0 if path.loss is None else path.loss(p)
 
 
 def signals(system: System, p: Params, time: Any, state: Any) -> tuple[Any, Any, Any]:
@@ -140,7 +147,8 @@ def signals(system: System, p: Params, time: Any, state: Any) -> tuple[Any, Any,
                 read = read - store.outlet(p) * q
         ports.append(read)
     like = jnp.zeros_like(state[0])
-    return tuple(jnp.stack([like + x for x in rows]) for rows in (ports, now.volume, now.flow))
+    pressure, volume, flow = (jnp.stack([like + x for x in rows]) for rows in (ports, now.volume, now.flow))
+    return pressure, volume, flow
 
 
 @functools.lru_cache(maxsize=32)

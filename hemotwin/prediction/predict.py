@@ -124,31 +124,29 @@ class Predictions:
         return self.table()._repr_html_()
 
 
-def predict(
-    twins: CalibratedTwins | CalibratedTwin, scenario: Scenario, *, draws: int | None = None, steps: int | None = None
-) -> Predictions:
+def predict(twins: CalibratedTwins | CalibratedTwin, scenario: Scenario, *, draws: int | None = None) -> Predictions:
     """The steady beat of every twin before and after a scenario, for the best mode and each posterior draw.
 
     Every draw has its own baseline (solved when the twin was calibrated, at the same steps) and solves its own
-    what-if, so that a change is paired; draws without a steady beat are counted and left out of the intervals. `draws` limits how many of the twin's draws are used (None: all).
+    what-if, so that a change is paired; draws without a steady beat are counted and left out of the intervals.
+    `draws` limits how many of the twin's draws are used (None: all).
     Raises `InputError` when there is no twin, or the scenario acts on a quantity that the circulation lacks.
     """
     every = (twins,) if isinstance(twins, CalibratedTwin) else tuple(twins)
     if not every:
         raise InputError("`twins` must hold at least one twin, but holds none; calibrate a record first.")
     with double():
-        return Predictions(scenario, tuple(_one(twin, scenario, draws, steps) for twin in every))
+        return Predictions(scenario, tuple(_one(twin, scenario, draws) for twin in every))
 
 
-def _one(twin: CalibratedTwin, scenario: Scenario, draws: int | None, steps: int | None) -> Prediction:
+def _one(twin: CalibratedTwin, scenario: Scenario, draws: int | None) -> Prediction:
     valves = twin.provenance.get("valves")
     model = circulation(twin.circulation, valves=valves).with_values(
         {n: v for n, v in twin.parameters.items() if n.endswith(".regurgitant_area")}
     )
-    number, modes = steps or int(twin.provenance.get("steps", model.steps)), int(twin.posterior.attrs["modes"])
+    number, modes = int(twin.provenance.get("steps", model.steps)), int(twin.posterior.attrs["modes"])
     chosen = np.r_[0, np.arange(modes, twin.posterior.sizes["draw"])][: None if draws is None else draws + 1]
     before = twin.posterior["parameters"].values[:, chosen]
-    state = twin.posterior["states"].values[:, chosen]
     after = scenario.applied(tuple(twin.posterior["parameter"].values), before)
     bsa = np.full(len(chosen), float(twin.posterior.attrs["bsa"]))
     base = _baseline(twin, chosen)

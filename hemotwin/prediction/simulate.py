@@ -122,7 +122,7 @@ def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: i
         last, state = state, after.state
     residual = float(jnp.max(jnp.abs(state - last)[: len(model.system.free_stores)]))
     history = xr.Dataset(
-        {"reading": (("observable", "beat"), np.stack(rows, axis=1), {"units": "1", "long_name": "reading of each beat"})},
+        {"reading": (("observable", "beat"), np.stack(rows, axis=1), {"units": "1", "long_name": "reading"})},
         coords={"observable": list(readings.names), "unit": ("observable", list(readings.units)),
                 "time": ("beat", period * np.arange(1, beats + 1), {"units": "s", "long_name": "end of the beat"})},
         attrs={"note": DISCLAIMER},

@@ -20,7 +20,7 @@ def inhaled_nitric_oxide(fall: Any = 0.30) -> Scenario:
     return Scenario(
         name="inhaled_nitric_oxide",
         label=f"inhaled nitric oxide (pulmonary resistance −{share:.0%})",
-        description=f"Pulmonary arterial resistance falls by {share:.0%}; no other quantity changes, and no reflex acts.",
+        description=f"Pulmonary arterial resistance falls by {share:.0%}; nothing else changes, and no reflex acts.",
         changes=(Change("pulmonary.resistance", factor=1.0 - share),),
         settings={"fall": share},
     )
