@@ -24,12 +24,14 @@ COLOURS = {
     "pulmonary_arteries": "#3C9FDC", "ra": "#00875F", "systemic_veins": "#5B7F95", "pulmonary_veins": "#A68AA0",
 }  # fmt: skip
 NAMES = {
-    "lv": "left ventricle", "aorta": "aorta", "systemic_arteries": "arterial line", "la": "left atrium",
-    "rv": "right ventricle", "pulmonary_arteries": "pulmonary artery", "ra": "right atrium",
+    "lv": "LV", "aorta": "aorta", "systemic_arteries": "arterial line", "la": "LA", "rv": "RV",
+    "pulmonary_arteries": "pulmonary artery", "ra": "RA",
     "systemic_veins": "systemic veins", "pulmonary_veins": "pulmonary veins", "mitral_valve": "mitral valve",
     "aortic_valve": "aortic valve", "tricuspid_valve": "tricuspid valve", "pulmonary_valve": "pulmonary valve",
 }  # fmt: skip
-VALVES = {"mitral_valve": "la", "aortic_valve": "aorta", "tricuspid_valve": "ra", "pulmonary_valve": "pulmonary_arteries"}
+VALVES = {
+    "mitral_valve": "la", "aortic_valve": "aorta", "tricuspid_valve": "ra", "pulmonary_valve": "pulmonary_arteries",
+}  # fmt: skip
 DASHED = {"systemic_arteries", "la", "ra"}  # told apart in grey print too
 BEFORE = "#6B7280"
 

@@ -19,7 +19,7 @@ from .figures import beat_panels, what_if_panels
 from .forest import forest
 from .rounding import significant
 from .sentences import could_not_tell, day, listed, person, summary
-from .tables import HEADLINES, fit_cells, unmeasured_cells, what_if_cells
+from .tables import HEADLINES, fit_cells, headlines, unmeasured_cells, what_if_cells, what_if_reach
 
 __all__ = ["page", "report"]
 
@@ -67,7 +67,8 @@ def _of_patient(prediction: Any, patient: str) -> Any:
 def _context(twin: CalibratedTwin, predictions: list[Any]) -> dict[str, Any]:
     return {
         "person": person(twin.covariates), "day": day(twin.provenance), "summary": summary(twin),
-        "sound": twin.status == Status.OK, "fit": [fit_cells(row) for row in twin.fit],
+        "sound": twin.status == Status.OK, "headlines": headlines(twin),
+        "fit": [fit_cells(row) for row in twin.fit],
         "panels": [_safe(panel) for panel in beat_panels(twin)], "forest": forest(twin),
         "unknown": could_not_tell(twin), "unmeasured": unmeasured_cells(twin), "modes": _modes(twin),
         "what_ifs": [_what_if(one) for one in predictions], "provenance": _provenance(twin),
@@ -84,19 +85,22 @@ def _modes(twin: CalibratedTwin) -> list[dict[str, Any]]:
     labels = {q.name: q.label for q in twin.quantities}
     best, found = twin.modes[0].parameters if twin.modes else {}, []
     for mode in twin.modes if len(twin.modes) > 1 else ():
-        shares = {n: v / best[n] for n, v in mode.parameters.items() if n in labels and best.get(n) and v / best[n] > 0.0}
+        known = [n for n in mode.parameters if n in labels and best.get(n)]
+        shares = {n: mode.parameters[n] / best[n] for n in known}
         far = sorted((n for n in shares if abs(shares[n] - 1.0) > 0.05), key=lambda n: -abs(shares[n] - 1.0))[:4]
         apart = [f"{labels[n]} {significant(best[n])} → {significant(mode.parameters[n])}" for n in far]
-        found.append({"weight": f"{mode.weight:.0%}", "nats": f"{mode.nats:.1f}", "starts": mode.starts,
-                      "description": mode.description, "apart": apart})  # fmt: skip
+        found.append({"weight": f"{100.0 * mode.weight:.0f}\N{NO-BREAK SPACE}%", "nats": f"{mode.nats:.1f}",
+                      "starts": mode.starts, "description": mode.description, "apart": apart})  # fmt: skip
     return found
 
 
 def _what_if(one: Any) -> dict[str, Any]:
-    cells = [what_if_cells(row) for row in one.rows]
+    reach = what_if_reach(one.rows)
+    cells = [what_if_cells(row, reach) for row in one.rows]
     return {
         "label": one.scenario.label, "description": one.scenario.description, "draws": one.draws, "failed": one.failed,
-        "status": one.status, "headlines": [c for c in cells if c["observable"] in HEADLINES],
+        "status": one.status, "reach": f"{100.0 * reach:.0f}",
+        "headlines": [c for c in cells if c["observable"] in HEADLINES],
         "others": [c for c in cells if c["observable"] not in HEADLINES],
         "panels": [_safe(panel) for panel in what_if_panels(one)],
     }  # fmt: skip

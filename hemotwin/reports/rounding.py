@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["amount", "decimals", "interval", "recorded", "shown_unit", "signed", "significant"]
+__all__ = ["amount", "decimals", "interval", "parameter", "recorded", "shown_unit", "signed", "significant"]
 
 DASH = "–"
 MINUS = "−"
@@ -16,7 +16,7 @@ _DECIMALS = {
 }  # fmt: skip
 
 _UNITS = {
-    "1": "", "1/min": "/min", "[wood'U]": "Wood units", "dyn.s/cm5": "dyn·s/cm⁵", "L/(min.m2)": "L/min/m²",
+    "1": "", "1/min": "/min", "[wood'U]": "WU", "dyn.s/cm5": "dyn·s/cm⁵", "L/(min.m2)": "L/min/m²",
     "mL/m2": "mL/m²", "m2": "m²", "cm2": "cm²", "a": "y",
 }  # fmt: skip
 
@@ -76,6 +76,11 @@ def significant(value: float | None, figures: int = 3) -> str:
         return "0"
     places = max(0, figures - 1 - math.floor(math.log10(abs(value))))
     return _minus(f"{value:.{places}f}")
+
+
+def parameter(value: float | None, unit: str, figures: int = 3) -> str:
+    """A quantity of the model: as a reading where its unit is a clinical one, else with significant figures."""
+    return amount(value, unit) if unit in ("mmHg", "1/min") else significant(value, figures)
 
 
 def _minus(text: str) -> str:

@@ -43,9 +43,11 @@ def summary(twin: CalibratedTwin) -> str:
     text = f"From {_count(len(counted), 'measured value')} the twin reproduces {fits}"
     text += f", {len(odd)} against what the rest would have predicted" if odd else ""
     text += f"; the data informed {len(twin.informed)} of {len(free)} free quantities"
-    text += f", and {_count(len(twin.conflicts), 'conflict')} in the record {_are(len(twin.conflicts))} reported" if (
-        twin.conflicts
-    ) else ", and nothing in the record contradicts the rest"
+    text += (
+        f", and {_count(len(twin.conflicts), 'conflict')} in the record {_are(len(twin.conflicts))} reported"
+        if (twin.conflicts)
+        else ", and nothing in the record contradicts the rest"
+    )
     return text + "."
 
 

@@ -1,4 +1,4 @@
-"""The rows of a twin and of a what-if as people read them: for the page (as text and positions) and for the terminal."""
+"""Rows of a twin and of a what-if as people read them: texts and positions for the page, tables for the terminal."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from ..calibration.twin import CalibratedTwin, FitRow, QuantityRow
 from ..core.dataset import DISCLAIMER
 from ..core.table import Table
-from .rounding import amount, interval, recorded, shown_unit, signed, significant
+from .rounding import amount, interval, parameter, recorded, shown_unit, signed
 
 __all__ = [
-    "HEADLINES", "fit_cells", "fit_table", "quantity_cells", "quantity_table", "relative", "strip", "tone",
-    "unmeasured_cells", "what_if_cells", "what_if_table",
+    "HEADLINES", "fit_cells", "fit_table", "headlines", "quantity_cells", "quantity_table", "relative", "strip", "tone",
+    "unmeasured_cells", "what_if_cells", "what_if_reach", "what_if_table",
 ]  # fmt: skip
 
 VERDICTS = {"informed": "informed", "partly informed": "partly informed", "prior": "prior only"}
@@ -23,6 +23,13 @@ SHORT = {
     "derived, not counted": "not counted",
 }
 MODALITIES = {"cmr": "cardiac MRI", "flow4d": "4D flow MRI", "fick": "Fick", "unspecified": ""}
+
+# What stands under the summary of a page.
+FRONT = {
+    "cardiac_output": "cardiac output", "map": "mean arterial", "pa_pressure_mean": "mean pulmonary artery",
+    "pvr": "pulmonary resistance", "pcwp_mean": "wedge", "ra_pressure_mean": "mean right atrial",
+    "lvef": "LV ejection fraction", "rvef": "RV ejection fraction",
+}  # fmt: skip
 
 # The readings of a what-if that stand in front; the others follow on demand.
 HEADLINES = (
@@ -44,7 +51,7 @@ def fit_cells(row: FitRow) -> dict[str, Any]:
     wide = _half(row.left_out_low, row.left_out_high)
     return {
         "label": row.label, "unit": shown_unit(unit), "modality": MODALITIES.get(row.modality, row.modality),
-        "measured": recorded(row.measured), "sd": "" if row.sd is None else amount(row.sd, unit),
+        "measured": recorded(row.measured), "sd": "" if row.sd is None else f"{row.sd:.3g}",
         "fitted": amount(row.fitted, unit, _finer(half)), "fitted_interval": interval(row.low, row.high, unit),
         "difference": signed(row.difference, unit),
         "left_out": amount(row.left_out, unit, wide),
@@ -82,12 +89,16 @@ def quantity_cells(row: QuantityRow, low: float, high: float) -> dict[str, Any]:
     values = [place(v) for v in (row.prior_low, row.prior_high, row.low, row.high, row.value)]
     return {
         "label": row.label, "symbol": row.symbol, "unit": shown_unit(row.unit), "name": row.name,
-        "value": significant(row.value), "interval": f"{significant(row.low)} to {significant(row.high)}",
-        "prior": f"{significant(row.prior_median)} ({significant(row.prior_low)} to {significant(row.prior_high)})",
+        "value": parameter(row.value, row.unit), "interval": _ends(row.low, row.high, row.unit),
+        "prior": f"{parameter(row.prior_median, row.unit)} ({_ends(row.prior_low, row.prior_high, row.unit)})",
         "contraction": f"{row.contraction:.2f}", "verdict": VERDICTS.get(row.verdict, row.verdict),
         "tone": row.verdict.replace(" ", "-"), "strip": dict(zip(keys, strip(low, high, values), strict=True)),
         "beyond": any(v < low or v > high for v in values),
     }  # fmt: skip
+
+
+def _ends(low: float, high: float, unit: str) -> str:
+    return f"{parameter(low, unit, 2)} to {parameter(high, unit, 2)}"
 
 
 def relative(row: QuantityRow) -> Any:
@@ -97,12 +108,22 @@ def relative(row: QuantityRow) -> Any:
     return lambda v: v - row.prior_median
 
 
-def what_if_cells(row: Any) -> dict[str, Any]:
-    """One reading of a what-if: baseline, after, change, with intervals, and whether the change is certain in sign."""
+def what_if_reach(rows: Iterable[Any]) -> float:
+    """Share of the baseline that the strips of a what-if span to either side: 0.1 to 1, the same for all its rows."""
+    shares = [abs(v / row.baseline) for row in rows if row.observable in HEADLINES and abs(row.baseline) > 1e-9
+              for v in (row.change_low, row.change_high)]  # fmt: skip
+    widest = max((s for s in shares if math.isfinite(s)), default=0.1)
+    return min((step for step in (0.1, 0.2, 0.5) if step >= widest), default=1.0)
+
+
+def what_if_cells(row: Any, reach: float = 1.0) -> dict[str, Any]:
+    """One reading of a what-if: baseline, after, change, with intervals, and whether the change is certain in sign.
+
+    The strip shows the change as a share of the baseline, from `-reach` to `reach`.
+    """
     unit = row.unit
     sure = row.change_low > 0.0 or row.change_high < 0.0
-    edge = max((abs(v) for v in (row.change_low, row.change_high) if math.isfinite(v)), default=0.0)
-    edge = max(edge, abs(row.change)) or 1.0
+    edge = reach * abs(row.baseline) or 1.0
     places = strip(-edge, edge, (row.change_low, row.change_high, row.change))
     return {
         "observable": row.observable, "label": row.label, "unit": shown_unit(unit),
@@ -110,7 +131,8 @@ def what_if_cells(row: Any) -> dict[str, Any]:
         "baseline_interval": interval(row.baseline_low, row.baseline_high, unit),
         "after": amount(row.after, unit, _finer(_half(row.after_low, row.after_high))),
         "after_interval": interval(row.after_low, row.after_high, unit),
-        "change": signed(row.change, unit), "change_interval": interval(row.change_low, row.change_high, unit, plus=True),
+        "change": signed(row.change, unit),
+        "change_interval": interval(row.change_low, row.change_high, unit, plus=True),
         "sure": sure, "strip": dict(zip(("low", "high", "value"), places, strict=True)),
     }  # fmt: skip
 
@@ -132,10 +154,10 @@ def quantity_table(twin: CalibratedTwin, width: int = 110) -> Table:
     kept = sorted((q for q in twin.quantities if q.verdict != "prior"), key=lambda q: q.contraction)
     rows = []
     for q in kept:
-        spans = [f"{significant(v)} [{significant(a)} to {significant(b)}]"
-                 for v, a, b in ((q.prior_median, q.prior_low, q.prior_high), (q.value, q.low, q.high))]  # fmt: skip
-        rows.append([q.label, shown_unit(q.unit), *spans, VERDICTS.get(q.verdict, q.verdict)])
-    columns = ["what the data informed", "unit", "prior [95 %]", "with the data [95 %]", "verdict"]
+        prior, now = _ends(q.prior_low, q.prior_high, q.unit), _ends(q.low, q.high, q.unit)
+        value = f"{parameter(q.value, q.unit)} [{now}]"
+        rows.append([q.label, shown_unit(q.unit), prior, value, VERDICTS.get(q.verdict, q.verdict)])
+    columns = ["what the data informed", "unit", "prior, 95 %", "with the data [95 %]", "verdict"]
     left = len(twin.quantities) - len(kept)
     note = f"{left} of {len(twin.quantities)} free quantities stayed where the prior had them."
     return Table(columns, _narrowed(columns, rows, width), note=note)
@@ -147,7 +169,8 @@ def what_if_table(prediction: Any, width: int = 110) -> Table:
     for row in prediction.rows:
         if row.observable in HEADLINES:
             c = what_if_cells(row)
-            rows.append([c["label"], c["unit"], *(f"{c[k]} [{c[k + '_interval']}]" for k in ("baseline", "after", "change"))])
+            spans = [f"{c[k]} [{c[k + '_interval']}]" for k in ("baseline", "after", "change")]
+            rows.append([c["label"], c["unit"], *spans])
     columns = ["what if", "unit", "baseline [95 %]", "after [95 %]", "change [95 %]"]
     solved = f"{prediction.draws - prediction.failed} of {prediction.draws} posterior draws. {DISCLAIMER}"
     return Table(columns, _narrowed(columns, rows, width), title=_title(prediction), note=solved)
@@ -174,6 +197,20 @@ def _finer(half: float | None) -> float | None:
     return None if half is None else half / 10.0
 
 
+def headlines(twin: CalibratedTwin) -> list[dict[str, str]]:
+    """The few numbers that say how the circulation stands: fitted, or as the twin has them when not measured."""
+    fitted = {r.observable: (r, r.fitted) for r in reversed(twin.fit) if r.counted}
+    known = {r.observable: (r, r.value) for r in twin.unmeasured} | fitted
+    found = []
+    for name in FRONT:
+        if name in known:
+            row, value = known[name]
+            found.append({"label": FRONT[name], "value": amount(value, row.unit, _half(row.low, row.high)),
+                          "unit": shown_unit(row.unit), "interval": interval(row.low, row.high, row.unit),
+                          "how": "fitted" if name in fitted else "not measured"})  # fmt: skip
+    return found
+
+
 def unmeasured_cells(twin: CalibratedTwin) -> list[dict[str, str]]:
     """What nobody measured, with 95 % intervals, in the order of the twin."""
     return [
@@ -181,4 +218,3 @@ def unmeasured_cells(twin: CalibratedTwin) -> list[dict[str, str]]:
          "interval": interval(r.low, r.high, r.unit)}
         for r in twin.unmeasured
     ]  # fmt: skip
-

@@ -1,0 +1,65 @@
+"""No more digits than the unit and the interval deserve."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from hemotwin.reports.rounding import amount, interval, parameter, recorded, shown_unit, signed, significant
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "half", "text"),
+    [
+        (112.36, "mmHg", None, "112.4"),
+        (112.36, "mmHg", 9.1, "112"),
+        (5.34, "mmHg", 2.5, "5.3"),
+        (4.267, "L/min", 0.42, "4.27"),
+        (5.36, "L/min", 2.31, "5.4"),
+        (-3.04, "mmHg", None, "−3.0"),
+        (math.nan, "mmHg", None, "–"),
+        (None, "mmHg", None, "–"),
+    ],
+)
+def test_a_wide_interval_takes_digits_away(value, unit, half, text):
+    assert amount(value, unit, half) == text
+
+
+def test_both_ends_of_an_interval_carry_the_same_decimals():
+    assert interval(3.6, 31.4, "mmHg") == "4 to 31"
+    assert interval(2.84, 7.8, "mmHg") == "2.8 to 7.8"
+    assert interval(-1.04, 2.0, "mmHg", plus=True) == "−1.0 to +2.0"
+    assert interval(None, 2.0, "mmHg") == ""
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_sign():
+    assert signed(-0.02, "mmHg") == "0.0"
+    assert signed(0.31, "mmHg") == "+0.3"
+    assert signed(-0.31, "mmHg") == "−0.3"
+
+
+def test_a_recorded_value_keeps_the_digits_it_came_with():
+    assert [recorded(v) for v in (112.0, 4.25, 101.25, 0.0, -2.0)] == ["112", "4.25", "101.25", "0", "−2"]
+
+
+def test_significant_figures_never_become_powers_of_ten():
+    assert [significant(v) for v in (0.0001234, 0.612, 9.996, 1702.4, 0.0)] == [
+        "0.000123",
+        "0.612",
+        "10.00",
+        "1702",
+        "0",
+    ]
+
+
+def test_a_model_quantity_in_a_clinical_unit_is_written_as_a_reading():
+    assert parameter(8.2345, "mmHg") == "8.2"
+    assert parameter(71.4, "1/min") == "71"
+    assert parameter(0.6123, "mmHg s/mL") == "0.612"
+
+
+def test_units_are_written_for_people():
+    assert [shown_unit(u) for u in ("1", "[wood'U]", "dyn.s/cm5", "mmHg s/mL", "mmHg")] == [
+        "", "WU", "dyn·s/cm⁵", "mmHg·s/mL", "mmHg",
+    ]  # fmt: skip
