@@ -20,6 +20,7 @@ from ...core.registry import register
 from ...core.status import Status
 from ...engine.linear import solve
 from ...engine.periodic import SMALLEST_VOLUME
+from ..point import Point, empty_point, evaluate_at, start_state
 from ..problem import LaneData, Problem
 
 __all__ = ["Fit", "gauss_newton"]
