@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     asked = [] if options.no_what_if else scenarios(options.scenario)
     twins = read_twins(options)
     for twin in twins:
-        predictions = [predict(twin, scenario) for scenario in asked]
+        predictions = [predict(twin, scenario)[twin.patient] for scenario in asked]
         path = report(twin, *predictions, path=_target(options, twin, len(twins)))
         progress(f"wrote {path}")
         say(str(path))

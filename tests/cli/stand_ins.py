@@ -29,8 +29,15 @@ class Calls(list):
         self.status: dict[str, Status] = {}
 
 
+def quick_page(twin: Any, *predictions: Any, path: Any) -> Any:
+    """A page without drawings, in place of `report`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{twin.patient}: {', '.join(prediction.scenario.name for prediction in predictions)}")
+    return path
+
+
 def install(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """Put the stand-ins in place of `calibrate` and `predict`."""
+    """Put the stand-ins in place of `calibrate`, `predict` and the drawing of the page."""
     calls = Calls()
 
     def calibrate(model: Any, records: Any, **options: Any) -> CalibratedTwins:
@@ -48,4 +55,5 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     monkeypatch.setattr("hemotwin.calibration.fit.calibrate", calibrate)
     monkeypatch.setattr("hemotwin.prediction.predict.predict", predict)
+    monkeypatch.setattr("hemotwin.reports.report.report", quick_page)
     return calls

@@ -154,8 +154,15 @@ def test_report_is_written_beside_the_twin_of_a_patient(record, tmp_path, calls)
     main(["twin", str(record), "--out", str(tmp_path), "--patient", "A"])
     page = tmp_path / "twin-A" / "report.html"
     page.unlink()
-    assert main(["report", str(tmp_path / "twin-A"), "--no-what-if"]) == 0
-    assert "not for clinical use" in page.read_text(encoding="utf-8").lower()
+    assert main(["report", str(tmp_path / "twin-A"), "--scenario", "inhaled_nitric_oxide"]) == 0
+    assert page.read_text(encoding="utf-8") == "A: inhaled_nitric_oxide"
+
+
+def test_report_without_what_ifs_is_the_real_page(saved, tmp_path):
+    assert main(["report", str(saved), "--patient", "B", "--no-what-if", "--out", str(tmp_path / "mine.html")]) == 0
+    page = (tmp_path / "mine.html").read_text(encoding="utf-8")
+    assert page.lstrip().lower().startswith("<!doctype html>")
+    assert "not for clinical use" in page.lower()
 
 
 def test_report_of_several_patients_is_one_page_each(saved, tmp_path, calls):
