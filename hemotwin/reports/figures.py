@@ -135,7 +135,8 @@ def _panel(title: str, x: str, y: str, about: str = "") -> Iterator[tuple[Axes, 
     """Axes to draw on; on leaving, the dict holds the title and the SVG text."""
     out: dict[str, Any] = {"title": title, "marked": False, "offset": False}
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": title}):
-        figure = Figure(figsize=(4.3, 3.0), layout="constrained")
+        figure = Figure(figsize=(4.3, 3.0))
+        figure.subplots_adjust(left=0.135, right=0.985, bottom=0.155, top=0.965)  # the same in all, so that axes align
         axes = figure.subplots()
         axes.set_xlabel(x)
         axes.set_ylabel(y)

@@ -11,12 +11,14 @@ MINUS = "−"
 
 # Finest decimals that a clinician would write for the unit.
 _DECIMALS = {
-    "mmHg": 1, "mL": 1, "mL/m2": 1, "L/min": 2, "L/(min.m2)": 2, "1/min": 0, "%": 1, "s": 3, "mL/s": 0, "mmHg/s": 0,
-    "dyn.s/cm5": 0, "[wood'U]": 2, "J": 2, "mmHg.s/mL": 3, "1": 2,
+    "mmHg": 1, "mL": 1, "mL/m2": 1, "L/min": 2, "L/(min.m2)": 2, "L/min/m2": 2, "1/min": 0, "%": 1,
+    "s": 3, "mL/s": 0, "mmHg/s": 0,
+    "dyn.s/cm5": 0, "dyn s/cm5": 0, "[wood'U]": 2, "Wood units": 2, "J": 2, "mmHg.s/mL": 3, "1": 2,
 }  # fmt: skip
 
 _UNITS = {
-    "1": "", "1/min": "/min", "[wood'U]": "WU", "dyn.s/cm5": "dyn·s/cm⁵", "L/(min.m2)": "L/min/m²",
+    "1": "", "1/min": "/min", "[wood'U]": "WU", "Wood units": "WU", "dyn.s/cm5": "dyn·s/cm⁵",
+    "dyn s/cm5": "dyn·s/cm⁵", "L/(min.m2)": "L/min/m²", "L/min/m2": "L/min/m²",
     "mL/m2": "mL/m²", "m2": "m²", "cm2": "cm²", "a": "y",
 }  # fmt: skip
 

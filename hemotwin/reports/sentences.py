@@ -8,6 +8,7 @@ from typing import Any
 
 from ..calibration.twin import CalibratedTwin
 from .rounding import interval, shown_unit
+from .tables import nobody_measured
 
 __all__ = ["could_not_tell", "day", "least_certain", "listed", "person", "summary"]
 
@@ -46,7 +47,7 @@ def summary(twin: CalibratedTwin) -> str:
     text += (
         f", and {_count(len(twin.conflicts), 'conflict')} in the record {_are(len(twin.conflicts))} reported"
         if (twin.conflicts)
-        else ", and nothing in the record contradicts the rest"
+        else ", and the record holds no conflict"
     )
     return text + "."
 
@@ -64,7 +65,7 @@ def could_not_tell(twin: CalibratedTwin) -> dict[str, Any]:
 
 def least_certain(twin: CalibratedTwin, count: int = 3) -> list[str]:
     """The unmeasured readings with the widest interval relative to their value."""
-    known = [r for r in twin.unmeasured if r.value and abs(r.value) > 1e-9]
+    known = [r for r in nobody_measured(twin) if r.value and abs(r.value) > 1e-9]
     wide = sorted(known, key=lambda r: -(r.high - r.low) / abs(r.value))[:count]
     return [f"{r.label} ({interval(r.low, r.high, r.unit)} {shown_unit(r.unit)})".replace(" )", ")") for r in wide]
 

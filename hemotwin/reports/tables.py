@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..calibration.twin import CalibratedTwin, FitRow, QuantityRow
+from ..calibration.twin import CalibratedTwin, FitRow, ObservableRow, QuantityRow
 from ..core.dataset import DISCLAIMER
 from ..core.table import Table
 from .rounding import amount, interval, parameter, recorded, shown_unit, signed
 
 __all__ = [
-    "HEADLINES", "fit_cells", "fit_table", "headlines", "quantity_cells", "quantity_table", "relative", "strip", "tone",
-    "unmeasured_cells", "what_if_cells", "what_if_reach", "what_if_table",
+    "HEADLINES", "fit_cells", "fit_table", "headlines", "nobody_measured", "quantity_cells", "quantity_table", "relative", "strip",
+    "tone", "unmeasured_cells", "what_if_cells", "what_if_reach", "what_if_table",
 ]  # fmt: skip
 
 VERDICTS = {"informed": "informed", "partly informed": "partly informed", "prior": "prior only"}
@@ -200,15 +200,23 @@ def _finer(half: float | None) -> float | None:
 def headlines(twin: CalibratedTwin) -> list[dict[str, str]]:
     """The few numbers that say how the circulation stands: fitted, or as the twin has them when not measured."""
     fitted = {r.observable: (r, r.fitted) for r in reversed(twin.fit) if r.counted}
+    derived = {r.observable for r in twin.fit if not r.counted}
     known = {r.observable: (r, r.value) for r in twin.unmeasured} | fitted
     found = []
     for name in FRONT:
         if name in known:
             row, value = known[name]
+            how = "fitted" if name in fitted else "derived" if name in derived else "not measured"
             found.append({"label": FRONT[name], "value": amount(value, row.unit, _half(row.low, row.high)),
                           "unit": shown_unit(row.unit), "interval": interval(row.low, row.high, row.unit),
-                          "how": "fitted" if name in fitted else "not measured"})  # fmt: skip
+                          "how": how})  # fmt: skip
     return found
+
+
+def nobody_measured(twin: CalibratedTwin) -> list[ObservableRow]:
+    """The readings that the record holds in no form, not even derived from others."""
+    shown = {r.observable for r in twin.fit}
+    return [r for r in twin.unmeasured if r.observable not in shown]
 
 
 def unmeasured_cells(twin: CalibratedTwin) -> list[dict[str, str]]:
@@ -216,5 +224,5 @@ def unmeasured_cells(twin: CalibratedTwin) -> list[dict[str, str]]:
     return [
         {"label": r.label, "unit": shown_unit(r.unit), "value": amount(r.value, r.unit, _half(r.low, r.high)),
          "interval": interval(r.low, r.high, r.unit)}
-        for r in twin.unmeasured
+        for r in nobody_measured(twin)
     ]  # fmt: skip

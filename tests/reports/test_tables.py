@@ -6,9 +6,18 @@ import dataclasses
 
 import pytest
 
+from hemotwin.calibration.twin import ObservableRow
 from hemotwin.reports.forest import forest
 from hemotwin.reports.sentences import summary
-from hemotwin.reports.tables import fit_cells, fit_table, headlines, quantity_table, what_if_cells, what_if_table
+from hemotwin.reports.tables import (
+    fit_cells,
+    fit_table,
+    headlines,
+    nobody_measured,
+    quantity_table,
+    what_if_cells,
+    what_if_table,
+)
 from tests.reports.example_twin import example_predictions, example_twin
 
 
@@ -71,10 +80,18 @@ def test_the_front_numbers_prefer_what_was_measured():
     assert found["pulmonary resistance"] == "not measured"
 
 
+def test_a_value_that_the_record_derives_is_not_listed_as_unmeasured():
+    twin = example_twin()
+    mean = ObservableRow("map", "mean arterial pressure", "mmHg", 89.2, 75.0, 101.0)
+    known = dataclasses.replace(twin, unmeasured=(mean, *twin.unmeasured))
+    assert nobody_measured(known) == list(twin.unmeasured)
+    assert {one["label"]: one["how"] for one in headlines(known)}["mean arterial"] == "derived"
+
+
 def test_the_summary_counts_values_conflicts_and_informed_quantities():
     text = summary(example_twin())
     assert "12 measured values" in text
     assert "11 of them" in text
     assert "5 of 13 free quantities" in text
     assert "2 conflicts" in text
-    assert "nothing in the record contradicts" in summary(example_twin(conflicts=()))
+    assert "holds no conflict" in summary(example_twin(conflicts=()))
