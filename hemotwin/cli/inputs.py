@@ -59,8 +59,11 @@ def read_record(options: argparse.Namespace) -> Any:
 def calibrated(options: argparse.Namespace, records: Any, progress: Any) -> Any:
     """Twins of all patients with something usable; those without are named on the way."""
     from ..calibration.fit import calibrate
+    from ..engine.compile_cache import enable
     from ..physiology.model import circulation
 
+    enable()
+    progress("calibrating; the first run on a machine compiles, later ones do not")
     twins = calibrate(
         circulation("adult"), records, prior=options.prior, noise=options.noise, starts=options.starts,
         seed=options.seed, progress=progress,

@@ -18,12 +18,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print before, after and change of every twin and what-if; 1 when none could be solved."""
+    from ..engine.compile_cache import enable
     from ..prediction.predict import predict
     from .outcome import failed
     from .terminal import Progress, say, show_what_if
 
     progress = Progress()
     asked, twins = scenarios(options.scenario), read_twins(options)
+    enable()
+    progress("predicting; the first run on a machine compiles, later ones do not")
     sound = False
     for twin in twins:
         for scenario in asked:

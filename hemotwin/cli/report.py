@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write one page per twin, with the what-ifs asked for or the usual two."""
+    from ..engine.compile_cache import enable
     from ..prediction.predict import predict
     from ..reports.report import report
     from .terminal import Progress, say
@@ -29,6 +30,9 @@ def run(options: argparse.Namespace) -> int:
     progress = Progress()
     asked = [] if options.no_what_if else scenarios(options.scenario)
     twins = read_twins(options)
+    if asked:
+        enable()
+        progress("predicting; the first run on a machine compiles, later ones do not")
     for twin in twins:
         predictions = [predict(twin, scenario)[twin.patient] for scenario in asked]
         path = report(twin, *predictions, path=_target(options, twin, len(twins)))
