@@ -12,8 +12,8 @@ from ..core.table import Table
 from .rounding import amount, interval, parameter, recorded, shown_unit, signed
 
 __all__ = [
-    "HEADLINES", "fit_cells", "fit_table", "headlines", "nobody_measured", "quantity_cells", "quantity_table", "relative", "strip",
-    "tone", "unmeasured_cells", "what_if_cells", "what_if_reach", "what_if_table",
+    "HEADLINES", "fit_cells", "fit_table", "headlines", "nobody_measured", "quantity_cells", "quantity_table",
+    "relative", "strip", "tone", "unmeasured_cells", "what_if_cells", "what_if_reach", "what_if_table",
 ]  # fmt: skip
 
 VERDICTS = {"informed": "informed", "partly informed": "partly informed", "prior": "prior only"}
