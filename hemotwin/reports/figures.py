@@ -44,7 +44,7 @@ _MARKS = (
     ("ra_pressure_min", "ra", "min"),
 )  # fmt: skip
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none", "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9.0,
     "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#9AA3AE", "axes.linewidth": 0.8,
     "axes.labelcolor": "#3D4652", "xtick.color": "#6B7280", "ytick.color": "#6B7280", "xtick.labelcolor": "#3D4652",
@@ -134,7 +134,7 @@ def what_if_panels(prediction: Any) -> list[dict[str, Any]]:
 def _panel(title: str, x: str, y: str, about: str = "") -> Iterator[tuple[Axes, dict[str, Any]]]:
     """Axes to draw on; on leaving, the dict holds the title and the SVG text."""
     out: dict[str, Any] = {"title": title, "marked": False, "offset": False}
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": title}):
+    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": title}):
         figure = Figure(figsize=(4.3, 3.0))
         figure.subplots_adjust(left=0.135, right=0.985, bottom=0.155, top=0.965)  # the same in all, so that axes align
         axes = figure.subplots()
