@@ -134,7 +134,8 @@ def what_if_panels(prediction: Any) -> list[dict[str, Any]]:
 def _panel(title: str, x: str, y: str, about: str = "") -> Iterator[tuple[Axes, dict[str, Any]]]:
     """Axes to draw on; on leaving, the dict holds the title and the SVG text."""
     out: dict[str, Any] = {"title": title, "marked": False, "offset": False}
-    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": title}):
+    style: dict[Any, Any] = {**_STYLE, "svg.hashsalt": title}
+    with matplotlib.rc_context(style):
         figure = Figure(figsize=(4.3, 3.0))
         figure.subplots_adjust(left=0.135, right=0.985, bottom=0.155, top=0.965)  # the same in all, so that axes align
         axes = figure.subplots()
