@@ -24,11 +24,12 @@ from .methods.gauss_newton import Fit
 from .posterior import LaplacePosterior, modes_of
 from .priors import load_prior
 from .summary import compile_forward, summarise
-from .twin import CalibratedTwins
+from .twin import CalibratedTwin, CalibratedTwins
 
 __all__ = ["calibrate"]
 
 DRAWS = 200  # posterior draws per patient that are solved again
+FINEST = 1600  # steps per beat up to which a patient whose certificate fails is fitted again
 SPREAD = 1.0  # prior sds of the random starts
 
 
@@ -43,9 +44,9 @@ class Clock:
     def done(self, stage: str, sentence: str) -> None:
         """Close a stage and report it."""
         now = time.perf_counter()
-        self.seconds[stage] = round(now - self.began, 3)
-        self.began = now
-        self.say(f"{sentence} ({self.seconds[stage]:.1f} s)")
+        spent, self.began = now - self.began, now
+        self.seconds[stage] = round(self.seconds.get(stage, 0.0) + spent, 3)
+        self.say(f"{sentence} ({spent:.1f} s)")
 
 
 def calibrate(
@@ -68,7 +69,8 @@ def calibrate(
     The posterior of each is the prior (scaled by sex, age and body size as far as known) times normal errors; it is
     maximised from `starts` starts (the recipe for a catheter report, the prior's centre, then random ones), all modes
     within 3 nats are kept and described by Laplace's approximation, and `draws` draws are solved again for the
-    quantities nobody measured. With `leave_out` each value is predicted by a refit without it and its exact functions.
+    quantities nobody measured. A patient whose certificate fails is fitted again with twice the steps (unless `steps`
+    is given). With `leave_out` each value is predicted by a refit without it and its exact functions.
     `free` names the free quantities (None: the prior's own choice); quantities that are not in the prior keep the
     model's values. Raises `InputError` for unknown names and when no patient has a usable measurement.
     """
@@ -76,29 +78,66 @@ def calibrate(
         raise InputError(f"`starts` must be at least 1 and `draws` at least 2, but got {starts} and {draws}.")
     sets = _sets(records)
     clock = Clock(progress or (lambda sentence: None), {}, time.perf_counter())
-    cohort = prepare(model, sets, load_prior(prior), load_noise(noise), free)
-    run = look_up("method", method)
-    number = steps or model.steps
-    clock.done("prepare", f"{len(cohort.sets)} patient(s), {int(cohort.data.mask.sum())} values")
-    with double(), ThreadPoolExecutor(1) as aside:
-        compiling = aside.submit(compile_forward, cohort, model, number)
-        rng = np.random.default_rng(seed)
-        fits, z0 = _all_starts(cohort, run, starts, rng, number)
-        posteriors = _posteriors(fits, len(cohort.sets), starts)
-        clock.done("fit", f"fitted from {starts} starts each; first use includes compiling")
-        left = _left_out(cohort, run, posteriors, fits, number) if leave_out else [{} for _ in cohort.sets]
-        if leave_out:
-            clock.done("leave_out", "refitted without each value")
-        compiling.result()
-        twins = summarise(cohort, model, run, posteriors, fits, left, draws, rng, number, _rows_by_patient(records))
-        clock.done("posterior", f"solved {draws} posterior draws per patient")
-    facts = provenance(
-        precision="float64", circulation=model.name, circulation_version=model.declaration.version,
-        valves=model.valves, prior=prior, noise=noise, method=method, seed=seed, starts=starts, steps=number,
-        draws=draws, seconds=clock.seconds,
-        **({"record": records.source.name, "record_sha256": records.sha256} if isinstance(records, Records) else {}),
-    )  # fmt: skip
-    return CalibratedTwins(tuple(t.with_provenance(facts) for t in twins), cohort.skipped, facts)
+    job = Job(model, look_up("method", method), starts, draws, leave_out, seed, _rows_by_patient(records), clock)
+    twins, skipped, number = {}, {}, steps or model.steps
+    while sets:
+        cohort = prepare(model, sets, load_prior(prior), load_noise(noise), free)
+        clock.done("prepare", f"{len(cohort.sets)} patient(s), {int(cohort.data.mask.sum())} values, {number} steps")
+        facts = provenance(
+            precision="float64", circulation=model.name, circulation_version=model.declaration.version,
+            valves=model.valves, prior=prior, noise=noise, method=method, seed=seed, starts=starts, steps=number,
+            draws=draws, seconds=clock.seconds, **_source(records),
+        )  # fmt: skip
+        found = [twin.with_provenance(facts) for twin in job.run(cohort, number)]
+        twins |= {twin.patient: twin for twin in found}
+        skipped |= cohort.skipped
+        finer = number * 2 <= FINEST and steps is None
+        sets = [one for one in cohort.sets if finer and _coarse(twins.get(one.patient))]
+        number *= 2
+    order = [one.patient for one in _sets(records) if one.patient in twins]
+    return CalibratedTwins(tuple(twins[patient] for patient in order), skipped, facts)
+
+
+def _coarse(twin: CalibratedTwin | None) -> bool:
+    """Whether only the step error stands between a twin and its certificate."""
+    return twin is not None and not twin.certificate.ok
+
+
+@dataclass(frozen=True)
+class Job:
+    """What stays the same while a cohort is fitted at one number of steps after the other."""
+
+    model: Model
+    method: Any
+    starts: int
+    draws: int
+    leave_out: bool
+    seed: int
+    rows_of: Callable[[str], tuple[Any, ...]]
+    clock: Clock
+
+    def run(self, cohort: Cohort, number: int) -> list[CalibratedTwin]:
+        """Fit, leave out and summarise; what the draws will need compiles meanwhile."""
+        rng = np.random.default_rng(self.seed)
+        with double(), ThreadPoolExecutor(1) as aside:
+            compiling = aside.submit(compile_forward, cohort, self.model, number)
+            fits, _ = _all_starts(cohort, self.method, self.starts, rng, number)
+            posteriors = _posteriors(fits, len(cohort.sets), self.starts)
+            self.clock.done("fit", f"fitted from {self.starts} starts each; the first use compiles")
+            left: list[dict[int, LeftOut]] = [{} for _ in cohort.sets]
+            if self.leave_out:
+                left = _left_out(cohort, self.method, posteriors, fits, number)
+                self.clock.done("leave_out", "refitted without each value")
+            compiling.result()
+            twins = summarise(
+                cohort, self.model, self.method, posteriors, fits, left, self.draws, rng, number, self.rows_of
+            )
+            self.clock.done("posterior", f"solved {self.draws} posterior draws per patient")
+        return twins
+
+
+def _source(records: Any) -> dict[str, str]:
+    return {"record": records.source.name, "record_sha256": records.sha256} if isinstance(records, Records) else {}
 
 
 def _sets(records: Any) -> list[MeasurementSet]:
