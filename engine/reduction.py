@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from ..core.errors import UnknownNameError
 from ..core.reduction import Reduction
-from ..core.smooth import hermite_peak, vertex_peak
+from ..core.smooth import bent_minimum, hermite_peak, vertex_peak
 from ..core.system import System
 from .solvers.impulse import Coefficients, Node, StepRecord, node_flows
 
@@ -136,7 +136,7 @@ class Reducer:
             elif r.kind == "onset":
                 running.append((like + signals.value(r.quantity, resolve(self.system, r)),))
             elif r.kind == "peak_rate":
-                running.append((like - NOTHING, like - NOTHING))
+                running.append((like - NOTHING, like - NOTHING, like - NOTHING))
             else:
                 running.append((like,))
         samples = tuple((like + y, like + f) for y, f in self.sample(p, c, node))
@@ -155,15 +155,17 @@ class Reducer:
             index = resolve(self.system, r)
             row = where.get((r.quantity, index))
             ends = None if row is None else (*before[row], *after[row])
-            grown.append(self._grow(r, now, ends, index, p, c, phase, share, n0, n1, record))
+            opening = self._opening(index, n0, n1, record) if r.quantity == "pressure" else None
+            grown.append(self._grow(r, now, ends, opening, index, p, c, phase, share, n0, n1, record))
         return after, tuple(grown)
 
     def _grow(
-        self, r: Reduction, now: tuple[Any, ...], ends: Any, index: int, p: dict[str, Any], c: Coefficients,
-        phase: Any, share: Any, n0: Node, n1: Node, record: StepRecord,
+        self, r: Reduction, now: tuple[Any, ...], ends: Any, opening: Any, index: int, p: dict[str, Any],
+        c: Coefficients, phase: Any, share: Any, n0: Node, n1: Node, record: StepRecord,
     ) -> tuple[Any, ...]:  # fmt: skip
         if r.kind in ("maximum", "minimum"):
-            return (self._extreme(r, now[0], ends, p, phase, share),)
+            bent = opening if r.kind == "minimum" and self._has_impedance(index) else None
+            return (self._extreme(r, now[0], ends, bent, p, phase, share),)
         if r.kind == "mean":
             y0, f0, y1, f1 = ends
             return (now[0] + share * 0.5 * (y0 + y1),)
@@ -174,23 +176,61 @@ class Reducer:
         if r.kind == "work":
             return (now[0] - 0.5 * (ends[0] + ends[2]) * (n1.volume[index] - n0.volume[index]),)
         if r.kind == "peak_rate":
-            best, earlier = now
-            inside, peak = vertex_peak(earlier, ends[1] / c.h, ends[3] / c.h)
-            return jnp.where(inside, jnp.maximum(best, peak), best), ends[1] / c.h
+            return self._steepest(now, ends, opening, c)
         return now
 
-    def _extreme(self, r: Reduction, best: Any, ends: Any, p: dict[str, Any], phase: Any, share: Any) -> Any:
+    def _steepest(self, now: tuple[Any, ...], ends: Any, opening: Any, c: Coefficients) -> tuple[Any, ...]:
+        """Largest slope so far, and the slopes of this node and the one before.
+
+        Where a valve opens within the step the rise breaks off: the slope is continued to that instant by the parabola
+        through the last three nodes.
+        """
+        best, earlier, earliest = now
+        rate = ends[1] / c.h
+        inside, peak = vertex_peak(earlier, rate, ends[3] / c.h)
+        if opening is not None:
+            rise = jnp.where(earlier > -0.5 * NOTHING, rate - earlier, 0.0)
+            rise = jnp.maximum(rise, 0.0)
+            bend = jnp.where(earliest > -0.5 * NOTHING, rise - (earlier - earliest), 0.0)
+            bend, x = jnp.clip(bend, -0.5 * rise, 0.5 * rise), opening[1]
+            reached = rate + x * rise + 0.5 * x * (x + 1.0) * bend
+            peak, inside = jnp.where(opening[0], reached, peak), inside | opening[0]
+        return jnp.where(inside, jnp.maximum(best, peak), best), rate, earlier
+
+    def _has_impedance(self, index: int) -> bool:
+        store = self.system.stores[index]
+        return store.inlet is not None or store.series is not None
+
+    def _opening(self, index: int, n0: Node, n1: Node, record: StepRecord) -> tuple[Any, Any] | None:
+        """(does a valve at the store open within the step, share of the step before that), None without valves."""
+        found: tuple[Any, Any] | None = None
+        for row, (branch, leak) in enumerate(self.system.flow_states):
+            about = self.system.branches[branch]
+            if about.kind != "valve" or leak or index not in (about.up, about.down):
+                continue
+            opens = (n0.flow[row] <= 0.0) & (n1.flow[row] > 0.0)
+            moment = 1.0 - record.open_share[branch]
+            found = (opens, moment) if found is None else (found[0] | opens, jnp.where(opens, moment, found[1]))
+        return found
+
+    def _extreme(
+        self, r: Reduction, best: Any, ends: Any, bent: Any, p: dict[str, Any], phase: Any, share: Any
+    ) -> Any:
+        """Running extreme; `bent` is the valve opening at which a root pressure's curvature jumps (see `_opening`)."""
         y0, f0, y1, f1 = ends
         sign = 1.0 if r.kind == "maximum" else -1.0
         better = jnp.maximum if sign > 0 else jnp.minimum
         inside, peak = hermite_peak(y0, y1, f0, f1, sign)
+        if bent is not None:
+            turns = inside & bent[0]
+            peak = jnp.where(turns, bent_minimum(y0, f0, f1, bent[1], turns), peak)
         if r.window is None:
             return jnp.where(inside, better(best, peak), better(best, y0))
         start, stop = (self.system.windows[w](p) if isinstance(w, str) else w for w in r.window)
         covered = ((phase >= start) & (phase < stop)) | (phase + 1.0 < stop)
         best = jnp.where(covered, jnp.where(inside, better(best, peak), better(best, y0)), best)
         for edge in (start, stop):
-            x = (edge - phase) / share
+            x = (jnp.where(edge > 1.0, edge - 1.0, edge) - phase) / share
             within = (x > 0.0) & (x <= 1.0)
             x = jnp.where(within, x, 0.0)
             rise = y1 - y0

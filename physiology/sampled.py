@@ -1,7 +1,8 @@
 """Readings of a recorded beat by their hard definition: what a report prints and a smooth reading is held against.
 
-Extremes are those of the samples, means and volumes trapezoids, nothing is fitted through a peak. All arrays have the
-patients last, all results are [patient].
+Extremes are those of the samples, means and volumes trapezoids, nothing is fitted through a peak, so the record must be
+dense: with 6,400 samples per beat readings are true to 0.01 mmHg and 0.1 %; with 400 the lowest root pressure, at the
+valve's opening, is up to 0.2 mmHg too high. All arrays have the patients last, all results are [patient].
 """
 
 from __future__ import annotations
@@ -55,12 +56,18 @@ class SampledBeat(BeatReadings):
         if kind == "onset":
             return y[0]
         if kind == "peak_rate":
-            return np.max(np.diff(y, axis=0) / np.diff(self.time, axis=0), axis=0)
+            return self._steepest(y)
         if kind == "work":
             volume = self.curve("volume", site)
             return -np.sum(0.5 * (y[1:] + y[:-1]) * np.diff(volume, axis=0), axis=0)
         area = np.sum(0.5 * (y[1:] + y[:-1]) * np.diff(self.time, axis=0), axis=0)
         return area if kind == "volume" else area / self.period
+
+    def _steepest(self, y: np.ndarray) -> np.ndarray:
+        """Largest slope at a sample from it and the two before it (second order; later samples do not count, because
+        the rise breaks off where a valve opens)."""
+        step = self.period / (len(y) - 1)
+        return np.max((3.0 * y[2:] - 4.0 * y[1:-1] + y[:-2]) / (2.0 * step), axis=0)
 
     def _extreme(self, y: np.ndarray, best: Any, window: tuple[Any, Any] | None) -> np.ndarray:
         """Extreme of the samples in a window and of the values at its edges (linear between samples)."""

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hemotwin.calibration.priors import PatientPrior, load_prior
 from hemotwin.core.reduction import Reduction
 from hemotwin.core.registry import known
 from hemotwin.engine.beat import BeatMap
-from hemotwin.engine.forward import Forward, Waves, forward, record
+from hemotwin.engine.forward import WIDTH, Forward, Waves, forward, record
 from hemotwin.engine.precision import double
 from hemotwin.physiology.model import Model, circulation
 from hemotwin.physiology.observable import Observer
+from hemotwin.physiology.sampled import readings
 
 LANES = 4  # one block of the engine's smallest width
 BODY_SURFACE_AREA = 1.75  # m2, the reference adult
@@ -75,3 +77,48 @@ def solved(name: str, *, length: float | None = None, steps: int | None = None) 
         steady = forward(beat, parameters, None, steps)
         readings = readings_of(model, parameters, steady.values)
     return Solved(model, beat, steps, parameters, steady, {key: float(row[0]) for key, row in readings.items()})
+
+
+def prior_draws(prior: str, count: int, seed: int = 0, model: Model | None = None) -> tuple[PatientPrior, np.ndarray]:
+    """Random patients of a prior for `adult`: the prior of a patient of whom nothing is known, and rows [P, count]."""
+    model = model or circulation("adult")
+    patient = load_prior(prior).for_patient({})
+    z = np.random.default_rng(seed).standard_normal((len(patient.names), count))
+    values = {**model.values, **patient.fixed, **patient.values(patient.centre[:, None] + patient.factor @ z)}
+    layout = model.system.parameters
+    return patient, layout.pack({name: values[name] for name in layout.names}, count)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Draws of a prior for `adult` with their steady beats, readings [draw] by name and the prior's patient."""
+
+    model: Model
+    beat: BeatMap
+    patient: PatientPrior
+    parameters: np.ndarray = field(repr=False)
+    steady: Forward = field(repr=False)
+    readings: dict[str, np.ndarray] = field(repr=False)
+
+    def hard(self, steps: int, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
+        """Readings by their hard definition from a record with `steps` samples, in blocks that fit in memory."""
+        parts = []
+        for first in range(0, self.parameters.shape[1], WIDTH):
+            rows, state = (array[:, first : first + WIDTH] for array in (self.parameters, self.steady.state))
+            with double():
+                waves = record(self.beat, rows, state, steps, width=WIDTH)
+            size = np.full(rows.shape[1], BODY_SURFACE_AREA)
+            parts.append(readings(self.model.system, waves, rows, size, names))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+@functools.cache
+def drawn(prior: str, count: int, seed: int = 0) -> Drawn:
+    """`count` draws of a prior, solved at the steps of `adult`."""
+    model = circulation("adult")
+    beat = beat_of(model)
+    patient, parameters = prior_draws(prior, count, seed, model)
+    with double():
+        steady = forward(beat, parameters, None, model.steps)
+        found = readings_of(model, parameters, steady.values)
+    return Drawn(model, beat, patient, parameters, steady, found)
