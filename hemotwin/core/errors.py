@@ -6,7 +6,7 @@ Programming mistakes and unusable input raise; trouble of a single patient durin
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 __all__ = ["HemotwinError", "InputError", "UnitError", "UnknownNameError", "nearest"]
 
@@ -20,7 +20,17 @@ class InputError(HemotwinError, ValueError):
 
 
 class UnitError(InputError):
-    """A unit that is missing, unknown, or of another dimension than the quantity asks for."""
+    """A unit that is missing, unknown, or of another dimension than the quantity asks for.
+
+    `hint` names what is near; it is worked out only when the message is printed, as millions of rows may share a fault.
+    """
+
+    def __init__(self, message: str, hint: Callable[[], str] | None = None):
+        super().__init__(message)
+        self._hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}; {self._hint()}" if self._hint else str(self.args[0])
 
 
 class UnknownNameError(InputError, KeyError):

@@ -110,9 +110,7 @@ def parse_unit(text: str) -> Unit:
     try:
         scale, dimension = _Expression(_tidy(cleaned)).read()
     except (ValueError, IndexError, OverflowError):
-        close = nearest(text, _COMMON, count=3, cutoff=0.4)
-        hint = f"nearest known units: {', '.join(close)}" if close else f"known units: {', '.join(_COMMON[:12])}, ..."
-        raise UnitError(f"unit `{text}` is not known; {hint}.") from None
+        raise UnitError(f"unit `{text}` is not known", lambda: _near(text)) from None
     return Unit(text, scale, dimension)
 
 
@@ -159,6 +157,11 @@ def _ratio(unit: str, to: str) -> Fraction:
     if given.dimension != wanted.dimension:
         raise UnitError(f"unit `{unit}` cannot be converted to {to}: it measures another kind of quantity.")
     return given.factor / wanted.factor
+
+
+def _near(text: str) -> str:
+    close = nearest(text, _COMMON, count=3, cutoff=0.4)
+    return f"nearest known units: {', '.join(close)}" if close else f"known units: {', '.join(_COMMON[:12])}, ..."
 
 
 def _tidy(text: str) -> str:

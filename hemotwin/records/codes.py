@@ -72,6 +72,7 @@ def observables() -> dict[str, ObservableInfo]:
     return _codes().observables
 
 
+@lru_cache(maxsize=256)
 def info(name: str) -> ObservableInfo:
     """The entry of an observable or covariate."""
     codes = _codes()
@@ -131,11 +132,12 @@ def generic_part(coding: Coding) -> str | None:
     return _codes().generic.get(coding)
 
 
-def nearest_names(text: str, count: int = 3) -> list[str]:
+@lru_cache(maxsize=4096)
+def nearest_names(text: str, count: int = 3) -> tuple[str, ...]:
     """The known names and aliases closest to a word."""
     codes = _codes()
     found = [codes.names[match].name for match in nearest(normalise(text), codes.names, count * 2, 0.6)]
-    return list(dict.fromkeys(found))[:count]
+    return tuple(dict.fromkeys(found))[:count]
 
 
 def modalities() -> dict[str, str]:

@@ -19,6 +19,7 @@ from .values import ValueProblem, moment, parse_number, years_between
 __all__ = ["Collector"]
 
 KEPT_LIMIT = 500_000
+HINT_LIMIT = 2_000  # a nearest name is looked for so many times: a file of nonsense must not take hours
 _NO_UNIT_NEEDED = ("", "1")
 
 
@@ -35,9 +36,12 @@ class Collector:
         self._kept: dict[str, dict[tuple[str, str], Reading]] = {}
         self._born: dict[str, tuple[str, int]] = {}
         self._count = 0
+        self._hints = HINT_LIMIT
 
     def see(self, patient: str) -> str:
         """A patient who is in the source, with or without a usable value; returns the name that is kept."""
+        if patient in self._kept:
+            return patient
         name = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(patient).strip()[:64])
         if name:
             self._kept.setdefault(name, {})
@@ -81,13 +85,15 @@ class Collector:
             if not name:
                 raise ValueProblem("no patient is named: fill in who it belongs to")
             if target is None:
-                raise ValueProblem(_unknown(field))
+                raise ValueProblem(self._unknown(field))
             if target.role == "recognised":
                 self._recognised(row, target)
                 return
             reading, note = self._reading(row, name, target, text, unit, sd, time, modality, condition)
         except (ValueProblem, UnitError) as problem:
-            self.log.settle(row, "quarantined", str(problem))
+            self._hints -= isinstance(problem, UnitError)
+            reason = str(problem) if self._hints > 0 else str(problem.args[0])
+            self.log.settle(row, "quarantined", reason)
             return
         self._keep(reading, note)
 
@@ -101,6 +107,10 @@ class Collector:
         return self.log.add(
             place.prefix, place.number, place.suffix, patient, str(field)[:200], shown[:200], str(unit)[:80]
         )
+
+    def _unknown(self, field: str) -> str:
+        self._hints -= 1
+        return _unknown_name(field, self._hints > 0)
 
     def _recognised(self, row: int, target: Target) -> None:
         if target.derived_from:
@@ -218,8 +228,8 @@ def _small(value: Any) -> bool:
     return isinstance(value, float | bool) or (isinstance(value, int) and abs(value) < 10**60)
 
 
-def _unknown(field: str) -> str:
-    close = nearest_names(field)
+def _unknown_name(field: str, hinted: bool) -> str:
+    close = nearest_names(field) if hinted else ()
     hint = f"; did you mean {' or '.join(close)}?" if close else "; known names are in configs/codes/observables.yaml"
     return f"{str(field)[:60]!r} is no observable or code that is known{hint}"
 

@@ -158,7 +158,7 @@ def _against_formulas(readings: list[Reading], covariates: dict[str, Any]) -> li
             continue
         if computed and len(far) == len(computed):
             found.append(
-                f"{_capital(str(reading))} is not {show(far[0])}, which {computed[0][0].words} of the recorded values is."
+                f"{_capital(str(reading))} is not the {show(far[0])} that {computed[0][0].words} of the record gives."
             )
     return found
 

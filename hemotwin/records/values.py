@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["ValueProblem", "is_missing", "moment", "parse_number", "years_between"]
@@ -45,7 +46,11 @@ def parse_number(given: Any) -> tuple[float, float]:
         raise ValueProblem("the value is not a number: give one plain number")
     if isinstance(given, int):
         given = str(given) if abs(given) < 10**18 else "1e99"
-    text = repr(given) if isinstance(given, float) else given.strip().replace("\u2212", "-")
+    return _parse_text(repr(given) if isinstance(given, float) else given.strip().replace("\u2212", "-"))
+
+
+@lru_cache(maxsize=65536)
+def _parse_text(text: str) -> tuple[float, float]:
     if is_missing(text):
         raise ValueProblem(f"recorded as missing ({text!r}): leave the cell empty, or give the number")
     if text.lower().lstrip("+-") in ("inf", "infinity"):
@@ -72,6 +77,7 @@ def _advice(text: str) -> str:
     return "the value is text where a number is expected: give one plain number"
 
 
+@lru_cache(maxsize=65536)
 def moment(text: str | None) -> float | None:
     """Seconds on one axis for an ISO 8601 date or time, or for a plain number of seconds; None when it is neither."""
     if not text:

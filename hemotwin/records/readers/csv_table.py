@@ -218,7 +218,7 @@ def _own_mapping(names: Sequence[str], path: Path) -> WideMapping:
             columns[name] = Column(target, match[2] if match else "")
         elif not match and (role := next((r for r in ("patient", "time") if normalise(name) in _HEADERS[r]), None)):
             roles.setdefault(role, name)
-    if not columns:
+    if all(column.target is None or column.target.name == "sex" for column in columns.values()):
         raise InputError(_no_mapping(names, path))
     return WideMapping(roles, columns)
 

@@ -1,0 +1,289 @@
+"""FHIR R4 from plain JSON: a bundle, a list, one resource, or an NDJSON export. Lenient with what can be understood.
+
+Observations and Patients are read; of a Patient only gender and birth date, never a name or an address. An entry that
+is malformed is set aside by itself. Source of the format: HL7 FHIR R4, https://hl7.org/fhir/R4/observation.html
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import InputError, UnitError
+from ...core.registry import register
+from ...core.units import parse_unit
+from ..codes import find_modality
+from ..collect import Collector
+from ..fhir_codes import codings, resolve
+from ..reading import Place
+from . import Reader
+from .json_stream import ELEMENT_LIMIT, beginning, decode, elements
+
+__all__ = ["Fhir"]
+
+_REFUSED = {"entered-in-error": "entered in error", "cancelled": "cancelled"}
+_LINES = (".ndjson", ".jsonl")
+
+
+@register("reader", "fhir")
+class Fhir(Reader):
+    """FHIR R4: Bundle, list of resources, single resource (.json), or one resource a line (.ndjson)."""
+
+    suffixes = (".json", *_LINES)
+
+    def accepts(self, path: Path) -> bool:
+        if path.suffix.lower() in _LINES:
+            return True
+        text = beginning(path) if path.suffix.lower() == ".json" else ""
+        return path.suffix.lower() == ".json" and ('"resourceType"' in text or '"observations"' not in text)
+
+    def read(self, path: Path, collector: Collector, mapping: Mapping[str, Any] | None) -> None:
+        """Offer every Observation; raises `InputError` for malformed JSON or a file without any FHIR resource."""
+        names: dict[str, str] = {}
+        for _, entry in _entries(path, None):  # patients first: an Observation may point to one that comes later
+            full, resource = _resource(entry)
+            if resource.get("resourceType") == "Patient" and _text(resource.get("id")) and full:
+                names[_tail(full)] = _text(resource.get("id"))
+        file = _File(path, collector, names)
+        for number, entry in _entries(path, collector):
+            file.take(number, entry)
+        file.close()
+
+
+class _File:
+    """One FHIR file on its way into the collector."""
+
+    def __init__(self, path: Path, collector: Collector, names: Mapping[str, str]):
+        self.path, self.collector, self.names = path, collector, names
+        self.prefix = f"{path.name} {'line' if path.suffix.lower() in _LINES else 'entry'} "
+        self.others: Counter[str] = Counter()
+        self.count = 0
+
+    def take(self, number: int, entry: Any) -> None:
+        """One entry: a Patient, an Observation, or something that is counted and left."""
+        _, resource = _resource(entry)
+        kind = _text(resource.get("resourceType"))
+        place = Place(self.prefix, number)
+        if not kind:
+            shown = entry if isinstance(entry, str) else f"({type(entry).__name__})"
+            self.collector.set_aside(place, "", "entry", shown, "", "not a FHIR resource: `resourceType` is missing")
+            return
+        self.count += 1
+        if kind == "Patient":
+            self._patient(place, resource)
+        elif kind == "Observation":
+            self._observation(place, resource)
+        else:
+            self.others[kind[:60]] += 1
+
+    def close(self) -> None:
+        """Account for what is neither; raises `InputError` when no resource was found at all."""
+        for number, (kind, count) in enumerate(sorted(self.others.items()), 1):
+            place = Place(f"{self.path.name} resource type ", number)
+            self.collector.set_aside(place, "", kind, f"{count} entries", "", "no measurement: left unread")
+        if not self.count:
+            raise InputError(
+                f"{self.path.name}: no FHIR resource in it: expected is a Bundle, a list or one resource with "
+                "`resourceType`, or a JSON record with `observations`."
+            )
+
+    def _patient(self, place: Place, resource: Mapping[str, Any]) -> None:
+        patient = _text(resource.get("id"))
+        if not patient:
+            self.collector.set_aside(
+                place, "", "Patient", "", "", "the Patient has no id: its observations cannot point to it"
+            )
+            return
+        self.collector.see(patient)
+        if "gender" in resource:
+            self.collector.offer(
+                Place(place.prefix, place.number, " gender"), patient, resolve([("loinc", "46098-0")]).target, "gender",
+                resource["gender"], "",
+            )  # fmt: skip
+        if "birthDate" in resource:
+            self.collector.born(Place(place.prefix, place.number, " birthDate"), patient, _text(resource["birthDate"]))
+
+    def _observation(self, place: Place, resource: Mapping[str, Any]) -> None:
+        patient = self._subject(resource)
+        own = codings(resource.get("code"))
+        components = _list(resource.get("component"))
+        if _has_value(resource) or not components:
+            self._value(place, patient, resource, resource, own, None)
+        for number, part in enumerate(components, 1):
+            here = Place(place.prefix, place.number, f" component {number}")
+            if isinstance(part, Mapping):
+                self._value(here, patient, resource, part, codings(part.get("code")), own)
+            else:
+                self.collector.set_aside(
+                    here, patient, "component", str(part)[:60], "", "the component is not an object"
+                )
+
+    def _value(
+        self,
+        place: Place,
+        patient: str,
+        whole: Mapping[str, Any],
+        part: Mapping[str, Any],
+        own: list,
+        parent: list | None,
+    ):
+        field = _field(part)
+        given, unit, problem = _quantity(part)
+        status = _text(whole.get("status"))
+        meaning = resolve(own, parent, _text(_mapping(part.get("code")).get("text")) if parent is None else "")
+        if status in _REFUSED:
+            problem = f"its status says {_REFUSED[status]}"
+        elif problem is None and meaning.problem:
+            problem = meaning.problem
+        if problem is not None:
+            self.collector.set_aside(
+                place, patient, field, given if isinstance(given, str | int | float) else "", unit, problem
+            )
+            return
+        method = _words(whole.get("method"))
+        if not find_modality(method) and meaning.target is not None and meaning.target.modality:
+            method = ""
+        self.collector.offer(place, patient, meaning.target, field, given, unit, time=_time(whole), modality=method)
+
+    def _subject(self, resource: Mapping[str, Any]) -> str:
+        reference = _text(_mapping(resource.get("subject")).get("reference"))
+        if reference.startswith("#"):  # contained: a patient of this one Observation
+            return f"{_text(resource.get('id'))}{reference}"
+        tail = _tail(reference)
+        return self.names.get(tail, tail)
+
+
+def _entries(path: Path, collector: Collector | None) -> Iterator[tuple[int, Any]]:
+    """Every entry with its number; bad lines of an NDJSON file go to the collector where there is one."""
+    if path.suffix.lower() in _LINES:
+        yield from _lines(path, collector)
+        return
+    number = 0
+    for key, value in elements(path):
+        if key == "observations" or (key == "object" and value.get("resourceType") in (None, "Bundle")):
+            continue
+        for entry in _unpacked(value) if key != "object" else [value]:
+            number += 1
+            yield number, entry
+
+
+def _lines(path: Path, collector: Collector | None) -> Iterator[tuple[int, Any]]:
+    with path.open("r", encoding="utf-8-sig", errors="replace") as file:
+        number = 0
+        while line := file.readline(ELEMENT_LIMIT):
+            number += 1
+            whole = line
+            while whole and not whole.endswith("\n") and len(whole) == ELEMENT_LIMIT:
+                whole = file.readline(ELEMENT_LIMIT)
+            try:
+                if whole is not line:
+                    raise ValueError(f"the line is longer than {ELEMENT_LIMIT:,} characters: it is no resource")
+                if line.strip():
+                    yield from ((number, entry) for entry in _unpacked(decode(line)))
+            except ValueError as error:
+                if collector is not None:
+                    collector.set_aside(Place(f"{path.name} line ", number), "", "entry", line[:60], "", str(error))
+
+
+def _unpacked(value: Any) -> list[Any]:
+    """The entries of a bundle within a list or on a line; anything else as it is."""
+    inner = value.get("resource", value) if isinstance(value, Mapping) else value
+    if isinstance(inner, Mapping) and inner.get("resourceType") == "Bundle":
+        return _list(inner.get("entry"))
+    return [value]
+
+
+def _resource(entry: Any) -> tuple[str, Mapping[str, Any]]:
+    """(fullUrl, resource) of a bundle entry or of a bare resource; an empty resource for anything else."""
+    if not isinstance(entry, Mapping):
+        return "", {}
+    if "resourceType" in entry:
+        return "", entry
+    return _text(entry.get("fullUrl")), _mapping(entry.get("resource"))
+
+
+def _has_value(part: Mapping[str, Any]) -> bool:
+    return any(key.startswith("value") for key in part) or "dataAbsentReason" in part
+
+
+def _quantity(part: Mapping[str, Any]) -> tuple[Any, str, str | None]:
+    """(value, unit, problem) of an Observation or component."""
+    if "valueQuantity" in part:
+        quantity = _mapping(part["valueQuantity"])
+        given, limit = quantity.get("value"), _text(quantity.get("comparator"))
+        unit, problem = _unit(_text(quantity.get("code")), _text(quantity.get("unit")))
+        if limit:
+            problem = f"{limit} {given} is a limit, not a value: it cannot be used as a reading"
+        return given, unit, problem
+    for key in ("valueInteger", "valueString", "valueDecimal"):
+        if key in part:
+            return part[key], "", None
+    if "valueCodeableConcept" in part:
+        concept = _mapping(part["valueCodeableConcept"])
+        codes = [_text(_mapping(coding).get("code")) for coding in _list(concept.get("coding"))]
+        return next((code for code in codes if code), _text(concept.get("text"))), "", None
+    if "dataAbsentReason" in part:
+        return "", "", f"recorded as absent: {_words(part['dataAbsentReason']) or 'no reason given'}"
+    other = next((key for key in part if key.startswith("value")), None)
+    if other:
+        return "", "", f"a value of type {other[:40]} is not a single reading"
+    if part.get("hasMember"):
+        return "", "", "a group that only points to other entries, which are read themselves"
+    return "", "", "there is no value: give valueQuantity with value and unit"
+
+
+def _unit(code: str, printed: str) -> tuple[str, str | None]:
+    """The unit to believe: the code where it is a unit, else the printed one; a problem when the two contradict."""
+    read = {}
+    for text in (code, printed):
+        try:
+            read[text] = parse_unit(text)
+        except UnitError:
+            continue
+    if len(read) == 2 and (read[code].factor, read[code].dimension) != (read[printed].factor, read[printed].dimension):
+        return code, f"its unit code {code!r} and its printed unit {printed!r} contradict each other: correct one"
+    return next(iter(read), code or printed), None
+
+
+def _time(resource: Mapping[str, Any]) -> str | None:
+    period = _mapping(resource.get("effectivePeriod"))
+    options = (
+        resource.get("effectiveDateTime"),
+        resource.get("effectiveInstant"),
+        period.get("end"),
+        period.get("start"),
+    )
+    return next((text for option in options if (text := _text(option))), None)
+
+
+def _field(part: Mapping[str, Any]) -> str:
+    code = _mapping(part.get("code"))
+    named = [one for one in _list(code.get("coding")) if isinstance(one, Mapping)]
+    best = next((one for one in reversed(named) if _text(one.get("display"))), named[-1] if named else {})
+    words = f"{_text(best.get('code'))} {_text(best.get('display')) or _text(code.get('text'))}".strip()
+    return words or "Observation without a code"
+
+
+def _words(concept: Any) -> str:
+    data = _mapping(concept)
+    parts = [_text(data.get("text"))]
+    parts += [_text(_mapping(one).get(key)) for one in _list(data.get("coding")) for key in ("display", "code")]
+    return " ".join(dict.fromkeys(part for part in parts if part))
+
+
+def _tail(reference: str) -> str:
+    return reference.rstrip("/").rpartition("/")[2].rpartition(":")[2]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else ""
