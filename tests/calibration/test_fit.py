@@ -1,0 +1,156 @@
+"""Real patients become twins that fit, say what they do not know, and report what contradicts itself."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import hemotwin as ht
+from hemotwin.calibration.fit import calibrate
+from hemotwin.core.errors import InputError, UnknownNameError
+from hemotwin.core.status import Status
+from tests.calibrated import cuff_only, nothing_usable, patients, twins
+
+
+def row(patient, observable, modality=None):
+    found = [
+        r for r in twins()[patient].fit if r.observable == observable and (modality is None or r.modality == modality)
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+def quantity(patient, name):
+    return next(q for q in twins()[patient].quantities if q.name == name)
+
+
+@pytest.mark.parametrize("patient", ["P1", "P2", "P3", "T233"])
+def test_every_counted_value_is_fitted_within_its_noise(patient):
+    counted = [r for r in twins()[patient].fit if r.counted]
+    assert max(abs(r.difference) / r.sd for r in counted) < 1.6
+    assert sum((r.difference / r.sd) ** 2 for r in counted) < len(counted)
+
+
+def test_values_of_p1_are_those_of_its_row_and_its_fit_is_close():
+    assert (row("P1", "pa_pressure_mean").measured, row("P1", "pcwp_mean").measured) == (48.0, 4.0)
+    assert abs(row("P1", "pa_pressure_mean").difference) < 4.0
+    assert abs(row("P1", "cardiac_output").difference) < 0.4
+
+
+def test_no_parameter_is_far_out():
+    assert max(abs(q.z) for patient in ("P1", "P2", "P3", "T233") for q in twins()[patient].quantities) < 3.0
+
+
+def test_a_heart_rate_that_was_not_recorded_is_free_and_said():
+    assert any("Heart rate was not recorded" in text for text in twins()["P1"].assumptions)
+    assert not any("Heart rate was not recorded" in text for text in twins()["CUFF"].assumptions)
+    rate = quantity("P1", "heart_rate")
+    assert rate.verdict != "informed" and rate.high - rate.low > 20.0
+    assert quantity("CUFF", "heart_rate").verdict == "informed"
+
+
+def test_an_unknown_age_is_said():
+    assert any("Age unknown" in text for text in twins()["T233"].assumptions)
+    assert not any("Age unknown" in text for text in twins()["P1"].assumptions)
+
+
+def test_a_derived_mean_is_shown_and_never_counted():
+    derived = row("P1", "map")
+    assert derived.measured == pytest.approx(88.0)
+    assert not derived.counted and derived.sd is None and derived.left_out is None
+    assert derived.verdict == "derived, not counted"
+
+
+def test_a_zero_error_of_the_atrial_trace_is_reported_as_a_conflict():
+    """P3's atrial minimum (20) lies 17 mmHg above its ventricular minimum: traces were not recorded together."""
+    shift = quantity("P3", "offset.ra")
+    assert 4.5 < shift.value < 8.0
+    assert any(re.search(r"right atrial .* zero offset of \+\d", text) for text in twins()["P3"].conflicts)
+    assert abs(quantity("P1", "offset.ra").value) < 3.0
+    assert not any("zero offset" in text for text in twins()["P1"].conflicts)
+
+
+def test_two_methods_that_disagree_are_both_used_and_reported():
+    fick, thermal = row("T233", "cardiac_output", "fick"), row("T233", "cardiac_output", "thermodilution")
+    assert fick.counted and thermal.counted
+    assert (fick.measured, thermal.measured) == (7.34, 10.33)
+    assert fick.fitted == pytest.approx(thermal.fitted)
+    assert 7.9 < fick.fitted < 9.3
+    assert any("7.34" in text and "10.33" in text for text in twins()["T233"].conflicts)
+
+
+def test_each_method_is_predicted_by_the_other():
+    fick, thermal = row("T233", "cardiac_output", "fick"), row("T233", "cardiac_output", "thermodilution")
+    assert fick.left_out > fick.fitted > thermal.left_out
+
+
+def test_a_cuff_informs_resistance_and_little_else():
+    one = twins()["CUFF"]
+    assert set(one.informed) == {"systemic.resistance", "heart_rate"}
+    assert one.status in (Status.OK, Status.STEP_LIMIT)
+    output = next(o for o in one.unmeasured if o.observable == "cardiac_output")
+    assert output.high - output.low > 2.0
+
+
+def test_one_patient_without_values_does_not_stop_the_others():
+    assert twins().patients == ["P1", "P2", "P3", "T233", "CUFF"]
+    assert list(twins().skipped) == ["NONE"]
+    assert "no usable measurement" in twins().skipped["NONE"]
+    assert twins().status["NONE"] == Status.UNIDENTIFIABLE
+    with pytest.raises(UnknownNameError, match="NONE"):
+        twins()["NONE"]
+
+
+def test_no_usable_patient_at_all_is_an_error_that_says_what_to_give():
+    with pytest.raises(InputError, match=r"NONE: no usable measurement.*cuff pressure"):
+        calibrate(ht.circulation("adult"), nothing_usable())
+
+
+def test_one_free_quantity_is_enough():
+    one = calibrate(
+        ht.circulation("adult"), cuff_only(), free=("systemic.resistance",), starts=1, draws=2, leave_out=False
+    )["CUFF"]
+    assert [q.name for q in one.quantities if q.kind != "nuisance"] == ["systemic.resistance"]
+    assert one.informed == ("systemic.resistance",)
+    assert one.parameters["heart_rate"] != 71.0  # not free: the data cannot move it
+
+
+@pytest.mark.parametrize(
+    ("choice", "nearest"),
+    [
+        ({"free": ("systemic.resistence",)}, "systemic.resistance"),
+        ({"prior": "adult_wid"}, "adult_wide"),
+        ({"noise": "clinicle"}, "clinical"),
+        ({"method": "gauss_newtn"}, "gauss_newton"),
+    ],
+)
+def test_an_unknown_name_raises_with_the_nearest_one(choice, nearest):
+    with pytest.raises(UnknownNameError, match=f"Did you mean `{nearest}`"):
+        calibrate(ht.circulation("adult"), cuff_only(), **choice)
+
+
+@pytest.mark.parametrize("choice", [{"starts": 0}, {"draws": 1}])
+def test_too_few_starts_or_draws_are_refused(choice):
+    with pytest.raises(InputError, match="`starts`"):
+        calibrate(ht.circulation("adult"), cuff_only(), **choice)
+
+
+def test_no_patients_are_refused():
+    with pytest.raises(InputError, match="at least one patient"):
+        calibrate(ht.circulation("adult"), [])
+
+
+def test_a_coarse_step_is_flagged_by_its_certificate():
+    """The same fit on 32 steps a beat is solved, but not to be trusted, and says so."""
+    coarse = calibrate(ht.circulation("adult"), patients(), starts=1, draws=2, leave_out=False, steps=32)["P1"]
+    assert not coarse.certificate.ok
+    assert coarse.status in (Status.STEP_LIMIT, Status.NOT_CONVERGED)
+    assert "exceed their limits at 32 steps" in coarse.certificate.sentence
+    assert coarse.certificate.step_error_pressure > 10.0 * twins()["P1"].certificate.step_error_pressure
+
+
+def test_provenance_says_what_made_the_twin():
+    facts = twins()["P1"].provenance
+    assert (facts["prior"], facts["noise"], facts["method"]) == ("adult_wide", "clinical", "gauss_newton")
+    assert (facts["starts"], facts["seed"], facts["precision"]) == (3, 0, "float64")
