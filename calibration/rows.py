@@ -13,7 +13,15 @@ from .leave_out import COVERED, LeftOut
 from .posterior import LaplacePosterior
 from .twin import FitRow, Mode, ObservableRow, QuantityRow
 
-__all__ = ["conflict_sentences", "fit_rows", "mode_rows", "quantity_rows", "unmeasured_rows"]
+__all__ = [
+    "at_the_edge",
+    "conflict_sentences",
+    "fit_rows",
+    "mode_rows",
+    "quantity_rows",
+    "reading_labels",
+    "unmeasured_rows",
+]
 
 INFORMED, PARTLY = 0.7, 0.9  # posterior sd over prior sd below which a quantity is informed, or partly informed
 OFFSET_CONFLICT = 3.0  # mmHg of zero offset beyond which a contradiction is reported
@@ -21,6 +29,11 @@ SHOWN_AT_EDGE = {  # observable: (unit for the conversion, unit as people write 
     "svr": ("dyn.s/cm5", "dyn s/cm5"), "pvr": ("[wood'U]", "Wood units"), "lv_stroke_work": ("J", "J"),
     "rv_stroke_work": ("J", "J"), "cardiac_index": ("L/(min.m2)", "L/min/m2"),
 }  # fmt: skip
+
+
+def reading_labels() -> dict[str, str]:
+    """What people call each observable, in the order in which they expect them."""
+    return {name: about.label for name, about in observables().items()}
 
 
 def at_the_edge(name: str) -> tuple[str, float]:
@@ -109,7 +122,7 @@ def mode_rows(cohort: Cohort, posterior: LaplacePosterior, parameters: np.ndarra
 
 def unmeasured_rows(cohort: Cohort, k: int, readings: Any, modes: int) -> tuple[ObservableRow, ...]:
     """Every observable that patient k's record lacks, with its interval over the sound posterior draws."""
-    measured = {cohort.channels[c][0] for c in cohort.used[k]}
+    measured = {m.observable for m in cohort.sets[k].measurements}
     sound = np.flatnonzero(readings.sound[modes:]) + modes
     found = []
     for name, about in observables().items():

@@ -219,6 +219,8 @@ class CalibratedTwins:
         """Write all twins into one zarr folder, which appears whole or not at all; an older one is replaced."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in target.parent.glob(f".{target.name}-*"):  # of a run that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
         building = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
         try:
             head = {"format": FORMAT, "patients": self.patients, "skipped": self.skipped}

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ..calibration.certificate import PERIODICITY_LIMIT, PRESSURE_LIMIT, SHARE, VOLUME_LIMIT
-from ..calibration.rows import at_the_edge
+from ..calibration.rows import at_the_edge, reading_labels
 from ..calibration.summary import Readings, observe, waves
 from ..calibration.twin import CalibratedTwin, CalibratedTwins
 from ..core.dataset import DISCLAIMER, variable
@@ -22,7 +22,6 @@ from ..engine.forward import Forward
 from ..engine.precision import double
 from ..physiology.model import Model, circulation
 from ..physiology.scenario import Scenario
-from ..records.codes import observables
 
 __all__ = ["Prediction", "PredictionRow", "Predictions", "predict"]
 
@@ -200,7 +199,7 @@ def _step_error(units: tuple[str, ...], fine: np.ndarray, coarse: np.ndarray) ->
 def _rows(base: Any, what_if: Any, sound: np.ndarray, has_body: bool) -> tuple[PredictionRow, ...]:
     rows = []
     kept = np.flatnonzero(sound[1:]) + 1
-    for name, about in observables().items():
+    for name, label in reading_labels().items():
         if name not in base.names or not len(kept) or (name.endswith("_index") and not has_body):
             continue
         unit, scale = at_the_edge(name)
@@ -209,7 +208,7 @@ def _rows(base: Any, what_if: Any, sound: np.ndarray, has_body: bool) -> tuple[P
         numbers = []
         for value, (low, high) in zip((one[0], two[0], two[0] - one[0]), spans, strict=True):
             numbers += [float(value), float(low), float(high)]
-        rows.append(PredictionRow(name, about.label, unit, *numbers))
+        rows.append(PredictionRow(name, label, unit, *numbers))
     return tuple(rows)
 
 

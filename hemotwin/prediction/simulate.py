@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from ..calibration.rows import at_the_edge
+from ..calibration.rows import at_the_edge, reading_labels
 from ..calibration.summary import Readings, observe, waves
 from ..core.dataset import DISCLAIMER, beat_dataset
 from ..core.errors import InputError
@@ -21,7 +21,6 @@ from ..engine.precision import double
 from ..physiology.model import Model
 from ..physiology.observable import Observer
 from ..physiology.scenario import Scenario
-from ..records.codes import observables
 
 __all__ = ["Run", "simulate"]
 
@@ -45,10 +44,10 @@ class Run:
 
     def table(self) -> Table:
         """Every reading with its unit."""
-        rows = []
+        rows, labels = [], reading_labels()
         for name, value in self.readings.items():
             unit, scale = at_the_edge(name)
-            rows.append([observables()[name].label, scale * value, unit])
+            rows.append([labels[name], scale * value, unit])
         return Table(
             ["reading", "value", "unit"], rows, title=repr(self.model), note=f"{self.status.advice} {DISCLAIMER}"
         )
@@ -94,7 +93,7 @@ def simulate(
 
 
 def _run(model: Model, scenario: Scenario | None, readings: Readings, beat: xr.Dataset, history: Any) -> Run:
-    values = {name: float(readings.of(name)[0]) for name in observables() if name in readings.names}
+    values = {name: float(readings.of(name)[0]) for name in reading_labels() if name in readings.names}
     status = Status(int(readings.solved.status[0]))
     return Run(model, scenario, values, beat, status, float(readings.solved.residual[0]), history)
 
@@ -131,7 +130,7 @@ def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: i
     sites, conduits = [s.name for s in model.system.stores], [b.name for b in model.system.branches]
     wave = beat_dataset(beat.time[:, 0], beat.pressure[..., 0], beat.volume[..., 0], beat.flow[..., 0], sites, conduits)
     values = dict(zip(readings.names, rows[-1], strict=True))
-    shown = {name: float(values[name]) for name in observables() if name in values}
+    shown = {name: float(values[name]) for name in reading_labels() if name in values}
     return Run(
         model, scenario, shown, wave, Status.OK if np.isfinite(residual) else Status.NONFINITE, residual, history
     )
