@@ -1,0 +1,130 @@
+"""The batched fit: exact on a linear problem, with true derivatives and a true minimum on a real patient."""
+
+from __future__ import annotations
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hemotwin as ht
+from hemotwin.calibration.lanes import Cohort, prepare, run_lanes
+from hemotwin.calibration.likelihood import load_noise
+from hemotwin.calibration.methods import gauss_newton as method
+from hemotwin.calibration.point import Point
+from hemotwin.calibration.priors import load_prior
+from hemotwin.core.registry import look_up
+from hemotwin.core.status import Status
+from hemotwin.engine.precision import double
+from tests.calibrated import patients, twins
+
+STEP = 1e-4  # prior sds, of the central differences
+
+
+def linear_problem(seed, size=3):
+    """A and y of y = A z + e with as many data as the cohort has channels."""
+    rng, data = np.random.default_rng(seed), len(cohort().channels)
+    return rng.standard_normal((data, size)), rng.standard_normal(data)
+
+
+def solved(a, y, start, monkeypatch):
+    """The fit of |a z - y|^2 / 2 + |z|^2 / 2 with the beat taken away: every state is steady."""
+    size, lanes = start.shape
+    states = len(cohort().problem.system.state)
+
+    def evaluate(problem, data, z, state, steps):
+        residual = jnp.einsum("cn,nb->cb", a, z) - y[:, None]
+        hessian = jnp.broadcast_to((jnp.eye(size) + a.T @ a)[..., None], (size, size, lanes))
+        objective = 0.5 * jnp.sum(residual**2, axis=0) + 0.5 * jnp.sum(z**2, axis=0)
+        slope = jnp.broadcast_to(a[..., None], (*a.shape, lanes))
+        gradient = jnp.einsum("cn,cb->nb", a, residual) + z
+        flat = jnp.zeros((states, size, lanes))
+        return (
+            Point(z, objective, hessian, gradient, state, flat, residual, slope),
+            jnp.zeros(lanes),
+            jnp.ones(lanes, dtype=bool),
+            state,
+        )
+
+    monkeypatch.setattr(method, "evaluate_at", evaluate)
+    monkeypatch.setattr(method, "start_state", lambda problem, data, z, steps: jnp.ones((states, lanes)))
+    with double():
+        return method._fit(cohort().problem, cohort().data, jnp.asarray(start), 1, False)
+
+
+def test_a_linear_normal_problem_is_solved_exactly_from_any_start(monkeypatch):
+    a, y = linear_problem(1)
+    exact = np.linalg.solve(np.eye(3) + a.T @ a, a.T @ y)
+    start = 2.0 * np.random.default_rng(2).standard_normal((3, 8))
+    found = solved(a, y, start, monkeypatch)
+    assert np.all(np.asarray(found.status) == int(Status.OK))
+    lowest = 0.5 * np.sum((a @ exact - y) ** 2) + 0.5 * exact @ exact
+    assert np.all(np.abs(np.asarray(found.objective) - lowest) < 2.0 * method.TOLERANCE)
+    np.testing.assert_allclose(np.asarray(found.hessian)[:, :, 0], np.eye(3) + a.T @ a, rtol=1e-12)
+    assert int(np.max(np.asarray(found.iterations))) <= 10
+
+
+@functools.cache
+def cohort() -> Cohort:
+    """The cohort of the shared twins, so that its program is shared too."""
+    prior, noise = load_prior("adult_wide"), load_noise("clinical")
+    return prepare(ht.circulation("adult"), patients(), prior, noise, None)
+
+
+def held(z, patient):
+    """Objective, readings and slopes at z [N, B] of one patient."""
+    steps = ht.circulation("adult").steps
+    data = cohort().data.take(np.full(z.shape[1], patient))
+    with double():
+        return run_lanes(look_up("method", "gauss_newton"), cohort(), data, z, steps, hold=True), data
+
+
+def mode(name):
+    return twins()[name].posterior["z"].values[:, 0]
+
+
+def test_the_whitened_jacobian_is_that_of_central_differences():
+    """P1 at its best mode, 15 directions: through the steady beat, the readings and the prior's factor."""
+    centre = mode("P1")
+    directions = np.eye(len(centre))[:, :15]
+    ends = np.concatenate([centre[:, None] + STEP * directions, centre[:, None] - STEP * directions], axis=1)
+    there, data = held(ends, 0)
+    here, _ = held(centre[:, None], 0)
+    measured = data.mask[:, 0] > 0
+    sd = data.sd[:, 0]
+    difference = (there.reading[:, :15] - there.reading[:, 15:]) / (2.0 * STEP) / sd[:, None]
+    np.testing.assert_allclose(here.slope[measured, :15, 0], difference[measured], atol=2e-4)
+
+
+@pytest.mark.parametrize("name", ["P1", "T233", "CUFF"])
+def test_the_reported_mode_is_a_minimum(name):
+    """No undamped step promises more than 0.05 nats, and no random step of 0.1 prior sds goes lower."""
+    patient = [s.patient for s in cohort().sets].index(name)
+    centre = mode(name)
+    steps = 0.1 * np.random.default_rng(5).standard_normal((len(centre), 20))
+    here, data = held(centre[:, None], patient)
+    residual = data.mask[:, 0] * (here.reading[:, 0] - data.value[:, 0]) / data.sd[:, 0]
+    gradient = (data.mask[:, :1] * here.slope[:, :, 0]).T @ residual + centre
+    assert 0.5 * gradient @ np.linalg.solve(here.hessian[:, :, 0], gradient) < 0.05
+    there, _ = held(centre[:, None] + steps, patient)
+    assert np.all(there.objective > here.objective[0] - 0.01)
+
+
+def test_the_objective_is_half_the_squares_of_noise_and_prior():
+    centre = mode("P1")
+    here, data = held(centre[:, None], 0)
+    one = twins()["P1"]
+    squares = sum((r.difference / r.sd) ** 2 for r in one.fit if r.counted)
+    assert float(here.objective[0]) == pytest.approx(0.5 * squares + 0.5 * float(centre @ centre), rel=1e-6)
+
+
+def test_hidden_values_do_not_count():
+    centre = mode("P1")[:, None]
+    data = cohort().data.take(np.array([0]))
+    with double():
+        found = run_lanes(
+            look_up("method", "gauss_newton"), cohort(), data.hiding(np.ones(data.mask.shape)), centre, 400, hold=True
+        )
+    assert float(found.objective[0]) == pytest.approx(0.5 * float(np.sum(centre**2)), rel=1e-12)
+    np.testing.assert_allclose(found.hessian[:, :, 0], np.eye(len(centre)), atol=1e-12)

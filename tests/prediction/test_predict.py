@@ -1,0 +1,84 @@
+"""A what-if is paired with its baseline, draw by draw, and moves what physiology says it moves."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+import hemotwin as ht
+from hemotwin.core.errors import InputError, UnknownNameError
+from hemotwin.core.status import Status
+from tests.calibrated import twins
+
+
+@functools.cache
+def outcome(name):
+    one = ht.scenario(name) if name != "fluid_bolus" else ht.scenario(name, volume="500 mL", over="10 min")
+    return ht.predict(twins(), one)
+
+
+def change(name, patient, observable):
+    """Paired change of every sound draw, the best mode first."""
+    data = outcome(name)[patient].dataset
+    found = (data["after"] - data["baseline"]).sel(observable=observable)
+    return found.values[data["sound"].values.astype(bool)]
+
+
+@pytest.mark.parametrize("patient", ["P1", "P2", "P3", "T233", "CUFF"])
+def test_nitric_oxide_lowers_pulmonary_resistance_and_pressure_in_every_draw(patient):
+    assert np.all(change("inhaled_nitric_oxide", patient, "pvr") < 0.0)
+    if (
+        patient != "CUFF"
+    ):  # where little is known of the lung, a few draws have almost no pulmonary arteriolar resistance
+        assert np.all(change("inhaled_nitric_oxide", patient, "pa_pressure_mean") < 0.0)
+
+
+@pytest.mark.parametrize("patient", ["P1", "P2", "P3", "T233", "CUFF"])
+def test_a_fluid_bolus_raises_atrial_pressure_and_output_in_every_draw(patient):
+    assert np.all(change("fluid_bolus", patient, "ra_pressure_mean") > 0.0)
+    assert np.all(change("fluid_bolus", patient, "cardiac_output") > 0.0)
+
+
+def test_half_the_volume_moves_the_atrium_less():
+    less = ht.predict(twins()["P1"], ht.scenario("fluid_bolus", volume="250 mL"))["P1"]["ra_pressure_mean"]
+    more = outcome("fluid_bolus")["P1"]["ra_pressure_mean"]
+    assert less.baseline == pytest.approx(more.baseline)
+    assert 0.3 * more.change < less.change < 0.7 * more.change
+
+
+def test_the_baseline_is_the_twin_itself():
+    for twin in twins():
+        prediction = outcome("inhaled_nitric_oxide")[twin.patient]
+        for r in twin.fit:
+            if r.observable not in ("ra_pressure_max", "ra_pressure_min", "rv_pressure_max", "rv_pressure_min"):
+                assert prediction[r.observable].baseline == pytest.approx(r.fitted, abs=0.02), r.observable
+
+
+def test_pairing_keeps_the_change_narrower_than_either_side():
+    row = outcome("inhaled_nitric_oxide")["P1"]["pa_pressure_mean"]
+    assert row.change == pytest.approx(row.after - row.baseline)
+    assert row.change_low < row.change < row.change_high
+    assert row.change_high - row.change_low < row.baseline_high - row.baseline_low
+
+
+def test_failed_draws_are_counted_and_a_sound_prediction_is_certified():
+    for prediction in outcome("fluid_bolus"):
+        sound = prediction.dataset["sound"].values[1:]
+        assert prediction.failed == int(np.sum(~sound.astype(bool))) and prediction.draws == len(sound)
+        assert prediction.status == Status.OK and prediction.step_error < 0.1
+
+
+def test_unknown_names_and_settings_raise_with_a_suggestion():
+    with pytest.raises(UnknownNameError, match="Did you mean `fluid_bolus`"):
+        ht.scenario("fluid_bolos")
+    with pytest.raises(InputError, match="volume"):
+        ht.scenario("fluid_bolus", volume="90 L")
+    with pytest.raises(UnknownNameError, match="Did you mean `pvr`"):
+        outcome("inhaled_nitric_oxide")["P1"]["pvrr"]
+
+
+def test_a_prediction_prints_its_interval_and_its_warning():
+    text = repr(outcome("inhaled_nitric_oxide")["P1"].table())
+    assert "Not for clinical use." in text and "change" in text

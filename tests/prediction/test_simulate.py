@@ -1,0 +1,65 @@
+"""A bare model runs: its steady beat, and beat after beat through a scenario."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+import hemotwin as ht
+from hemotwin.core.errors import InputError
+from hemotwin.core.status import Status
+
+
+@functools.cache
+def at_rest():
+    return ht.simulate(ht.circulation("adult"))
+
+
+@functools.cache
+def infused():
+    return ht.simulate(ht.circulation("adult"), ht.scenario("fluid_bolus", volume="500 mL", over="10 s"), beats=40)
+
+
+def test_the_adult_rests_at_its_printed_values():
+    printed = {
+        "sbp": 118.3, "dbp": 74.2, "map": 91.5, "cardiac_output": 5.41, "lv_edv": 131.9, "lv_esv": 54.6,
+        "pcwp_mean": 8.00, "ra_pressure_mean": 3.99, "pa_pressure_systolic": 22.0, "pa_pressure_diastolic": 9.0,
+    }  # fmt: skip
+    assert at_rest().status == Status.OK and at_rest().residual < 1e-9
+    for name, value in printed.items():
+        assert at_rest().readings[name] == pytest.approx(value, abs=0.3, rel=0.01), name
+
+
+def test_volume_given_arrives_beat_by_beat_and_stays():
+    history = infused().history["reading"].sel(observable="ra_pressure_mean").values
+    assert len(history) == 40
+    assert np.all(np.diff(history[:10]) > 0.0)
+    assert history[-1] == pytest.approx(infused().readings["ra_pressure_mean"])
+    assert history[-1] > at_rest().readings["ra_pressure_mean"] + 1.0
+
+
+def test_many_beats_reach_the_steady_beat_after_the_scenario():
+    steady = ht.simulate(ht.circulation("adult"), ht.scenario("fluid_bolus", volume="500 mL", over="10 s"))
+    for name in ("sbp", "ra_pressure_mean", "pcwp_mean", "lv_edv"):
+        assert infused().readings[name] == pytest.approx(steady.readings[name], rel=0.01), name
+
+
+def test_beats_without_a_scenario_stay_where_they_are():
+    run = ht.simulate(ht.circulation("adult"), beats=3)
+    assert run.residual < 1e-6
+    for name, value in at_rest().readings.items():
+        assert run.readings[name] == pytest.approx(value, rel=1e-6, abs=1e-6), name
+
+
+def test_no_beats_and_valves_without_inertance_are_refused():
+    with pytest.raises(InputError, match="`beats`"):
+        ht.simulate(ht.circulation("adult"), beats=0)
+    with pytest.raises(InputError, match="inertial"):
+        ht.simulate(ht.circulation("adult", valves="closed_form"))
+
+
+def test_the_table_has_units_and_the_warning():
+    text = repr(at_rest().table())
+    assert "mmHg" in text and "Not for clinical use." in text
