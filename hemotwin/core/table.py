@@ -84,7 +84,7 @@ class Table:
     def to_pandas(self):
         """The table as a pandas DataFrame; raises `InputError` with the install command when pandas is absent."""
         try:
-            import pandas
+            import pandas  # type: ignore[import-not-found]
         except ImportError:
             raise InputError("`to_pandas` needs pandas: pip install pandas") from None
         return pandas.DataFrame(list(self.rows), columns=list(self.columns))

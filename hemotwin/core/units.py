@@ -138,7 +138,9 @@ def parse_amount(amount: str | float, unit: str, name: str = "amount") -> float:
     if isinstance(amount, int | float) and not isinstance(amount, bool):
         number, written = str(float(amount)), unit
     else:
-        match = re.fullmatch(r"\s*([+-]?\d{1,15}(?:\.\d{0,15})?(?:[eE][+-]?\d{1,2})?)\s*(.*?)\s*", str(amount)[:200])
+        match = re.fullmatch(
+            r"\s*([+-]?\d{1,15}(?:\.\d{0,15})?(?:[eE][+-]?\d{1,2})?)\s*((?:1/|[^\d\s.+-]).*?)?\s*", str(amount)[:200]
+        )
         if match is None:
             raise UnitError(f'`{name}` must be a number and a unit such as "10 {unit}", but got {amount!r}.')
         number, written = match[1], match[2] or unit
@@ -168,7 +170,7 @@ def _tidy(text: str) -> str:
     """Clinical spellings to UCUM operators: middle dots, stars, carets, superscripts, `per`, blanks."""
     text = text.translate(_SUPERSCRIPTS).replace("µ", "u").replace("μ", "u")
     text = re.sub(r"(?<=[a-z])\s+per\s+", "/", text)
-    text = re.sub(r"\b10[*^](\d)\b", lambda power: "1" + "0" * int(power[1]), text)  # UCUM writes powers of ten 10*3
+    text = re.sub(r"\b10[*^](\d+)", lambda power: str(10 ** min(int(power[1]), 7)), text)  # 10*3 in UCUM; 10*7: refused
     text = re.sub(r"mm\s+Hg", "mmHg", text, flags=re.IGNORECASE)
     text = re.sub(r"[·⋅×*]", ".", text.replace("**", "^")).replace("^", "").replace("−", "-")
     text = re.sub(r"\s*([./()])\s*", r"\1", text)

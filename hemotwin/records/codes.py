@@ -136,7 +136,7 @@ def generic_part(coding: Coding) -> str | None:
 def nearest_names(text: str, count: int = 3) -> tuple[str, ...]:
     """The known names and aliases closest to a word."""
     codes = _codes()
-    found = [codes.names[match].name for match in nearest(normalise(text), codes.names, count * 2, 0.6)]
+    found = [codes.names[match].name for match in nearest(normalise(text), codes.names, count * 2, 0.7)]
     return tuple(dict.fromkeys(found))[:count]
 
 
@@ -180,9 +180,9 @@ def _codes() -> _Codes:
                 known[name] = _info(name, entry, data["sources"])
     for panel, entry in data["panels"].items():
         codes.panel_parts[panel] = {key: entry[key] for key in ("label", "systolic", "diastolic", "mean")}
-        codes.panels.update(dict.fromkeys(_codings(entry), panel))
+        codes.panels.update({coding: panel for coding in _codings(entry)})  # noqa: C420 (typed by its values)
     for part, entry in data["generic"].items():
-        codes.generic.update(dict.fromkeys(_codings(entry), part))
+        codes.generic.update({coding: part for coding in _codings(entry)})  # noqa: C420
     for sex, words in data["covariates"]["sex"]["values"].items():
         codes.sexes.update({str(word): sex for word in words})
     return codes

@@ -19,6 +19,7 @@ from .values import ValueProblem, moment, parse_number, years_between
 __all__ = ["Collector"]
 
 KEPT_LIMIT = 500_000
+PATIENT_LIMIT = 200_000
 HINT_LIMIT = 2_000  # a nearest name is looked for so many times: a file of nonsense must not take hours
 _NO_UNIT_NEEDED = ("", "1")
 
@@ -43,6 +44,8 @@ class Collector:
         if patient in self._kept:
             return patient
         name = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(patient).strip()[:64])
+        if name and len(self._kept) >= PATIENT_LIMIT and name not in self._kept:
+            raise InputError(f"more than {PATIENT_LIMIT:,} patients in one source; split it and read the parts.")
         if name:
             self._kept.setdefault(name, {})
         return name
@@ -57,10 +60,10 @@ class Collector:
         name = self.see(patient)
         row = self._row(place, name, "birthDate", "(not kept)", "")
         if name in self._born:
-            same = self._born[name][0] == date
-            self.log.settle(
-                row, "duplicate" if same else "quarantined", "" if same else "another birth date came first"
-            )
+            if self._born[name][0] == date:
+                self.log.settle(row, "duplicate", "the same birth date came first")
+            else:
+                self.log.settle(row, "quarantined", "another birth date came first: keep the right one")
             return
         self._born[name] = (date, row)
 

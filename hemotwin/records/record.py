@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from ..core.errors import UnknownNameError
 from ..core.table import Table
 from .codes import observables
-from .rows import FATES, RowFate
+from .rows import FATES, RowFate, RowLog
 
 __all__ = ["Measurement", "MeasurementSet", "Records", "RowFate"]
 
@@ -132,7 +133,8 @@ class Records:
     def select(self, patients: Sequence[str] | str) -> Records:
         """The same records for some patients only, in the order asked for; an unknown name raises."""
         wanted = [patients] if isinstance(patients, str) else list(patients)
-        rows = tuple(row for row in self.rows if row.patient in set(wanted))
+        named = set(wanted)
+        rows = tuple(row for row in self.rows if row.patient in named)
         return Records([self[patient] for patient in wanted], rows, self.source, self.sha256)
 
     def rows_of(self, patient: str) -> tuple[RowFate, ...]:
@@ -142,12 +144,11 @@ class Records:
 
     def summary(self) -> dict[str, int]:
         """Patients, rows, and rows by fate; the four fates add up to the rows."""
-        counts = dict.fromkeys(FATES, 0)
-        if hasattr(self.rows, "counts"):
-            counts |= self.rows.counts()  # type: ignore[attr-defined]
+        if isinstance(self.rows, RowLog):
+            counts = self.rows.counts()
         else:
-            for row in self.rows:
-                counts[row.fate] += 1
+            met = Counter(row.fate for row in self.rows)
+            counts = {fate: met[fate] for fate in FATES}
         return {"patients": len(self), "rows": len(self.rows), **counts}
 
     def table(self, fate: str | None = None) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -83,11 +83,6 @@ class RowLog(Sequence[RowFate]):
     def counts(self) -> dict[str, int]:
         """How many rows met each fate; they add up to the number of rows once reading has ended."""
         return {fate: self._fate.count(code) for code, fate in enumerate(FATES)}
-
-    def of(self, patients: set[str]) -> Iterator[RowFate]:
-        """The rows of some patients, in input order."""
-        wanted = {self._ids[patient] for patient in patients if patient in self._ids}
-        return (self[k] for k, patient in enumerate(self._columns["patient"]) if patient in wanted)
 
     def __len__(self) -> int:
         return len(self._fate)

@@ -123,9 +123,10 @@ class _Text:
             try:
                 value, end = _DECODER.raw_decode(self.buffer, self.position)
             except json.JSONDecodeError as error:
+                ahead = error.pos - self.position
                 if self._refill(len(self.buffer)):
                     continue
-                raise self.malformed(error.msg, error.pos) from None
+                raise self.malformed(error.msg, self.position + ahead) from None
             except RecursionError:
                 raise InputError(f"{self.name} line {self.line}: nested too deeply for a record.") from None
             if end == len(self.buffer) and self._refill(_CHUNK):
@@ -137,7 +138,7 @@ class _Text:
         """The error for text that is not JSON, with its line."""
         at = self.position if position is None else position
         line = self.line + self.buffer.count("\n", 0, at)
-        if self.ended and at >= len(self.buffer.rstrip()):
+        if self.ended and (at >= len(self.buffer.rstrip()) or why.startswith("Unterminated")):
             return InputError(f"{self.name} line {line}: the JSON is cut off ({why}): export the file again.")
         return InputError(f"{self.name} line {line}: malformed JSON ({why}): correct it or export the file again.")
 

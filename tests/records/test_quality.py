@@ -1,0 +1,128 @@
+"""Derived readings and contradictions."""
+
+import pytest
+
+from .build import read_rows, values
+
+RIGHT_HEART = ("A,pa_pressure_mean,40,mmHg", "A,pcwp,10,mmHg", "A,cardiac_output,5,L/min")
+
+
+def kinds(records):
+    return {m.observable: m.kind for m in records["A"]}
+
+
+@pytest.mark.parametrize(
+    ("mean", "kind"), [("88", "derived"), ("89", "exact"), ("88.00", "derived"), ("87.4", "exact"), ("95", "exact")]
+)
+def test_mean_that_is_the_formula_is_derived_and_any_other_is_measured(tmp_path, mean, kind):
+    records = read_rows(tmp_path, "A,sbp,112,mmHg", "A,dbp,76,mmHg", f"A,map,{mean},mmHg")
+    assert kinds(records)["map"] == kind
+
+
+def test_mean_truncated_to_whole_numbers_is_still_the_formula(tmp_path):
+    records = read_rows(tmp_path, "A,sbp,127,mmHg", "A,dbp,92,mmHg", "A,map,103,mmHg")  # 103.67
+    assert kinds(records)["map"] == "derived"
+
+
+def test_mean_of_another_method_is_measured(tmp_path):
+    header = "patient,observable,value,unit,method"
+    rows = ("A,sbp,112,mmHg,cuff", "A,dbp,76,mmHg,cuff", "A,map,88,mmHg,arterial line")
+    assert kinds(read_rows(tmp_path, *rows, header=header))["map"] == "exact"
+
+
+def test_mean_without_its_parts_is_evidence(tmp_path):
+    assert kinds(read_rows(tmp_path, "A,map,88,mmHg"))["map"] == "exact"
+
+
+def test_resistance_of_recorded_values_is_derived_and_alone_it_is_evidence(tmp_path):
+    assert kinds(read_rows(tmp_path, *RIGHT_HEART, "A,pvr,6,Wood"))["pvr"] == "derived"
+    alone = read_rows(tmp_path, "A,pvr,6,Wood", "A,cardiac_output,5,L/min")
+    assert kinds(alone)["pvr"] == "exact" and values(alone)["pvr", "unspecified"] == pytest.approx(0.36)
+
+
+def test_resistance_in_dynes_that_contradicts_its_parts_is_reported(tmp_path):
+    records = read_rows(tmp_path, *RIGHT_HEART, "A,pvr,240,dyn.s/cm5")  # half of the 480 that the parts give
+    assert kinds(records)["pvr"] == "derived"
+    assert any("is not the 0.36 that (mPAP - PCWP)/CO of the record gives" in text for text in records["A"].conflicts)
+
+
+def test_systemic_resistance_follows_from_cuff_pressure_too(tmp_path):
+    rows = ("A,sbp,120,mmHg", "A,dbp,75,mmHg", "A,rap,5,mmHg", "A,co,5,L/min", "A,svr,17,Wood")
+    assert kinds(read_rows(tmp_path, *rows))["svr"] == "derived"
+
+
+def test_ejection_fraction_of_its_own_volumes_is_derived(tmp_path):
+    records = read_rows(tmp_path, "A,lv_edv,120,mL", "A,lv_esv,50,mL", "A,lvef,58,%", "A,stroke_volume,70,mL")
+    assert kinds(records) == {"lv_edv": "exact", "lv_esv": "exact", "lvef": "derived", "stroke_volume": "derived"}
+
+
+def test_ejection_fraction_that_contradicts_the_volumes_stays_and_is_reported(tmp_path):
+    records = read_rows(tmp_path, "A,lv_edv,120,mL", "A,lv_esv,50,mL", "A,lvef,35,%")
+    assert kinds(records)["lvef"] == "exact"
+    assert any("ejection fraction 35 % is not the 58.33" in text for text in records["A"].conflicts)
+
+
+@pytest.mark.parametrize("how", ["", "echo"])
+def test_of_output_and_stroke_volume_one_stays_evidence(tmp_path, how):
+    header = "patient,observable,value,unit,method"
+    rows = (f"A,stroke_volume,70,mL,{how}", "A,heart_rate,70,/min,", f"A,cardiac_output,4.9,L/min,{how}")
+    assert sorted(kinds(read_rows(tmp_path, *rows, header=header)).values()) == ["derived", "exact", "exact"]
+
+
+def test_index_of_a_recorded_output_is_derived(tmp_path):
+    rows = ("A,height,170,cm", "A,weight,70,kg", "A,cardiac_output,5,L/min", "A,cardiac_index,2.75,L/min/m2")
+    assert kinds(read_rows(tmp_path, *rows)) == {"cardiac_output": "exact", "cardiac_index": "derived"}
+
+
+def test_index_without_an_output_is_evidence(tmp_path):
+    rows = ("A,height,170,cm", "A,weight,70,kg", "A,cardiac_index,2.75,L/min/m2")
+    assert kinds(read_rows(tmp_path, *rows)) == {"cardiac_index": "exact"}
+
+
+def test_recorded_surface_area_gives_way_to_height_and_weight(tmp_path):
+    records = read_rows(tmp_path, "A,height,170,cm", "A,weight,70,kg", "A,bsa,2.4,m2")
+    assert records["A"].covariates["bsa"] == pytest.approx(1.818, abs=1e-3)
+    assert "body surface area 2.40 m2 is not that of" in records["A"].conflicts[0]
+    assert read_rows(tmp_path, "A,bsa,1.9,m2")["A"].covariates == {"bsa": 1.9}
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (("A,ra_pressure_min,12,mmHg", "A,rv_pressure_min,3,mmHg"), "lies 9 mmHg above right ventricular minimum"),
+        (("A,pcwp,17,mmHg", "A,padp,14,mmHg"), "wedge pressure 17 mmHg lies 3 mmHg above pulmonary artery diastolic"),
+        (("A,pasp,30,mmHg", "A,rvsp,24,mmHg"), "lies 6 mmHg above right ventricular systolic pressure 24"),
+        (
+            ("A,co,3,L/min", "A,hr,60,/min", "A,lv_edv,160,mL", "A,lv_esv,60,mL"),
+            "Stroke volume is 50 mL from cardiac output",
+        ),
+    ],
+)
+def test_contradiction_is_reported_and_its_readings_stay(tmp_path, rows, words):
+    records = read_rows(tmp_path, *rows)
+    assert any(words in text for text in records["A"].conflicts), records["A"].conflicts
+    assert all(row.fate == "used" for row in records.rows)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("A,ra_pressure_min,8,mmHg", "A,rv_pressure_min,3,mmHg"),  # 5 mmHg is not more than 5
+        ("A,pcwp,14,mmHg", "A,padp,14,mmHg"),
+        ("A,co,4.9,L/min", "A,hr,70,/min", "A,lv_edv,130,mL", "A,lv_esv,60,mL"),
+        ("A,hr,90,/min", "A,co,6.3,L/min", "A,lvef,12,%", "A,lv_edv,600,mL"),  # extreme but consistent
+    ],
+)
+def test_what_agrees_is_no_conflict(tmp_path, rows):
+    records = read_rows(tmp_path, *rows)
+    assert records["A"].conflicts == () and all(row.fate == "used" for row in records.rows)
+
+
+def test_mean_outside_its_extremes_is_quarantined_alone(tmp_path):
+    records = read_rows(tmp_path, "A,pasp,60,mmHg", "A,padp,25,mmHg", "A,mpap,15,mmHg")
+    assert [row.fate for row in records.rows] == ["used", "used", "quarantined"]
+    assert "is not between pulmonary artery diastolic pressure 25 mmHg" in records.rows[2].reason
+
+
+def test_zero_right_ventricular_end_diastolic_pressure_is_a_reading(tmp_path):
+    assert values(read_rows(tmp_path, "A,rvedp,0,mmHg")) == {("rv_edp", "catheter"): 0}
