@@ -1,6 +1,6 @@
 """What the benchmarks share: bars, the results file with device and date, and the option for a quick look.
 
-A bar prints as `bar <name> <measured> <threshold> ok|short`; a figure without a threshold as `figure <name> <measured>`.
+A bar prints as `bar <name> <measured> <threshold> ok|short`, a number without threshold as `figure <name> <measured>`.
 """
 
 from __future__ import annotations

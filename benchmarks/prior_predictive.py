@@ -1,0 +1,217 @@
+"""What the priors say of every reading before any fit, against published values.
+
+Healthy prior: a man and a woman of 45 years (body surface 1.95 and 1.72 m2, each +- 10 %) against normal ranges of
+adults at rest. Wide prior: 58 years, half men and half women of the same size, against patients with heart failure and
+pulmonary hypertension. Spreads of the priors were set with sight of these rows, so this shows what the priors say and
+proves nothing about them.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bars import RESULTS, Bars
+
+import hemotwin as ht
+from hemotwin.calibration.priors import load_prior
+from hemotwin.calibration.summary import Readings, observe
+from hemotwin.core.units import convert
+from hemotwin.engine.precision import double
+from hemotwin.physiology.model import Model
+
+HERE = Path(__file__).parent
+ROWS, RECORD = HERE / "reference_rows.csv", HERE.parent / "configs" / "records" / "ph9.csv"
+SEED, AGE, OLDER = 20090204, 45.0, 58.0
+BSA = {"male": 1.95, "female": 1.72}  # m2
+BSA_SPREAD = 0.10
+WATTS = 451.0  # MAP (mmHg) x CO (L/min) per watt
+INSIDE = 0.8  # share of the draws that a normal range should hold
+FAR = 2.0  # percentiles from either end beyond which a patient's value counts as not expected
+SHOWN = ("sbp", "dbp", "heart_rate", "cardiac_output", "lv_edv", "lvef", "rv_edv", "rvef", "pa_pressure_mean",
+         "pcwp_mean", "ra_pressure_mean", "mv_e_a_ratio")  # fmt: skip
+WIDE = {
+    "sbp": (69, 248),
+    "cardiac_output": (2.7, 11),
+    "pa_pressure_mean": (7, 80),
+    "pcwp_mean": (0, 42),
+    "lvef": (21, 75),
+}
+COVERED = tuple(f"P{k}" for k in range(1, 10))
+TOLERANCE = 0.15  # of an interval's width: how far its ends may lie from those of an independent implementation
+
+
+def main() -> int:
+    """Run the benchmark; 1 when a bar is missed."""
+    bars = Bars("prior_predictive", __doc__ or "")
+    count, model = 256 if bars.quick else 1024, ht.circulation("adult")
+    rng = np.random.default_rng(SEED)
+    with double():
+        bars.compiling(lambda: _drawn(model, "adult_healthy", "male", AGE, BSA["male"], np.zeros((2, 64)), 0.0))
+        healthy = {
+            sex: _drawn(model, "adult_healthy", sex, AGE, bsa, rng.standard_normal((2, count)), BSA_SPREAD, rng)
+            for sex, bsa in BSA.items()
+        }
+        halves = [
+            _drawn(model, "adult_wide", sex, OLDER, bsa, rng.standard_normal((2, count // 2)), BSA_SPREAD, rng)
+            for sex, bsa in BSA.items()
+        ]
+    wide = {name: np.concatenate([half[name] for half in halves]) for name in halves[0]}
+    healthy["any"] = {name: np.concatenate([healthy[s][name] for s in BSA]) for name in healthy["male"]}
+    failed = [int(np.sum(~d["sound"])) for d in (healthy["male"], healthy["female"], wide)]
+    bars.most("draws.without_a_steady_beat", float(sum(failed)), 0.001 * 3 * count)
+    _normal(bars, healthy)
+    _ill(bars, wide)
+    if not bars.quick:
+        _picture(healthy, wide, RESULTS / "prior_predictive.png")
+    return bars.finish()
+
+
+def _drawn(
+    model: Model, prior: str, sex: str, age: float, bsa: float, size: np.ndarray, spread: float,
+    rng: np.random.Generator | None = None,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Readings [draws] by name of draws from a prior at rest; body surface varies by `spread` (lognormal)."""
+    draws = size.shape[1]
+    areas = np.full(draws, bsa) * np.exp(spread * size[0])
+    columns = []
+    for area in areas:
+        one = load_prior_cached(prior).for_patient({"age": age, "sex": sex, "bsa": float(area)})
+        z = rng.standard_normal(len(one.names)) if rng is not None else np.zeros(len(one.names))
+        medians = {**model.values, **{n: v for n, v in one.fixed.items() if n in model.values}}
+        free = {n: v for n, v in one.values(one.centre + one.factor @ z).items() if n in model.values}
+        columns.append(model.system.parameters.pack({**medians, **free})[:, 0])
+    readings = observe(model, np.stack(columns, axis=1), None, areas, model.steps)
+    return _by_name(readings)
+
+
+_PRIORS: dict[str, Any] = {}
+
+
+def load_prior_cached(name: str) -> Any:
+    """The prior, read once."""
+    return _PRIORS.setdefault(name, load_prior(name))
+
+
+def _by_name(readings: Readings) -> dict[str, np.ndarray]:
+    found = {name: readings.of(name) for name in readings.names}
+    found["cardiac_power_output"] = found["map"] * found["cardiac_output"] / WATTS
+    found["total_arterial_compliance"] = found["stroke_volume"] / (found["sbp"] - found["dbp"])
+    pulse = found["pa_pressure_systolic"] - found["pa_pressure_diastolic"]
+    found["pulmonary_arterial_compliance"] = found["stroke_volume"] / pulse
+    found["sound"] = readings.sound
+    return found
+
+
+def _rows(group: str) -> list[dict[str, Any]]:
+    """Reference rows of a group with limits in the observable's own unit."""
+    with ROWS.open() as stream:
+        rows = [r for r in csv.DictReader(line for line in stream if not line.startswith("#")) if r["group"] == group]
+    inside = {"svr": "mmHg.s/mL", "pvr": "mmHg.s/mL"}
+    for r in rows:
+        factor = convert(1.0, r["unit"], inside[r["observable"]]) if r["observable"] in inside else 1.0
+        for key in ("mean", "sd", "low", "high"):
+            r[key] = factor * float(r[key]) if r[key] else None
+        if r["low"] is None and r["high"] is None and r["sd"] is not None:
+            r["low"], r["high"] = r["mean"] - 1.96 * r["sd"], r["mean"] + 1.96 * r["sd"]
+    return rows
+
+
+def _normal(bars: Bars, healthy: dict[str, dict[str, np.ndarray]]) -> None:
+    """Normal ranges: do they hold the predictive median, and most draws?"""
+    medians, shares, table = [], [], []
+    for r in _rows("healthy"):
+        draws = healthy[r["sex"]]
+        values = draws[r["observable"]][draws["sound"]]
+        low, high = (-np.inf if r["low"] is None else r["low"]), (np.inf if r["high"] is None else r["high"])
+        share, median = float(np.mean((values >= low) & (values <= high))), float(np.median(values))
+        medians.append(low <= median <= high)
+        shares.append(share > INSIDE)
+        table.append({**{k: r[k] for k in ("observable", "population", "sex", "low", "high", "source")},
+                      "median": median, "share": share})  # fmt: skip
+        if not (medians[-1] and shares[-1]):
+            ends = np.percentile(values, [2.5, 97.5])
+            print(
+                f"healthy {r['observable']} ({r['population']}, {r['sex']}): range {low:.3g} to {high:.3g}, median "
+                f"{median:.3g}, 95 % {ends[0]:.3g} to {ends[1]:.3g}, {100 * share:.0f} % of draws inside"
+            )
+    bars.figure("healthy.rows", float(len(table)))
+    bars.least("healthy.rows_holding_the_median", 100.0 * float(np.mean(medians)), 98.0, "%")
+    bars.figure("healthy.rows_holding_most_draws", 100.0 * float(np.mean(shares)), "%")
+    bars.tables["healthy"] = table
+
+
+def _ill(bars: Bars, wide: dict[str, np.ndarray]) -> None:
+    """The wide prior: its intervals, and whether patients' values lie inside it."""
+    sound = wide["sound"]
+    for name, (low, high) in WIDE.items():
+        ends = np.percentile(wide[name][sound], [2.5, 97.5])
+        apart = float(np.max(np.abs(ends - (low, high))) / (high - low))
+        print(f"wide {name}: 95 % {ends[0]:.3g} to {ends[1]:.3g} (another implementation: {low:g} to {high:g})")
+        bars.most(f"wide.{name}.ends_apart_over_width", apart, TOLERANCE)
+    seen = [(r["population"], r["observable"], r["mean"]) for r in _rows("ill") if r["mean"] is not None]
+    seen += [(one.patient, m.observable, m.value) for one in ht.read(RECORD) for m in one.counted]
+    table, far = [], []
+    for who, name, value in seen:
+        rank = 100.0 * float(np.mean(wide[name][sound] < value))
+        table.append({"who": who, "observable": name, "value": value, "percentile": rank})
+        if not FAR <= rank <= 100.0 - FAR:
+            far.append(f"{who} {name} {value:.4g} at {rank:.1f} %")
+    print("not expected by the wide prior:", "; ".join(far) or "none")
+    bars.figure("wide.values", float(len(table)))
+    bars.figure("wide.values_not_expected", float(len(far)))
+    errors = ("ra_pressure_min", "rv_pressure_min")  # traces of P1 to P9 that were not taken at the same time
+    others = [f for f in far if f.split()[0] in COVERED and f.split()[1] not in errors]
+    bars.most("wide.values_not_expected_of_p1_to_p9_but_minima", float(len(others)), 0.0)
+    failing = [f for f in far if f.startswith(("HFrEF", "HFpEF"))]
+    bars.most("wide.values_not_expected_of_heart_failure_medians", float(len(failing)), 0.0)
+    bars.tables["ill"] = table
+
+
+def _picture(healthy: dict[str, dict[str, np.ndarray]], wide: dict[str, np.ndarray], path: Path) -> None:
+    """Densities of both priors by reading, normal ranges as a band and patients' values as ticks."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    from hemotwin.records.codes import observables
+
+    patients = [(m.observable, m.value) for one in ht.read(RECORD) for m in one.counted]
+    patients += [(r["observable"], r["mean"]) for r in _rows("ill") if r["mean"] is not None]
+    figure, axes = plt.subplots(4, 3, figsize=(11, 10.5), layout="constrained")
+    for panel, name in zip(axes.flat, SHOWN, strict=True):
+        both = np.concatenate([healthy["any"][name][healthy["any"]["sound"]], wide[name][wide["sound"]]])
+        bins = np.linspace(*np.percentile(both, [0.2, 99.5]), 45)
+        bands = [(r["low"], r["high"]) for r in _rows("healthy") if r["observable"] == name]
+        ranges = [b for b in bands if None not in b]
+        if ranges:
+            low, high = min(b[0] for b in ranges), max(b[1] for b in ranges)
+            panel.axvspan(low, high, color="#d9e8d4", lw=0, label="normal range (widest published)")
+        panel.hist(wide[name][wide["sound"]], bins, density=True, color="#c98b5b", alpha=0.65, label="wide prior, 58 y")
+        panel.hist(healthy["any"][name][healthy["any"]["sound"]], bins, density=True, histtype="step", lw=1.6,
+                   color="#1f5a7a", label="healthy prior, 45 y")  # fmt: skip
+        ticks = [v for n, v in patients if n == name]
+        foot = panel.get_ylim()[1]
+        if ticks:
+            panel.vlines(ticks, 0.0, 0.07 * foot, color="black", lw=1.2, label="patients and cohort means")
+        about = observables()[name]
+        panel.set_xlabel(f"{about.label} ({about.unit})" if about.unit != "1" else about.label)
+        panel.set_yticks([])
+        panel.set_ylim(0.0, foot)
+        panel.spines[["left", "top", "right"]].set_visible(False)
+    entries: dict[str, Any] = {}
+    for panel in axes.flat:
+        entries |= dict(zip(*panel.get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4, frameon=False)
+    figure.suptitle("What the priors say before any measurement")
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
