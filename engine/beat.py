@@ -16,6 +16,7 @@ from jax import lax
 
 from ..core.reduction import Reduction
 from ..core.system import System
+from .compilation import compiled_for_device
 from .reduction import Reducer
 from .solvers.impulse import Impulse
 
@@ -123,5 +124,5 @@ class BeatMap:
 def compiled(beat: BeatMap, free: tuple[int, ...] | None) -> Any:
     """The jitted beat (free None) or its linearisation; the step count is traced."""
     if free is None:
-        return jax.jit(lambda parameters, state, steps: beat(parameters, state, steps))
-    return jax.jit(lambda parameters, state, steps: beat.linearised(parameters, state, steps, free))
+        return compiled_for_device(lambda parameters, state, steps: beat(parameters, state, steps))
+    return compiled_for_device(lambda parameters, state, steps: beat.linearised(parameters, state, steps, free))

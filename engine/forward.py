@@ -18,6 +18,7 @@ from jax import lax
 
 from ..core.system import System
 from .beat import BeatMap, compiled
+from .compilation import compiled_for_device
 from .periodic import Steady, equal_pressure_state, steady_beat
 from .precision import double
 from .reduction import Signals
@@ -98,7 +99,7 @@ def equal_start(system: System, parameters: jax.Array) -> jax.Array:
 
 @functools.lru_cache(maxsize=16)
 def _equal(system: System) -> Any:
-    return jax.jit(lambda parameters: equal_pressure_state(system, parameters))
+    return compiled_for_device(lambda parameters: equal_pressure_state(system, parameters))
 
 
 def record(beat: BeatMap, parameters: np.ndarray, state: np.ndarray, steps: int, width: int = 4) -> Waves:
@@ -139,4 +140,4 @@ def _recorder(beat: BeatMap, steps: int) -> Any:
         time, *rest = (jnp.concatenate([a[None], b], axis=0) for a, b in zip(first, rows, strict=True))
         return Waves(time, *(jnp.moveaxis(r, 0, 1) for r in rest))
 
-    return jax.jit(run)
+    return compiled_for_device(run)

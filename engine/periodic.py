@@ -17,6 +17,7 @@ from jax import lax
 from ..core.status import Status
 from ..core.system import System
 from .beat import BeatMap
+from .compilation import compiled_for_device
 from .linear import solve
 
 __all__ = ["Steady", "equal_pressure_state", "newton_correction", "steady_beat"]
@@ -130,4 +131,4 @@ def _program(beat: BeatMap, tolerance: float) -> Any:
         code = jnp.where(residual <= tolerance, int(Status.OK), int(Status.NOT_PERIODIC))
         return Steady(x, residual, jnp.where(finite, code, int(Status.NONFINITE)), used)
 
-    return jax.jit(run)
+    return compiled_for_device(run)

@@ -213,9 +213,7 @@ class Reducer:
             found = (opens, moment) if found is None else (found[0] | opens, jnp.where(opens, moment, found[1]))
         return found
 
-    def _extreme(
-        self, r: Reduction, best: Any, ends: Any, bent: Any, p: dict[str, Any], phase: Any, share: Any
-    ) -> Any:
+    def _extreme(self, r: Reduction, best: Any, ends: Any, bent: Any, p: dict[str, Any], phase: Any, share: Any) -> Any:
         """Running extreme; `bent` is the valve opening at which a root pressure's curvature jumps (see `_opening`)."""
         y0, f0, y1, f1 = ends
         sign = 1.0 if r.kind == "maximum" else -1.0

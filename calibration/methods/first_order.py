@@ -16,6 +16,7 @@ from jax import lax
 
 from ...core.registry import register
 from ...core.status import Status
+from ...engine.compilation import compiled_for_device
 from ...engine.periodic import SMALLEST_VOLUME
 from ..point import Point, empty_point, evaluate_at, start_state
 from ..problem import LaneData, Problem
@@ -46,7 +47,7 @@ def first_order(problem: Problem, data: LaneData, z: Any, steps: Any, hold: bool
 
 @functools.lru_cache(maxsize=8)
 def _program(problem: Problem) -> Any:
-    return jax.jit(functools.partial(_fit, problem))
+    return compiled_for_device(functools.partial(_fit, problem))
 
 
 def _fit(problem: Problem, data: LaneData, z: jax.Array, steps: Any, hold: Any) -> Fit:
