@@ -31,6 +31,7 @@ __all__ = ["calibrate"]
 DRAWS = 200  # posterior draws per patient that are solved again
 FINEST = 1600  # steps per beat up to which a patient whose certificate fails is fitted again
 SPREAD = 1.0  # prior sds of the random starts
+OTHER_WAVE, HIGH_WAVE = "ra.maximal_elastance", 2.0  # a strong atrium (prior sds): the atrial maximum is its a wave
 
 
 @dataclass
@@ -67,10 +68,11 @@ def calibrate(
     """Twins of all patients that have a usable measurement.
 
     The posterior of each is the prior (scaled by sex, age and body size as far as known) times normal errors; it is
-    maximised from `starts` starts (the recipe for a catheter report, the prior's centre, then random ones), all modes
-    within 3 nats are kept and described by Laplace's approximation, and `draws` draws are solved again for the
-    quantities nobody measured. A patient whose certificate fails is fitted again with twice the steps (unless `steps`
-    is given). With `leave_out` each value is predicted by a refit without it and its exact functions.
+    maximised from `starts` starts (the recipe for a catheter report, the prior's centre, the recipe with a strong right
+    atrium, then random ones), all modes within 3 nats are kept and described by Laplace's approximation, and `draws`
+    draws are solved again for the quantities nobody measured. A patient whose certificate fails is fitted again with
+    twice the steps (unless `steps` is given). With `leave_out` each value is predicted by a refit without it and its
+    exact functions.
     `free` names the free quantities (None: the prior's own choice); quantities that are not in the prior keep the
     model's values. Raises `InputError` for unknown names and when no patient has a usable measurement.
     """
@@ -160,6 +162,9 @@ def _all_starts(cohort: Cohort, run: Any, starts: int, rng: np.random.Generator,
         z[:, patient, 0] = np.clip(cohort.whitened(patient, cohort.recipes[patient]), -3.0, 3.0)
         if starts > 1:
             z[:, patient, 1] = 0.0
+        if starts > 2 and OTHER_WAVE in cohort.problem.names:
+            z[:, patient, 2] = z[:, patient, 0]
+            z[cohort.problem.names.index(OTHER_WAVE), patient, 2] = HIGH_WAVE
     flat = z.reshape(names, count * starts)
     lanes = np.repeat(np.arange(count), starts)
     return run_lanes(run, cohort, cohort.data.take(lanes), flat, steps), flat

@@ -94,7 +94,7 @@ def test_the_whitened_jacobian_is_that_of_central_differences():
     measured = data.mask[:, 0] > 0
     sd = data.sd[:, 0]
     difference = (there.reading[:, :15] - there.reading[:, 15:]) / (2.0 * STEP) / sd[:, None]
-    np.testing.assert_allclose(here.slope[measured, :15, 0], difference[measured], atol=2e-4)
+    np.testing.assert_allclose(here.slope[measured, :15, 0], difference[measured], rtol=1e-3, atol=5e-4)
 
 
 @pytest.mark.parametrize("name", ["P1", "T233", "CUFF"])

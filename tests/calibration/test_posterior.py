@@ -76,11 +76,12 @@ def test_ends_at_one_place_are_one_mode_and_unsound_ends_are_none():
     assert modes_of(z, np.full(4, np.inf), np.ones((1, 1, 4)), np.ones(4, dtype=bool)) is None
 
 
-def test_a_pulmonary_patient_has_two_explanations_of_its_atrial_maximum():
-    """The maximum may be the a or the v wave; which of P1 to P3 show both depends on the starts, one does at least."""
-    several = [twin for twin in twins() if len(twin.modes) > 1]
-    assert {t.patient for t in several} & {"P1", "P2", "P3"}
-    for twin in several:
-        assert twin.modes[0].nats == 0.0 and all(0.0 <= m.nats <= KEPT_NATS for m in twin.modes)
-        assert sum(m.weight for m in twin.modes) == pytest.approx(1.0)
-        assert len({m.description for m in twin.modes}) > 1
+@pytest.mark.parametrize("patient", ["P1", "P3"])
+def test_a_pulmonary_patient_has_two_explanations_of_its_atrial_maximum(patient):
+    """The maximum may be the v wave (the better fit) or the a wave of a stronger atrium."""
+    modes = twins()[patient].modes
+    assert len(modes) == 2
+    assert modes[0].nats == 0.0 and 0.0 < modes[1].nats < KEPT_NATS
+    assert "is the v wave" in modes[0].description and "is the a wave" in modes[1].description
+    assert modes[1].parameters["ra.maximal_elastance"] > modes[0].parameters["ra.maximal_elastance"]
+    assert sum(m.weight for m in modes) == pytest.approx(1.0)
