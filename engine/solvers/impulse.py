@@ -226,7 +226,7 @@ def _predict(system: System, c: Coefficients, n0: Node, dp0: tuple[Any, ...], ro
         end[i] = jnp.maximum(2.0 * total[i] - a, 0.0)
         if branch.leak is not None:
             back = n0.flow[rows[i, True]]
-            leaked = _predict_valve(back, -dp0[i], c.resistance[i], c.leak_loss[i], c.leak_inertance[i], c.h)
+            leaked = _predict_valve(back, -dp, c.resistance[i], c.leak_loss[i], c.leak_inertance[i], c.h)
             total[i], end[i] = total[i] - leaked, end[i] - jnp.maximum(2.0 * leaked - back, 0.0)
     for i, branch in enumerate(system.branches):
         if branch.kind == "resistive":
@@ -290,7 +290,7 @@ def _finish(
             if branch.leak is not None:
                 row = rows[i, True]
                 back, flow[row], _ = _finish_valve(
-                    n0.flow[row], -dp0[i], -dp1[i], c.resistance[i], c.leak_loss[i], c.leak_inertance[i], c.h
+                    n0.flow[row], -first, -last, c.resistance[i], c.leak_loss[i], c.leak_inertance[i], c.h
                 )
                 mean[i] = mean[i] - back
     for i, branch in enumerate(system.branches):
