@@ -6,7 +6,7 @@ import numpy as np
 
 from .twin import Certificate
 
-__all__ = ["certify"]
+__all__ = ["certify", "jacobian_difference"]
 
 PRESSURE_LIMIT, VOLUME_LIMIT = 0.1, 0.1  # mmHg and mL
 JACOBIAN_LIMIT = 0.05  # of a noise sd per prior sd: whole difference between N and N/2, after the step study
@@ -14,25 +14,34 @@ PERIODICITY_LIMIT = 1e-6  # mL
 SHARE = 1.0 / 3.0  # of the difference between N/2 and N steps remains at N, for a step of second order
 
 
-def certify(
-    units: tuple[str, ...], fine: np.ndarray, coarse: np.ndarray, slopes: list[np.ndarray], factor: np.ndarray,
-    residual: float, balance: float, steps: int,
-) -> Certificate:  # fmt: skip
-    """Certificate of one patient from observables [O] and slopes [C, N] (d reading/d z over the noise sd) at N and N/2
-    steps; `factor` [N, N] of the prior turns these into slopes per prior sd of each quantity.
+def jacobian_difference(fine: np.ndarray, coarse: np.ndarray, factor: np.ndarray) -> float:
+    """Largest difference of two slopes [C, N] (d reading/d z over the noise sd), per prior sd of each quantity.
 
-    The error at N is taken as a third of the difference. residual: periodicity (mL); balance: blood created per beat
-    (mL). A value that is not finite fails.
+    `factor` [N, N] of the prior turns slopes in whitened parameters into slopes in theta. inf when one is not finite.
+    """
+    per_sd = (fine - coarse) @ np.linalg.inv(factor) * np.sqrt(np.diag(factor @ factor.T))
+    if not np.all(np.isfinite(per_sd)):
+        return float("inf")
+    return float(np.max(np.abs(per_sd))) if per_sd.size else 0.0
+
+
+def certify(
+    units: tuple[str, ...], fine: np.ndarray, coarse: np.ndarray, slope: float, residual: float, balance: float,
+    steps: int, fit_steps: int | None = None,
+) -> Certificate:  # fmt: skip
+    """Certificate of one patient from observables [O] at N and N/2 steps and the change of the whitened Jacobian.
+
+    The error at N is taken as a third of the difference. slope: `jacobian_difference` of the fit, made on `fit_steps`
+    (None: N too); residual: periodicity (mL); balance: blood created per beat (mL). A value that is not finite fails.
     """
     error = SHARE * np.abs(fine - coarse)
     pressure = _largest(error, [u == "mmHg" for u in units])
     volume = _largest(error, [u == "mL" for u in units])
-    per_sd = (slopes[0] - slopes[1]) @ np.linalg.inv(factor) * np.sqrt(np.diag(factor @ factor.T))
-    slope = float(np.max(np.abs(per_sd))) if per_sd.size else 0.0
+    where = "" if fit_steps in (None, steps) else f" (fitted at {fit_steps} steps)"
     checks = {
         f"pressures within {pressure:.2g} mmHg": pressure <= PRESSURE_LIMIT,
         f"volumes within {volume:.2g} mL": volume <= VOLUME_LIMIT,
-        f"sensitivities within {SHARE * slope:.2g} noise sd per prior sd": slope <= JACOBIAN_LIMIT,
+        f"sensitivities within {SHARE * slope:.2g} noise sd per prior sd{where}": slope <= JACOBIAN_LIMIT,
         f"beat repeats to {residual:.1g} mL": residual <= PERIODICITY_LIMIT,
         f"blood conserved to {balance:.1g} mL": balance <= PERIODICITY_LIMIT,
     }

@@ -17,19 +17,20 @@ from ..core.registry import look_up
 from ..engine.precision import double
 from ..physiology.model import Model
 from ..records.record import MeasurementSet, Records
+from .certificate import PRESSURE_LIMIT, VOLUME_LIMIT
 from .lanes import Cohort, prepare, recipe, run_lanes
 from .leave_out import LeftOut, hidden_channels, predicted
 from .likelihood import load_noise
 from .methods.gauss_newton import Fit
-from .posterior import LaplacePosterior, modes_of
+from .posterior import LaplacePosterior, posterior_of
 from .priors import load_prior
+from .refine import FINEST, refined
 from .summary import compile_forward, summarise
 from .twin import CalibratedTwin, CalibratedTwins
 
 __all__ = ["calibrate"]
 
 DRAWS = 200  # posterior draws per patient that are solved again
-FINEST = 1600  # steps per beat up to which a patient whose certificate fails is fitted again
 SPREAD = 1.0  # prior sds of the random starts
 OTHER_WAVE, HIGH_WAVE = "ra.maximal_elastance", 2.0  # a strong atrium (prior sds): the atrial maximum is its a wave
 
@@ -70,9 +71,9 @@ def calibrate(
     The posterior of each is the prior (scaled by sex, age and body size as far as known) times normal errors; it is
     maximised from `starts` starts (the recipe for a catheter report, the prior's centre, the recipe with a strong right
     atrium, then random ones), all modes within 3 nats are kept and described by Laplace's approximation, and `draws`
-    draws are solved again for the quantities nobody measured. A patient whose certificate fails is fitted again with
-    twice the steps (unless `steps` is given). With `leave_out` each value is predicted by a refit without it and its
-    exact functions.
+    draws are solved again for the quantities nobody measured. A patient whose sensitivities or values have not
+    converged in the step is fitted again on twice the steps (unless `steps` is given). With `leave_out` each value is
+    predicted by a refit without it and its exact functions.
     `free` names the free quantities (None: the prior's own choice); quantities that are not in the prior keep the
     model's values. Raises `InputError` for unknown names and when no patient has a usable measurement.
     """
@@ -80,7 +81,10 @@ def calibrate(
         raise InputError(f"`starts` must be at least 1 and `draws` at least 2, but got {starts} and {draws}.")
     sets = _sets(records)
     clock = Clock(progress or (lambda sentence: None), {}, time.perf_counter())
-    job = Job(model, look_up("method", method), starts, draws, leave_out, seed, _rows_by_patient(records), clock)
+    finest = FINEST if steps is None else steps
+    job = Job(
+        model, look_up("method", method), starts, draws, leave_out, seed, finest, _rows_by_patient(records), clock
+    )
     twins, skipped, number = {}, {}, steps or model.steps
     while sets:
         cohort = prepare(model, sets, load_prior(prior), load_noise(noise), free)
@@ -101,8 +105,11 @@ def calibrate(
 
 
 def _coarse(twin: CalibratedTwin | None) -> bool:
-    """Whether only the step error stands between a twin and its certificate."""
-    return twin is not None and not twin.certificate.ok
+    """Whether the step error of a twin's values exceeds its limit."""
+    if twin is None:
+        return False
+    found = twin.certificate
+    return not (found.step_error_pressure <= PRESSURE_LIMIT and found.step_error_volume <= VOLUME_LIMIT)
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,7 @@ class Job:
     draws: int
     leave_out: bool
     seed: int
+    finest: int
     rows_of: Callable[[str], tuple[Any, ...]]
     clock: Clock
 
@@ -124,16 +132,15 @@ class Job:
         with double(), ThreadPoolExecutor(1) as aside:
             compiling = aside.submit(compile_forward, cohort, self.model, number)
             fits, _ = _all_starts(cohort, self.method, self.starts, rng, number)
-            posteriors = _posteriors(fits, len(cohort.sets), self.starts)
+            posteriors = [posterior_of(fits, k, self.starts) for k in range(len(cohort.sets))]
+            fits, posteriors, checks = refined(cohort, self.method, fits, posteriors, number, self.finest)
             self.clock.done("fit", f"fitted from {self.starts} starts each; the first use compiles")
             left: list[dict[int, LeftOut]] = [{} for _ in cohort.sets]
             if self.leave_out:
                 left = _left_out(cohort, self.method, posteriors, fits, number)
                 self.clock.done("leave_out", "refitted without each value")
             compiling.result()
-            twins = summarise(
-                cohort, self.model, self.method, posteriors, fits, left, self.draws, rng, number, self.rows_of
-            )
+            twins = summarise(cohort, self.model, posteriors, fits, checks, left, self.draws, rng, number, self.rows_of)
             self.clock.done("posterior", f"solved {self.draws} posterior draws per patient")
         return twins
 
@@ -168,19 +175,6 @@ def _all_starts(cohort: Cohort, run: Any, starts: int, rng: np.random.Generator,
     flat = z.reshape(names, count * starts)
     lanes = np.repeat(np.arange(count), starts)
     return run_lanes(run, cohort, cohort.data.take(lanes), flat, steps), flat
-
-
-def _posteriors(fits: Fit, count: int, starts: int) -> list[LaplacePosterior | None]:
-    found = []
-    for patient in range(count):
-        mine = slice(patient * starts, (patient + 1) * starts)
-        one = modes_of(fits.z[:, mine], fits.objective[mine], fits.hessian[:, :, mine], fits.status[mine] == 0)
-        if one is None and np.any(np.isfinite(fits.objective[mine])):
-            one = modes_of(
-                fits.z[:, mine], fits.objective[mine], fits.hessian[:, :, mine], fits.objective[mine] < np.inf
-            )
-        found.append(one)
-    return found
 
 
 def _left_out(

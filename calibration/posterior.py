@@ -8,10 +8,11 @@ exp(-objective) / sqrt(det Hessian).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-__all__ = ["KEPT_NATS", "LaplacePosterior", "modes_of"]
+__all__ = ["KEPT_NATS", "LaplacePosterior", "modes_of", "posterior_of"]
 
 KEPT_NATS = 3.0
 SAME_MODE = 0.3  # prior sds in every direction; ends closer than this are one mode
@@ -80,3 +81,14 @@ def modes_of(z: np.ndarray, objective: np.ndarray, hessian: np.ndarray, sound: n
     return LaplacePosterior(
         z[:, lanes].T, objective[lanes], np.linalg.inv(matrices), weight / weight.sum(), np.array(count), lanes, ends
     )
+
+
+def posterior_of(fits: Any, patient: int, starts: int) -> LaplacePosterior | None:
+    """Posterior of one patient among fits whose lanes are ordered by patient, `starts` each; None if none has an end.
+
+    Ends that have converged are preferred; without any, those that are at least finite are used.
+    """
+    mine = slice(patient * starts, (patient + 1) * starts)
+    z, objective, hessian = fits.z[:, mine], fits.objective[mine], fits.hessian[:, :, mine]
+    found = modes_of(z, objective, hessian, fits.status[mine] == 0)
+    return modes_of(z, objective, hessian, np.isfinite(objective)) if found is None else found

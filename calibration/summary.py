@@ -18,16 +18,18 @@ from ..engine.precision import double
 from ..physiology.model import Model
 from ..physiology.observable import Observer
 from .certificate import certify
-from .lanes import Cohort, run_lanes
+from .lanes import Cohort
 from .leave_out import LeftOut
 from .methods.gauss_newton import Fit
 from .posterior import LaplacePosterior
+from .refine import Sensitivity
 from .rows import conflict_sentences, fit_rows, mode_rows, quantity_rows, unmeasured_rows
 from .twin import CalibratedTwin
 
 __all__ = ["Readings", "summarise", "theta_to_parameters"]
 
 LOW, HIGH = 2.5, 97.5  # percentiles of a 95 % interval
+Z_DRAWS = 4000  # draws for the intervals of quantities, which need no solve
 
 
 class Readings:
@@ -70,8 +72,8 @@ def theta_to_parameters(cohort: Cohort, patient: int, z: np.ndarray) -> np.ndarr
 
 
 def summarise(
-    cohort: Cohort, model: Model, run: Any, posteriors: list[LaplacePosterior | None], fits: Fit,
-    left: list[dict[int, LeftOut]], draws: int, rng: np.random.Generator, steps: int,
+    cohort: Cohort, model: Model, posteriors: list[LaplacePosterior | None], fits: Fit,
+    checks: dict[int, Sensitivity], left: list[dict[int, LeftOut]], draws: int, rng: np.random.Generator, steps: int,
     rows_of: Callable[[str], tuple[Any, ...]],
 ) -> list[CalibratedTwin]:  # fmt: skip
     """A twin for every patient; one whose fit failed from every start is named in `cohort.skipped`."""
@@ -86,7 +88,7 @@ def summarise(
     parameters, guess = (np.concatenate([d[i] for d in drawn], axis=1) for i in (1, 2))
     bsa = np.repeat(cohort.data.bsa[alive], [d[1].shape[1] for d in drawn])
     readings = observe(model, parameters, guess, bsa, steps)
-    certificates = _certificates(cohort, model, run, alive, posteriors, drawn, readings, steps)
+    certificates = _certificates(cohort, model, checks, alive, drawn, readings, steps)
     twins, first = [], 0
     for position, k in enumerate(alive):
         count = drawn[position][1].shape[1]
@@ -119,32 +121,19 @@ def _slice(solved: Forward, part: slice) -> Forward:
 
 
 def _certificates(
-    cohort: Cohort, model: Model, run: Any, alive: list[int], posteriors: list[Any], drawn: list[Any],
+    cohort: Cohort, model: Model, checks: dict[int, Sensitivity], alive: list[int], drawn: list[Any],
     readings: Readings, steps: int,
 ) -> list[Any]:  # fmt: skip
-    """Best modes solved again with half the steps, values and whitened Jacobians."""
+    """Best modes solved again with half the steps; the fit brings how far its derivatives have converged."""
     sizes = np.cumsum([0] + [d[1].shape[1] for d in drawn])[:-1]
-    z = np.stack([posteriors[k].z[0] for k in alive], axis=1)
-    data = cohort.data.take(np.array(alive))
-    slopes = [run_lanes(run, cohort, data, z, n, hold=True).slope for n in (steps, steps // 2)]
-    coarse = observe(model, np.stack([drawn[i][1][:, 0] for i in range(len(alive))], axis=1),
-                     readings.solved.state[:, sizes], data.bsa, steps // 2)  # fmt: skip
+    modes = np.stack([d[1][:, 0] for d in drawn], axis=1)
+    coarse = observe(model, modes, readings.solved.state[:, sizes], cohort.data.bsa[alive], steps // 2)
     found = []
-    for i, lane in enumerate(sizes):
-        mask = data.mask[:, i].astype(bool)
-        balance = _balance(model, drawn[i][1][:, 0], readings.solved.state[:, lane])
-        found.append(
-            certify(
-                readings.units,
-                readings.values[:, lane],
-                coarse.values[:, i],
-                [s[mask, :, i] for s in slopes],
-                data.factor[:, :, i],
-                float(readings.solved.residual[lane]),
-                balance,
-                steps,
-            )
-        )
+    for i, (k, lane) in enumerate(zip(alive, sizes, strict=True)):
+        residual = float(readings.solved.residual[lane])
+        balance = _balance(model, modes[:, i], readings.solved.state[:, lane])
+        values = (readings.values[:, lane], coarse.values[:, i])
+        found.append(certify(readings.units, *values, checks[k].difference, residual, balance, steps, checks[k].steps))
     return found
 
 
@@ -163,7 +152,7 @@ def _twin(
     one, modes = cohort.sets[k], len(posterior.weight)
     starts = fits.z.shape[1] // len(cohort.sets)
     lane = int(posterior.lane[0]) + k * starts
-    quantities = quantity_rows(cohort, k, posterior, z[:, modes:])
+    quantities = quantity_rows(cohort, k, posterior, posterior.draws(Z_DRAWS, np.random.default_rng(0))[0])
     fit = fit_rows(cohort, k, posterior, fits, lane, left, readings)
     informed = any(q.verdict == "informed" for q in quantities)
     codes = [

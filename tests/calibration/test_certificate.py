@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hemotwin.calibration.certificate import JACOBIAN_LIMIT, PRESSURE_LIMIT, SHARE, VOLUME_LIMIT, certify
+from hemotwin.calibration.certificate import (
+    JACOBIAN_LIMIT,
+    PRESSURE_LIMIT,
+    SHARE,
+    VOLUME_LIMIT,
+    certify,
+    jacobian_difference,
+)
 from tests.calibrated import twins
 
 UNITS = ("mmHg", "mL", "1/min")
@@ -15,7 +22,8 @@ FINE = np.array([80.0, 120.0, 70.0])
 def judged(coarse=FINE, slopes=None, factor=None, residual=1e-10, balance=0.0):
     slopes = slopes or [np.ones((2, 2)), np.ones((2, 2))]
     factor = np.eye(2) if factor is None else factor
-    return certify(UNITS, FINE, np.asarray(coarse, dtype=float), slopes, factor, residual, balance, 400)
+    slope = jacobian_difference(*slopes, factor)
+    return certify(UNITS, FINE, np.asarray(coarse, dtype=float), slope, residual, balance, 400)
 
 
 def test_equal_answers_pass():
