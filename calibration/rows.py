@@ -79,12 +79,15 @@ def fit_rows(
         fitted, slope = float(fits.reading[c, lane]), fits.slope[c, :, lane] * sd
         spread = float(np.sqrt(slope @ posterior.mixture_covariance @ slope))
         out = left.get(c)
-        verdict = _verdict(m.value, fitted, sd, out)
-        apart = (None, None, None) if out is None else tuple(scale * v for v in (out.value, out.low, out.high))
+        value = float(m.value) if m.value is not None else float("nan")  # lanes hold exact values only
+        verdict = _verdict(value, fitted, sd, out)
+        away, away_low, away_high = (
+            (None,) * 3 if out is None else (scale * out.value, scale * out.low, scale * out.high)
+        )
         rows.append(FitRow(
-            m.observable, observables()[m.observable].label, unit, m.modality, m.kind, scale * m.value, scale * sd,
+            m.observable, observables()[m.observable].label, unit, m.modality, m.kind, scale * value, scale * sd,
             scale * fitted, scale * (fitted - COVERED * spread), scale * (fitted + COVERED * spread),
-            scale * (fitted - m.value), *apart, True, verdict,
+            scale * (fitted - value), away, away_low, away_high, True, verdict,
         ))  # fmt: skip
     for m in cohort.sets[k].measurements:
         if m.kind == "derived" and m.value is not None and m.observable in readings.names:

@@ -77,12 +77,13 @@ def summarise(
     rows_of: Callable[[str], tuple[Any, ...]],
 ) -> list[CalibratedTwin]:  # fmt: skip
     """A twin for every patient; one whose fit failed from every start is named in `cohort.skipped`."""
-    alive = [k for k, p in enumerate(posteriors) if p is not None]
+    kept = {k: p for k, p in enumerate(posteriors) if p is not None}
+    alive = list(kept)
     for k, one in enumerate(cohort.sets):
-        if posteriors[k] is None:
+        if k not in kept:
             cohort.skipped[one.patient] = Status.NOT_PERIODIC.advice
     starts = fits.z.shape[1] // len(cohort.sets)
-    drawn = [_draw(cohort, k, posteriors[k], fits, starts, draws, rng) for k in alive]
+    drawn = [_draw(cohort, k, kept[k], fits, starts, draws, rng) for k in alive]
     if not drawn:
         return []
     parameters, guess = (np.concatenate([d[i] for d in drawn], axis=1) for i in (1, 2))
@@ -95,7 +96,7 @@ def summarise(
         part = slice(first, first + count)
         first += count
         mine = Readings(readings.names, readings.units, readings.values[:, part], _slice(readings.solved, part))
-        twins.append(_twin(cohort, model, k, posteriors[k], fits, drawn[position], mine, left[k],
+        twins.append(_twin(cohort, model, k, kept[k], fits, drawn[position], mine, left[k],
                            certificates[position], steps, rows_of))  # fmt: skip
     return twins
 

@@ -299,4 +299,5 @@ def _read(store: Path, group: str) -> CalibratedTwin:
         plain[name] = tuple(kind(**entry) for entry in plain[name])
     plain["conflicts"], plain["assumptions"] = tuple(plain["conflicts"]), tuple(plain["assumptions"])
     plain["certificate"], plain["status"] = Certificate(**plain["certificate"]), Status(plain["status"])
-    return CalibratedTwin(**plain, **sets)
+    fields: dict[str, Any] = {**plain, **sets}
+    return CalibratedTwin(**fields)

@@ -15,7 +15,7 @@ def enable(folder: str | Path | None = None) -> Path | None:
 
     The default is $XDG_CACHE_HOME/hemotwin (or ~/.cache/hemotwin). A folder that cannot be made leaves the cache off.
     """
-    chosen = jax.config.jax_compilation_cache_dir
+    chosen = getattr(jax.config, "jax_compilation_cache_dir", None)
     if chosen and folder is None:
         return Path(chosen)
     root = Path(folder) if folder else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hemotwin"

@@ -31,19 +31,19 @@ WIDTH = 64  # lanes per block
 class Forward(NamedTuple):
     """Steady state, volume residual (mL), status and reductions of every lane (lanes last, numpy)."""
 
-    state: np.ndarray
-    residual: np.ndarray
-    status: np.ndarray
-    values: np.ndarray
+    state: Any
+    residual: Any
+    status: Any
+    values: Any
 
 
 class Waves(NamedTuple):
     """One beat sampled at its nodes: time [N + 1, B] (s); pressure, volume [store, N + 1, B]; flow [branch, ...]."""
 
-    time: np.ndarray
-    pressure: np.ndarray
-    volume: np.ndarray
-    flow: np.ndarray
+    time: Any
+    pressure: Any
+    volume: Any
+    flow: Any
 
 
 def blocks(count: int, width: int) -> Iterator[tuple[np.ndarray, int]]:
@@ -59,7 +59,7 @@ def in_blocks(run: Callable[[np.ndarray], Any], count: int, width: int) -> Any:
     On a CPU the blocks run on all cores, one thread each (XLA keeps to one core for loops this small); the first runs
     alone, so that the program is compiled once.
     """
-    wide = jax.config.jax_enable_x64
+    wide = bool(getattr(jax.config, "jax_enable_x64"))  # noqa: B009
 
     def one(block: tuple[np.ndarray, int]) -> Any:
         with double(wide):

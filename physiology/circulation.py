@@ -36,9 +36,11 @@ class Circulation(Component):
     atrial_kick: ClassVar[str] = "atria"
     steps: ClassVar[int] = 400
 
-    heart_rate: float = quantity(70.0, "1/min", doc="heart rate", bounds=(20.0, 250.0), source="set by the circulation")
+    heart_rate: float = quantity(
+        default=70.0, unit="1/min", doc="heart rate", bounds=(20.0, 250.0), source="set by the circulation"
+    )
     stressed_volume: float = quantity(
-        1655.0, "mL", doc="blood above the unstressed volume of all vessels, plus all chamber volumes",
+        default=1655.0, unit="mL", doc="blood above the unstressed volume of all vessels, plus all chamber volumes",
         bounds=(50.0, 8000.0), source="set by the circulation",
     )  # fmt: skip
 

@@ -38,4 +38,4 @@ class Component:
 
     def bound_to(self: Self, values: dict[str, Any]) -> Self:
         """The same part with some of its quantities replaced (by numbers or by traced arrays, unchecked)."""
-        return dataclasses.replace(self, **values)
+        return dataclasses.replace(self, **values)  # type: ignore[type-var]

@@ -65,6 +65,6 @@ def declared(component: Any) -> tuple[Quantity, ...]:
     for field in dataclasses.fields(component):
         about = field.metadata.get("quantity")
         if about is not None:
-            value = field.default if isinstance(component, type) else getattr(component, field.name)
+            value: Any = field.default if isinstance(component, type) else getattr(component, field.name)
             found.append(Quantity(field.name, value, **about))
     return tuple(found)

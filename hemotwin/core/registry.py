@@ -64,7 +64,7 @@ def _walk(room: str) -> None:
     if room in _walked:
         return
     _walked.add(room)
-    package = importlib.import_module(f"{__package__.rsplit('.', 1)[0]}.{room}")
+    package = importlib.import_module(f"{(__package__ or '').rsplit('.', 1)[0]}.{room}")
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
     for entry in importlib.metadata.entry_points(group="hemotwin.components"):

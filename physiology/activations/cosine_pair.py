@@ -21,12 +21,22 @@ class CosinePair(Activation):
     three instants. Source: Regazzoni et al. 2022, doi 10.1016/j.jcp.2022.111083 (also Bozkurt 2019).
     """
 
-    onset: float = quantity(0.0, "1", doc="onset as a fraction of the period", bounds=(0.0, 0.999), source="R2022")
+    onset: float = quantity(
+        default=0.0, unit="1", doc="onset as a fraction of the period", bounds=(0.0, 0.999), source="R2022"
+    )
     contraction: float = quantity(
-        0.34, "1", doc="contraction time as a fraction of the period", bounds=(0.02, 0.8), source="Regazzoni 2022"
+        default=0.34,
+        unit="1",
+        doc="contraction time as a fraction of the period",
+        bounds=(0.02, 0.8),
+        source="Regazzoni 2022",
     )
     relaxation: float = quantity(
-        0.17, "1", doc="relaxation time as a fraction of the period", bounds=(0.02, 0.8), source="Regazzoni 2022"
+        default=0.17,
+        unit="1",
+        doc="relaxation time as a fraction of the period",
+        bounds=(0.02, 0.8),
+        source="Regazzoni 2022",
     )
 
     def activation(self, time: Any, period: Any) -> Any:

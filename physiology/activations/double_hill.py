@@ -41,21 +41,37 @@ class DoubleHill(Activation):
     systolic interval after Heldt et al. 2002, doi 10.1152/japplphysiol.00241.2001.
     """
 
-    onset: float = quantity(0.0, "1", doc="onset as a fraction of the period", bounds=(0.0, 0.999), source="R0 value")
+    onset: float = quantity(
+        default=0.0, unit="1", doc="onset as a fraction of the period", bounds=(0.0, 0.999), source="R0 value"
+    )
     time_scale: float = quantity(
-        1.0, "1", doc="stretch of the whole activation in time", bounds=(0.5, 2.0), source="adult rest refit"
+        default=1.0,
+        unit="1",
+        doc="stretch of the whole activation in time",
+        bounds=(0.5, 2.0),
+        source="adult rest refit",
     )
     rise_time: float = quantity(
-        0.249, "s", doc="rise time constant at T = 1 s", bounds=(0.01, 1.0), source="Mynard 2012, refit", shape=True
+        default=0.249,
+        unit="s",
+        doc="rise time constant at T = 1 s",
+        bounds=(0.01, 1.0),
+        source="Mynard 2012, refit",
+        shape=True,
     )
     fall_time: float = quantity(
-        0.4184, "s", doc="fall time constant at T = 1 s", bounds=(0.01, 1.0), source="Mynard 2012, refit", shape=True
+        default=0.4184,
+        unit="s",
+        doc="fall time constant at T = 1 s",
+        bounds=(0.01, 1.0),
+        source="Mynard 2012, refit",
+        shape=True,
     )
     rise_exponent: float = quantity(
-        1.32, "1", doc="steepness of the rise", bounds=(1.0, 10.0), source="Mynard 2012", shape=True
+        default=1.32, unit="1", doc="steepness of the rise", bounds=(1.0, 10.0), source="Mynard 2012", shape=True
     )
     fall_exponent: float = quantity(
-        21.9, "1", doc="steepness of the fall", bounds=(2.0, 50.0), source="Mynard 2012", shape=True
+        default=21.9, unit="1", doc="steepness of the fall", bounds=(2.0, 50.0), source="Mynard 2012", shape=True
     )
 
     def activation(self, time: Any, period: Any) -> Any:

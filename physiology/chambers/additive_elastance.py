@@ -22,16 +22,20 @@ class AdditiveElastance(Chamber):
     """
 
     end_systolic_elastance: float = quantity(
-        2.5, "mmHg/mL", doc="end-systolic elastance", bounds=(0.05, 20.0), source="Bozkurt 2019"
+        default=2.5, unit="mmHg/mL", doc="end-systolic elastance", bounds=(0.05, 20.0), source="Bozkurt 2019"
     )
     unloaded_volume: float = quantity(
-        15.0, "mL", doc="volume at which the active pressure vanishes", bounds=(0.0, 250.0), source="Bozkurt 2019"
+        default=15.0,
+        unit="mL",
+        doc="volume at which the active pressure vanishes",
+        bounds=(0.0, 250.0),
+        source="Bozkurt 2019",
     )
     passive_pressure: float = quantity(
-        1.0, "mmHg", doc="pressure scale of the passive curve", bounds=(0.01, 40.0), source="Bozkurt 2019"
+        default=1.0, unit="mmHg", doc="pressure scale of the passive curve", bounds=(0.01, 40.0), source="Bozkurt 2019"
     )
     passive_exponent: float = quantity(
-        0.02, "1/mL", doc="exponent of the passive curve", bounds=(0.0005, 0.2), source="Bozkurt 2019"
+        default=0.02, unit="1/mL", doc="exponent of the passive curve", bounds=(0.0005, 0.2), source="Bozkurt 2019"
     )
 
     def pressure(self, volume: Any, activation: Any) -> Any:

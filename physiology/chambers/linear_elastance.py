@@ -20,13 +20,17 @@ class LinearElastance(Chamber):
     """
 
     active_elastance: float = quantity(
-        2.75, "mmHg/mL", doc="elastance gained at full activation", bounds=(0.0, 20.0), source="Regazzoni 2022"
+        default=2.75,
+        unit="mmHg/mL",
+        doc="elastance gained at full activation",
+        bounds=(0.0, 20.0),
+        source="Regazzoni 2022",
     )
     passive_elastance: float = quantity(
-        0.08, "mmHg/mL", doc="elastance at rest", bounds=(0.001, 5.0), source="Regazzoni 2022"
+        default=0.08, unit="mmHg/mL", doc="elastance at rest", bounds=(0.001, 5.0), source="Regazzoni 2022"
     )
     unloaded_volume: float = quantity(
-        5.0, "mL", doc="volume at zero transmural pressure", bounds=(0.0, 250.0), source="Regazzoni 2022"
+        default=5.0, unit="mL", doc="volume at zero transmural pressure", bounds=(0.0, 250.0), source="Regazzoni 2022"
     )
 
     def pressure(self, volume: Any, activation: Any) -> Any:

@@ -28,19 +28,39 @@ class TimeVaryingElastance(Chamber):
     ports = {"source_resistance": "outlet"}  # noqa: RUF012
 
     maximal_elastance: float = quantity(
-        2.75, "mmHg/mL", doc="end-systolic elastance at full activation", bounds=(0.01, 20.0), source="adult rest refit"
+        default=2.75,
+        unit="mmHg/mL",
+        doc="end-systolic elastance at full activation",
+        bounds=(0.01, 20.0),
+        source="adult rest refit",
     )
     unloaded_volume: float = quantity(
-        12.0, "mL", doc="volume at zero transmural pressure", bounds=(0.0, 250.0), source="adult rest refit"
+        default=12.0,
+        unit="mL",
+        doc="volume at zero transmural pressure",
+        bounds=(0.0, 250.0),
+        source="adult rest refit",
     )
     passive_pressure: float = quantity(
-        6.439, "mmHg", doc="pressure scale of the passive curve", bounds=(0.01, 40.0), source="adult rest refit"
+        default=6.439,
+        unit="mmHg",
+        doc="pressure scale of the passive curve",
+        bounds=(0.01, 40.0),
+        source="adult rest refit",
     )
     passive_exponent: float = quantity(
-        0.00937, "1/mL", doc="exponent of the passive curve", bounds=(0.0005, 0.2), source="adult rest refit"
+        default=0.00937,
+        unit="1/mL",
+        doc="exponent of the passive curve",
+        bounds=(0.0005, 0.2),
+        source="adult rest refit",
     )
     source_resistance: float = quantity(
-        0.0, "mmHg s/mL", doc="resistance inside the chamber to its outflow", bounds=(0.0, 0.5), source="Ursino 1998"
+        default=0.0,
+        unit="mmHg s/mL",
+        doc="resistance inside the chamber to its outflow",
+        bounds=(0.0, 0.5),
+        source="Ursino 1998",
     )
 
     def pressure(self, volume: Any, activation: Any) -> Any:

@@ -89,9 +89,11 @@ class Adult(Circulation):
     slack = "systemic_veins"
     readings = READINGS
 
-    heart_rate: float = quantity(70.0, "1/min", doc="heart rate", bounds=(20.0, 250.0), source="rest 68 +- 9 /min")
+    heart_rate: float = quantity(
+        default=70.0, unit="1/min", doc="heart rate", bounds=(20.0, 250.0), source="rest 68 +- 9 /min"
+    )
     stressed_volume: float = quantity(
-        1655.0, "mL", doc="blood above the unstressed volume of all vessels, plus all chamber volumes",
+        default=1655.0, unit="mL", doc="blood above the unstressed volume of all vessels, plus all chamber volumes",
         bounds=(50.0, 8000.0), source="5400 mL less 3745 mL unstressed",
     )  # fmt: skip
 

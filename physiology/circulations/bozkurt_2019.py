@@ -65,9 +65,15 @@ class _Bozkurt(Circulation):
     readings = SITES
     steps = 800
 
-    heart_rate: float = quantity(75.0, "1/min", doc="heart rate", bounds=(20.0, 250.0), source="Bozkurt 2019: 0.8 s")
+    heart_rate: float = quantity(
+        default=75.0, unit="1/min", doc="heart rate", bounds=(20.0, 250.0), source="Bozkurt 2019: 0.8 s"
+    )
     stressed_volume: float = quantity(
-        1469.0, "mL", doc="stressed volume of the loop", bounds=(50.0, 8000.0), source="back-calculated from the paper"
+        default=1469.0,
+        unit="mL",
+        doc="stressed volume of the loop",
+        bounds=(50.0, 8000.0),
+        source="back-calculated from the paper",
     )
 
     @classmethod

@@ -84,9 +84,15 @@ class RegazzoniA(_Regazzoni):
         "ventricles": CosinePair(0.1, 0.25, 0.40), "atria": CosinePair(0.9, 0.17, 0.17),
     }  # fmt: skip
 
-    heart_rate: float = quantity(75.0, "1/min", doc="heart rate", bounds=(20.0, 250.0), source="Regazzoni 2022")
+    heart_rate: float = quantity(
+        default=75.0, unit="1/min", doc="heart rate", bounds=(20.0, 250.0), source="Regazzoni 2022"
+    )
     stressed_volume: float = quantity(
-        3434.0, "mL", doc="total volume of the loop", bounds=(50.0, 8000.0), source="published initial state"
+        default=3434.0,
+        unit="mL",
+        doc="total volume of the loop",
+        bounds=(50.0, 8000.0),
+        source="published initial state",
     )
 
 
@@ -107,7 +113,13 @@ class RegazzoniB(_Regazzoni):
         "ventricles": CosinePair(0.0, 0.34, 0.17), "atria": CosinePair(0.8, 0.17, 0.17),
     }  # fmt: skip
 
-    heart_rate: float = quantity(72.0, "1/min", doc="heart rate", bounds=(20.0, 250.0), source="Regazzoni 2022")
+    heart_rate: float = quantity(
+        default=72.0, unit="1/min", doc="heart rate", bounds=(20.0, 250.0), source="Regazzoni 2022"
+    )
     stressed_volume: float = quantity(
-        3025.0, "mL", doc="total volume of the loop", bounds=(50.0, 8000.0), source="published initial state"
+        default=3025.0,
+        unit="mL",
+        doc="total volume of the loop",
+        bounds=(50.0, 8000.0),
+        source="published initial state",
     )

@@ -16,7 +16,7 @@ class Resistor(Conduit):
     """Vascular bed with q = dp / R (Poiseuille)."""
 
     resistance: float = quantity(
-        1.0, "mmHg s/mL", doc="resistance", bounds=(1e-4, 20.0), source="set by the circulation"
+        default=1.0, unit="mmHg s/mL", doc="resistance", bounds=(1e-4, 20.0), source="set by the circulation"
     )
 
     def resistance_of(self) -> Any:
@@ -31,10 +31,14 @@ class InertialResistor(Conduit):
     law = "inertial"
 
     resistance: float = quantity(
-        0.015, "mmHg s/mL", doc="resistance", bounds=(1e-4, 20.0), source="set by the circulation"
+        default=0.015, unit="mmHg s/mL", doc="resistance", bounds=(1e-4, 20.0), source="set by the circulation"
     )
     inertance: float = quantity(
-        0.0054, "mmHg s2/mL", doc="inertance of the blood column", bounds=(1e-6, 0.1), source="set by the circulation"
+        default=0.0054,
+        unit="mmHg s2/mL",
+        doc="inertance of the blood column",
+        bounds=(1e-6, 0.1),
+        source="set by the circulation",
     )
 
     def resistance_of(self) -> Any:

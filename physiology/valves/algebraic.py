@@ -24,12 +24,14 @@ class ClosedFormOrifice(Valve):
 
     law = "algebraic"
 
-    area: float = quantity(4.0, "cm2", doc="effective open area", bounds=(0.05, 12.0), source="set by the circulation")
+    area: float = quantity(
+        default=4.0, unit="cm2", doc="effective open area", bounds=(0.05, 12.0), source="set by the circulation"
+    )
     resistance: float = quantity(
-        0.0, "mmHg s/mL", doc="viscous resistance", bounds=(0.0, 0.2), source="bounds the stiffness"
+        default=0.0, unit="mmHg s/mL", doc="viscous resistance", bounds=(0.0, 0.2), source="bounds the stiffness"
     )
     regurgitant_area: float = quantity(
-        0.0, "cm2", doc="effective regurgitant orifice area", bounds=(0.0, 2.0), source="echo grade"
+        default=0.0, unit="cm2", doc="effective regurgitant orifice area", bounds=(0.0, 2.0), source="echo grade"
     )
 
     def resistance_of(self) -> Any:
@@ -51,12 +53,18 @@ class RegularisedOrifice(Valve):
 
     law = "algebraic"
 
-    area: float = quantity(4.0, "cm2", doc="effective open area", bounds=(0.05, 12.0), source="set by the circulation")
+    area: float = quantity(
+        default=4.0, unit="cm2", doc="effective open area", bounds=(0.05, 12.0), source="set by the circulation"
+    )
     regularisation: float = quantity(
-        1e-4, "mmHg2", doc="square of the pressure below which the root is flattened", bounds=(1e-8, 1.0), source="R0"
+        default=1e-4,
+        unit="mmHg2",
+        doc="square of the pressure below which the root is flattened",
+        bounds=(1e-8, 1.0),
+        source="R0",
     )
     regurgitant_area: float = quantity(
-        0.0, "cm2", doc="effective regurgitant orifice area", bounds=(0.0, 2.0), source="echo grade"
+        default=0.0, unit="cm2", doc="effective regurgitant orifice area", bounds=(0.0, 2.0), source="echo grade"
     )
 
     def resistance_of(self) -> Any:
@@ -81,13 +89,18 @@ class SwitchedResistance(Valve):
     law = "algebraic"
 
     open_resistance: float = quantity(
-        0.0075, "mmHg s/mL", doc="resistance when open", bounds=(1e-4, 1.0), source="Regazzoni 2022"
+        default=0.0075, unit="mmHg s/mL", doc="resistance when open", bounds=(1e-4, 1.0), source="Regazzoni 2022"
     )
     closed_resistance: float = quantity(
-        75006.2, "mmHg s/mL", doc="resistance when closed", bounds=(10.0, 1e6), source="Regazzoni 2022"
+        default=75006.2, unit="mmHg s/mL", doc="resistance when closed", bounds=(10.0, 1e6), source="Regazzoni 2022"
     )
     sharpness: float = quantity(
-        100.0, "1/mmHg", doc="steepness of the switch", bounds=(1.0, 1e4), source="Regazzoni 2022", shape=True
+        default=100.0,
+        unit="1/mmHg",
+        doc="steepness of the switch",
+        bounds=(1.0, 1e4),
+        source="Regazzoni 2022",
+        shape=True,
     )
 
     def resistance_of(self) -> Any:
@@ -108,7 +121,7 @@ class DiodeValve(Valve):
     law = "algebraic"
 
     open_resistance: float = quantity(
-        0.002, "mmHg s/mL", doc="resistance when open", bounds=(1e-4, 1.0), source="Bozkurt 2019"
+        default=0.002, unit="mmHg s/mL", doc="resistance when open", bounds=(1e-4, 1.0), source="Bozkurt 2019"
     )
 
     def resistance_of(self) -> Any:

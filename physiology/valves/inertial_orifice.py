@@ -30,16 +30,18 @@ class InertialOrifice(Valve):
     Source: orifice law after Mynard et al. 2012, doi 10.1002/cnm.1466, without leaflet motion.
     """
 
-    area: float = quantity(4.0, "cm2", doc="effective open area", bounds=(0.05, 12.0), source="set by the circulation")
+    area: float = quantity(
+        default=4.0, unit="cm2", doc="effective open area", bounds=(0.05, 12.0), source="set by the circulation"
+    )
     resistance: float = quantity(
-        0.0, "mmHg s/mL", doc="viscous resistance", bounds=(0.0, 0.2), source="bounds the stiffness"
+        default=0.0, unit="mmHg s/mL", doc="viscous resistance", bounds=(0.0, 0.2), source="bounds the stiffness"
     )
     length: float = quantity(
-        1.0, "cm", doc="length of the accelerated blood column", bounds=(0.02, 4.0),
+        default=1.0, unit="cm", doc="length of the accelerated blood column", bounds=(0.02, 4.0),
         source="porcine mitral fits 1.5-2 cm, inertial set after Revie 2012 .4-.7 cm",
     )  # fmt: skip
     regurgitant_area: float = quantity(
-        0.0, "cm2", doc="effective regurgitant orifice area", bounds=(0.0, 2.0), source="echo grade"
+        default=0.0, unit="cm2", doc="effective regurgitant orifice area", bounds=(0.0, 2.0), source="echo grade"
     )
 
     def resistance_of(self) -> Any:
@@ -72,11 +74,21 @@ class InertialResistorValve(Valve):
     """
 
     resistance: float = quantity(
-        0.0075, "mmHg s/mL", doc="resistance of the open valve", bounds=(1e-4, 0.2), source="Regazzoni 2022"
+        default=0.0075,
+        unit="mmHg s/mL",
+        doc="resistance of the open valve",
+        bounds=(1e-4, 0.2),
+        source="Regazzoni 2022",
     )
-    area: float = quantity(4.0, "cm2", doc="area of the blood column", bounds=(0.05, 12.0), source="R0 areas")
+    area: float = quantity(
+        default=4.0, unit="cm2", doc="area of the blood column", bounds=(0.05, 12.0), source="R0 areas"
+    )
     length: float = quantity(
-        1.0, "cm", doc="length of the accelerated blood column", bounds=(0.02, 4.0), source="as the inertial orifice"
+        default=1.0,
+        unit="cm",
+        doc="length of the accelerated blood column",
+        bounds=(0.02, 4.0),
+        source="as the inertial orifice",
     )
 
     def resistance_of(self) -> Any:

@@ -19,7 +19,11 @@ class Compliance(Vessel):
     """
 
     compliance: float = quantity(
-        1.0, "mL/mmHg", doc="stressed volume per pressure", bounds=(0.01, 500.0), source="set by the circulation"
+        default=1.0,
+        unit="mL/mmHg",
+        doc="stressed volume per pressure",
+        bounds=(0.01, 500.0),
+        source="set by the circulation",
     )
 
     def pressure(self, volume: Any, activation: Any) -> Any:
@@ -37,10 +41,10 @@ class SeriesImpedance(Vessel):
     ports = {"impedance": "series"}  # noqa: RUF012
 
     compliance: float = quantity(
-        1.36, "mL/mmHg", doc="stressed volume per pressure", bounds=(0.05, 20.0), source="adult rest refit"
+        default=1.36, unit="mL/mmHg", doc="stressed volume per pressure", bounds=(0.05, 20.0), source="adult rest refit"
     )
     impedance: float = quantity(
-        0.054, "mmHg s/mL", doc="characteristic impedance", bounds=(0.0, 0.5), source="adult rest refit"
+        default=0.054, unit="mmHg s/mL", doc="characteristic impedance", bounds=(0.0, 0.5), source="adult rest refit"
     )
 
     def pressure(self, volume: Any, activation: Any) -> Any:
@@ -58,10 +62,10 @@ class InletImpedance(Vessel):
     ports = {"impedance": "inlet"}  # noqa: RUF012
 
     compliance: float = quantity(
-        5.7, "mL/mmHg", doc="stressed volume per pressure", bounds=(0.05, 60.0), source="adult rest refit"
+        default=5.7, unit="mL/mmHg", doc="stressed volume per pressure", bounds=(0.05, 60.0), source="adult rest refit"
     )
     impedance: float = quantity(
-        0.0275, "mmHg s/mL", doc="characteristic impedance", bounds=(0.0, 1.0), source="adult rest refit"
+        default=0.0275, unit="mmHg s/mL", doc="characteristic impedance", bounds=(0.0, 1.0), source="adult rest refit"
     )
 
     def pressure(self, volume: Any, activation: Any) -> Any:
