@@ -8,7 +8,7 @@ from ..core.component import Component
 
 __all__ = ["Activation", "Chamber", "Compartment", "Conduit", "Surroundings", "Valve", "Vessel"]
 
-BLOOD_DENSITY = 1.06  # g/mL, MODELS conventions; Kenner 1989, doi 10.1007/BF01907921
+BLOOD_DENSITY = 1.06  # g/mL, Kenner 1989, doi 10.1007/BF01907921
 MMHG_IN_DYN_PER_CM2 = 1333.22  # dyn/cm2 in one mmHg (definition of the millimetre of mercury)
 ORIFICE_COEFFICIENT = 50.15  # mL/s per cm2 and sqrt(mmHg): sqrt(2 * 1333.22 / 1.06), Bernoulli without contraction
 
