@@ -131,7 +131,7 @@ class Job:
         rng = np.random.default_rng(self.seed)
         with double(), ThreadPoolExecutor(1) as aside:
             compiling = aside.submit(compile_forward, cohort, self.model, number)
-            fits, _ = _all_starts(cohort, self.method, self.starts, rng, number)
+            fits = _all_starts(cohort, self.method, self.starts, rng, number)
             posteriors = [posterior_of(fits, k, self.starts) for k in range(len(cohort.sets))]
             fits, posteriors, checks = refined(cohort, self.method, fits, posteriors, number, self.finest)
             self.clock.done("fit", f"fitted from {self.starts} starts each; the first use compiles")
@@ -162,7 +162,7 @@ def _rows_by_patient(records: Any) -> Callable[[str], tuple[Any, ...]]:
     return records.rows_of if isinstance(records, Records) else lambda patient: ()
 
 
-def _all_starts(cohort: Cohort, run: Any, starts: int, rng: np.random.Generator, steps: int) -> tuple[Fit, np.ndarray]:
+def _all_starts(cohort: Cohort, run: Any, starts: int, rng: np.random.Generator, steps: int) -> Fit:
     count, names = len(cohort.sets), len(cohort.problem.names)
     z = SPREAD * rng.standard_normal((names, count, starts))
     for patient in range(count):
@@ -174,7 +174,7 @@ def _all_starts(cohort: Cohort, run: Any, starts: int, rng: np.random.Generator,
             z[cohort.problem.names.index(OTHER_WAVE), patient, 2] = HIGH_WAVE
     flat = z.reshape(names, count * starts)
     lanes = np.repeat(np.arange(count), starts)
-    return run_lanes(run, cohort, cohort.data.take(lanes), flat, steps), flat
+    return run_lanes(run, cohort, cohort.data.take(lanes), flat, steps)
 
 
 def _left_out(

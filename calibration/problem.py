@@ -5,7 +5,7 @@ A lane is one fit: a patient, one choice of hidden values, one start. All arrays
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -88,10 +88,6 @@ class Problem:
     def beat(self) -> BeatMap:
         """The beat with what the observables need."""
         return BeatMap(self.system, self.observer.reductions)
-
-    def with_channels(self, observables: tuple[str, ...], offsets: tuple[int, ...]) -> Problem:
-        """The same model and prior with other channels."""
-        return replace(self, observables=observables, offsets=offsets)
 
     def theta(self, data: LaneData, z: jax.Array) -> jax.Array:
         """Unconstrained parameters [N, B] of whitened ones [N, B]."""

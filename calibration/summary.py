@@ -28,7 +28,6 @@ from .twin import CalibratedTwin
 
 __all__ = ["Readings", "summarise", "theta_to_parameters"]
 
-LOW, HIGH = 2.5, 97.5  # percentiles of a 95 % interval
 Z_DRAWS = 4000  # draws for the intervals of quantities, which need no solve
 
 

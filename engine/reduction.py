@@ -16,7 +16,7 @@ from ..core.errors import UnknownNameError
 from ..core.reduction import Reduction
 from ..core.smooth import bent_minimum, hermite_peak, vertex_peak
 from ..core.system import System
-from .solvers.impulse import Coefficients, Node, StepRecord, node_flows
+from .solvers.impulse import Coefficients, Node, StepRecord, net_inflow, node_flows
 
 __all__ = ["Reducer", "Signals", "resolve"]
 
@@ -48,14 +48,6 @@ def flow_rates(system: System, c: Coefficients, node: Node, flows: tuple[Any, ..
     return tuple(rates)
 
 
-def _net(system: System, flows: tuple[Any, ...], store: int) -> Any:
-    total: Any = 0.0
-    for branch, q in zip(system.branches, flows, strict=True):
-        total = total + q if branch.down == store else total
-        total = total - q if branch.up == store else total
-    return total
-
-
 class Signals:
     """Readings of a node and their time derivatives, computed when asked for and once."""
 
@@ -83,14 +75,14 @@ class Signals:
         """Time derivative of the reading (per s)."""
         if quantity == "flow":
             return self.rates[index]
-        net = _net(self.system, self.flows, index)
+        net = net_inflow(self.system, self.flows, index)
         if quantity == "volume":
             return net
         node, store = self.node, self.system.stores[index]
         rate = node.slope[index] * net
         for group, slope in zip(self.system.groups, node.group_slope, strict=True):
             if index in group.members:
-                rate = rate + slope * sum(_net(self.system, self.flows, m) for m in group.members)
+                rate = rate + slope * sum(net_inflow(self.system, self.flows, m) for m in group.members)
         if store.activation is not None:
             rate = rate + node.drive[index] * node.rate[store.activation]
         if store.inlet is None and store.outlet is None and store.series is None:
@@ -105,7 +97,7 @@ class Signals:
                 drop = drop + store.inlet(self.p) * q
             if branch.up == index and store.outlet is not None:
                 drop = drop - store.outlet(self.p) * q
-        return drop if store.series is None else drop + store.series(self.p) * _net(self.system, flows, index)
+        return drop if store.series is None else drop + store.series(self.p) * net_inflow(self.system, flows, index)
 
 
 @dataclass(frozen=True)

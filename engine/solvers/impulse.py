@@ -16,7 +16,7 @@ from ...core.registry import register
 from ...core.smooth import safe_divide, safe_sqrt
 from ...core.system import System
 
-__all__ = ["Coefficients", "Impulse", "Node", "StepRecord"]
+__all__ = ["Coefficients", "Impulse", "Node", "StepRecord", "net_inflow", "node_flows"]
 
 
 class Node(NamedTuple):
@@ -98,7 +98,6 @@ class Impulse:
     """
 
     order: int = 2
-    lowest_steps: int = 200
 
     def prepare(self, system: System, p: dict[str, Any], steps: Any) -> Coefficients:
         """Divisions and products that do not change over the beat."""
@@ -241,8 +240,8 @@ def _predict_resistor(
     """Implicit midpoint: (dp + change by drive and by the neighbours' flows) / (R + g), g = h (S_up + S_down)/2."""
     up, down = system.branches[index].up, system.branches[index].down
     s_up, s_down = _total_slope(system, n0, up), _total_slope(system, n0, down)
-    others_up = _net(system, start, up) + start[index]
-    others_down = _net(system, start, down) - start[index]
+    others_up = net_inflow(system, start, up) + start[index]
+    others_down = net_inflow(system, start, down) - start[index]
     push = dp0[index] + 0.5 * c.h * (_driven(system, n0, up) - _driven(system, n0, down))
     push = push + 0.5 * c.h * (s_up * others_up - s_down * others_down)
     return push / (c.resistance[index] + 0.5 * c.h * (s_up + s_down))
@@ -254,7 +253,7 @@ def _driven(system: System, node: Node, store: int) -> Any:
     return 0.0 if rate is None else node.drive[store] * rate
 
 
-def _net(system: System, flows: tuple[Any, ...] | list[Any], store: int) -> Any:
+def net_inflow(system: System, flows: tuple[Any, ...] | list[Any], store: int) -> Any:
     """Inflow minus outflow of a store (mL/s)."""
     net: Any = 0.0
     for branch, q in zip(system.branches, flows, strict=True):
@@ -267,7 +266,7 @@ def _net(system: System, flows: tuple[Any, ...] | list[Any], store: int) -> Any:
 
 def _advance(system: System, c: Coefficients, volume: tuple[Any, ...], flows: tuple[Any, ...]) -> tuple[Any, ...]:
     """Volumes after the step; the slack store takes what is left of the total."""
-    moved = [volume[i] + c.h * _net(system, flows, i) for i in range(len(system.stores))]
+    moved = [volume[i] + c.h * net_inflow(system, flows, i) for i in range(len(system.stores))]
     moved[system.slack] = c.total - sum(v for i, v in enumerate(moved) if i != system.slack)
     return tuple(moved)
 
@@ -316,7 +315,7 @@ def _finish_resistor(
     change[index] = 0.0
     g = 0.5 * c.h * (s_up + s_down)
     push = 0.5 * (dp0[index] + dp1[index]) + g * guess.total[index]
-    push = push + 0.5 * c.h * (s_up * _net(system, change, up) - s_down * _net(system, change, down))
+    push = push + 0.5 * c.h * (s_up * net_inflow(system, change, up) - s_down * net_inflow(system, change, down))
     return push / (c.resistance[index] + g)
 
 

@@ -11,11 +11,10 @@ from ..activations.double_hill import DoubleHill
 from ..chambers.time_varying_elastance import TimeVaryingElastance
 from ..circulation import Circulation
 from ..conduits.resistor import InertialResistor, Resistor
-from ..surroundings.pressure import Pericardium, Thorax
 from ..valves.algebraic import RegularisedOrifice
 from ..valves.inertial_orifice import InertialOrifice
 from ..vessels.compliance import Compliance
-from .adult import AREAS, CHAMBERS, READINGS, TYPICAL_THORAX, WIRING
+from .adult import AREAS, READINGS, WIRING, Adult
 
 __all__ = ["R0"]
 
@@ -51,13 +50,7 @@ class R0(Circulation):
         "ventricles": DoubleHill(0.0, 0.9, 0.249, 0.4184, 1.32, 21.9),
         "atria": DoubleHill(0.83, 1.0, 0.1018, 0.1666, 1.32, 13.1),
     }
-    driven = {"lv": "ventricles", "rv": "ventricles", "la": "atria", "ra": "atria"}  # noqa: RUF012
-    pericardium = (Pericardium(0.5, 0.012, 520.0, 0.0), CHAMBERS)
-    thorax = (
-        Thorax(TYPICAL_THORAX),
-        {**dict.fromkeys((*CHAMBERS, "pulmonary_arteries", "pulmonary_veins"), (1.0, 0.0)),
-         "aorta": (0.5, TYPICAL_THORAX)},
-    )  # fmt: skip
+    driven, pericardium, thorax = Adult.driven, Adult.pericardium, Adult.thorax
     slack = "systemic_veins"
     readings = READINGS
 
