@@ -1,15 +1,17 @@
-"""`ht.read`: any file, bundle or folder into `Records`."""
+"""`ht.read`: any file, bundle, archive, database or folder into `Records`."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError, nearest
 from ..core.registry import known
+from .archive import unpacked
 from .collect import Collector
+from .folder import Plan, plan_of
 from .mapping import load_mapping
 from .reading import Place
 from .record import Records
@@ -17,19 +19,23 @@ from .record import Records
 __all__ = ["read"]
 
 _BLOCK = 1 << 20
+_ZIP = ".zip"
 
 
 def read(path: str | Path, mapping: str | Path | Mapping[str, Any] | None = None) -> Records:
-    """Read a CSV table, a FHIR R4 bundle or export, a JSON record, or a folder of these, into `Records`.
+    """Read a table, a FHIR R4 bundle or export, an OMOP model, a waveform record, or a folder of these, into `Records`.
 
-    `mapping` says what the columns of a wide table hold: a YAML file or its data; by default the file
-    `<stem>_mapping.yaml` beside the table. In a folder every readable file is taken, a patient in several files is
-    merged, and a file that is unusable as a whole becomes a quarantined row. Raises `InputError` when the path is
-    missing, a single file is empty or malformed, or nothing in it is a record. A source without one usable value gives
-    records whose patients have no measurements.
+    `path` is a file, a zip archive, a folder (with its subfolders) or the address of a database with an OMOP model, as
+    `duckdb:///cdm.duckdb` or `postgresql://user@host/cdm`. `mapping` says what the columns of a wide table hold: a YAML
+    file or its data; by default the file `<stem>_mapping.yaml` beside the table. In a folder every readable file is
+    taken, a patient in several files is merged, and a file that cannot be read becomes a quarantined row with the
+    reason. Raises `InputError` when the path is missing, a single file is empty or malformed, or nothing in it is a
+    record. A source without one usable value gives records whose patients have no measurements.
     """
+    if "://" in str(path):
+        return _read_address(str(path))
     source = Path(path)
-    if not source.exists():
+    if "\0" in str(source) or not source.exists():
         close = nearest(source.name, (p.name for p in source.parent.iterdir()) if source.parent.is_dir() else ())
         hint = f" Did you mean `{close[0]}`?" if close else ""
         raise InputError(f"`{source}` is not there: give the path of a file or folder.{hint}")
@@ -41,34 +47,69 @@ def read(path: str | Path, mapping: str | Path | Mapping[str, Any] | None = None
     return records
 
 
-def _read_file(path: Path, mapping: Any, collector: Collector) -> str:
+def _read_address(address: str) -> Records:
+    from .readers.omop import read_address
+
+    collector = Collector()
+    name, digest = read_address(address, collector)
+    return collector.records(Path(name), digest)
+
+
+def _read_file(path: Path, mapping: Any, collector: Collector, within: bool = False) -> str:
+    """Read one file and return its digest; `within` an archive another archive is refused."""
     try:
+        if not path.is_file():
+            raise InputError(f"{path.name}: neither a file nor a folder; {_expected()}")
         if path.stat().st_size == 0:
             raise InputError(f"{path.name}: the file is empty; {_expected()}")
-        digest = _digest(path)
-        reader = _reader_for(path)
-        reader.read(path, collector, load_mapping(path, mapping) if path.suffix.lower() in _tables() else None)
+        if path.suffix.lower() != _ZIP:
+            return _read_source(_reader_for(path), path, (path,), mapping, collector)
+        if within:
+            raise InputError(f"{path.name}: an archive inside an archive is not opened: unpack it.")
+        with unpacked(path) as inside:
+            _read_folder(inside, mapping, collector, within=True)
+        return _digest(path)
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be read ({error.strerror or error}).") from None
+
+
+def _read_folder(folder: Path, mapping: Any, collector: Collector, within: bool = False) -> str:
+    """Read every source below a folder and return the digest over theirs, by place in the folder."""
+    plan: Plan = plan_of(folder)
+    if not plan.sources:
+        raise InputError(f"{folder}: no {', '.join(plan.endings)} file in this folder; {_expected()}")
+    joined, problems = hashlib.sha256(), []
+    for number, (reader, path, files) in enumerate(plan.sources, 1):
+        place = Place(f"{folder.name} file ", number, f" ({path.relative_to(folder)})")
+        try:
+            if reader is None:
+                digest = _read_file(path, mapping, collector, within)
+            else:
+                digest = _read_source(reader, path, files, mapping, collector)
+            joined.update(f"{path.relative_to(folder)}:{digest}\n".encode(errors="surrogateescape"))
+        except InputError as error:
+            problems.append(str(error))
+            collector.set_aside(place, "", "file", path.name, "", str(error))
+    if len(problems) == len(plan.sources):
+        raise InputError(
+            f"{folder}: none of {len(problems)} files could be read:\n"
+            + "\n".join([*problems[:10], *([f"... and {len(problems) - 10} more"] if len(problems) > 10 else [])])
+        )
+    for number, (path, reason) in enumerate(plan.unread, len(plan.sources) + 1):
+        place = Place(f"{folder.name} file ", number, f" ({path.relative_to(folder)})")
+        collector.set_aside(place, "", "file", path.name, "", reason)
+    return joined.hexdigest()
+
+
+def _read_source(reader: Any, path: Path, files: Sequence[Path], mapping: Any, collector: Collector) -> str:
+    try:
+        if len(files) == 1 and files[0].is_file() and files[0].stat().st_size == 0:
+            raise InputError(f"{path.name}: the file is empty; {_expected()}")
+        digest = _digest(files[0]) if len(files) == 1 else _digest_of_all(files)
+        reader.read(path, collector, load_mapping(path, mapping) if reader.takes_mapping else None)
     except OSError as error:
         raise InputError(f"{path.name}: cannot be read ({error.strerror or error}).") from None
     return digest
-
-
-def _read_folder(folder: Path, mapping: Any, collector: Collector) -> str:
-    suffixes = {suffix for reader in known("reader").values() for suffix in reader.suffixes} - {".txt"}
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix.lower() in suffixes]
-    if not files:
-        raise InputError(f"{folder}: no {', '.join(sorted(suffixes))} file in this folder; {_expected()}")
-    joined, problems = hashlib.sha256(), []
-    for number, path in enumerate(files, 1):
-        try:
-            joined.update(f"{path.name}:{_read_file(path, mapping, collector)}\n".encode())
-        except InputError as error:
-            problems.append(str(error))
-            place = Place(f"{folder.name} file ", number, f" ({path.name})")
-            collector.set_aside(place, "", "file", path.name, "", str(error))
-    if len(problems) == len(files):
-        raise InputError(f"{folder}: none of {len(files)} files could be read:\n" + "\n".join(problems[:10]))
-    return joined.hexdigest()
 
 
 def _reader_for(path: Path) -> Any:
@@ -81,11 +122,9 @@ def _reader_for(path: Path) -> Any:
     raise InputError(f"{path.name}: files ending in `{path.suffix}` cannot be read; {_expected()}")
 
 
-def _tables() -> tuple[str, ...]:
-    return known("reader")["csv_table"].suffixes
-
-
 def _digest(path: Path) -> str:
+    if path.is_dir():
+        return _digest_of_all([one for one in sorted(path.iterdir()) if one.is_file()])
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
@@ -93,8 +132,15 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _digest_of_all(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.name}:{_digest(path)}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
 def _expected() -> str:
     return (
-        "expected is a CSV table (patient, observable, value, unit), a FHIR R4 bundle or NDJSON export, "
-        "a JSON record with `observations`, or a folder of these."
+        "expected is a CSV or Parquet table (patient, observable, value, unit), a FHIR R4 bundle or NDJSON export, "
+        "a JSON record with `observations`, OMOP tables, a WFDB or EDF waveform, or a folder or zip archive of these."
     )

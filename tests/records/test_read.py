@@ -41,7 +41,7 @@ def test_missing_path_names_what_is_near(tmp_path):
 
 def test_other_file_ending_is_refused_with_what_is_read(tmp_path):
     (tmp_path / "scan.dcm").write_bytes(b"DICM")
-    with pytest.raises(InputError, match=r"scan\.dcm: files ending in `\.dcm` cannot be read; expected is a CSV table"):
+    with pytest.raises(InputError, match=r"scan\.dcm: files ending in `\.dcm` cannot be read; expected is a CSV"):
         ht.read(tmp_path / "scan.dcm")
 
 
@@ -72,7 +72,7 @@ def test_folder_of_unusable_files_is_refused(tmp_path):
         ht.read(tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(InputError, match=r"no \.csv, \.json"):
+    with pytest.raises(InputError, match=r"no \.csv, \.duckdb, \.json"):
         ht.read(empty)
 
 

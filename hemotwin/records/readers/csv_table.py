@@ -17,7 +17,7 @@ from ..codes import Target, find_name, normalise
 from ..collect import Collector
 from ..mapping import Column, WideMapping
 from ..reading import Place
-from . import Reader
+from . import Reader, Source
 
 __all__ = ["CsvTable"]
 
@@ -58,6 +58,11 @@ class CsvTable(Reader):
     """
 
     suffixes = (".csv", ".tsv", ".txt")
+    takes_mapping = True
+
+    def sources(self, folder: Path, files: Sequence[Path]) -> list[Source]:
+        """Tables by their ending; a text file in a folder is more often a licence or a note than a table."""
+        return [source for source in super().sources(folder, files) if source.path.suffix.lower() != ".txt"]
 
     def read(self, path: Path, collector: Collector, mapping: Mapping[str, Any] | None) -> None:
         """Offer every non-empty value; raises `InputError` for an empty file or headers that nothing can be made of."""

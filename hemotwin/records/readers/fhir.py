@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import InputError, UnitError
+from ...core.errors import InputError
 from ...core.registry import register
-from ...core.units import parse_unit
 from ..codes import find_modality
 from ..collect import Collector
 from ..fhir_codes import codings, resolve
 from ..reading import Place
 from . import Reader
 from .json_stream import ELEMENT_LIMIT, beginning, decode, elements
+from .written_unit import believed_unit
 
 __all__ = ["Fhir"]
 
@@ -213,7 +213,7 @@ def _quantity(part: Mapping[str, Any]) -> tuple[Any, str, str | None]:
     if "valueQuantity" in part:
         quantity = _mapping(part["valueQuantity"])
         given, limit = quantity.get("value"), _text(quantity.get("comparator"))
-        unit, problem = _unit(_text(quantity.get("code")), _text(quantity.get("unit")))
+        unit, problem = believed_unit(_text(quantity.get("code")), _text(quantity.get("unit")))
         if limit:
             problem = f"{limit} {given} is a limit, not a value: it cannot be used as a reading"
         return given, unit, problem
@@ -232,19 +232,6 @@ def _quantity(part: Mapping[str, Any]) -> tuple[Any, str, str | None]:
     if part.get("hasMember"):
         return "", "", "a group that only points to other entries, which are read themselves"
     return "", "", "there is no value: give valueQuantity with value and unit"
-
-
-def _unit(code: str, printed: str) -> tuple[str, str | None]:
-    """The unit to believe: the code where it is a unit, else the printed one; a problem when the two contradict."""
-    read = {}
-    for text in (code, printed):
-        try:
-            read[text] = parse_unit(text)
-        except UnitError:
-            continue
-    if len(read) == 2 and (read[code].factor, read[code].dimension) != (read[printed].factor, read[printed].dimension):
-        return code, f"its unit code {code!r} and its printed unit {printed!r} contradict each other: correct one"
-    return next(iter(read), code or printed), None
 
 
 def _time(resource: Mapping[str, Any]) -> str | None:
