@@ -25,6 +25,8 @@ VERBS = (
     ("calibrate", "calibrate", "calibrate a record and save the twins"),
     ("predict", "predict", "ask saved twins a what-if"),
     ("report", "report", "write the page of saved twins"),
+    ("deidentify", "deidentify", "write a record without names, dates moved, k-anonymity checked"),
+    ("audit", "audit", "verify an audit log line by line"),
     ("catalog", "catalog", "list circulations, parts, observables and scenarios"),
 )
 

@@ -1,0 +1,90 @@
+"""`hemotwin deidentify`: a record becomes a table without names, with moved dates, that may be handed on."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the verb."""
+    parser.add_argument("record", nargs="?", metavar="RECORD", help="CSV table, FHIR R4 bundle, or folder")
+    parser.add_argument("--out", metavar="FILE", default="deidentified.csv", help="the table (default: %(default)s)")
+    parser.add_argument("--mapping", metavar="FILE", help="mapping of a wide table's columns (YAML)")
+    parser.add_argument("--key-file", metavar="FILE", help="the key (default: the file in HEMOTWIN_KEY_FILE)")
+    parser.add_argument("--new-key", metavar="FILE", help="make a key, and nothing else")
+    shared = "people who must share sex, age and body size (default: %(default)s; 1: not checked)"
+    parser.add_argument("--k", type=int, default=5, metavar="K", help=shared)
+    coarser = "round age (a), height (cm), weight (kg) or bsa (m2); NAME=none leaves it out"
+    parser.add_argument("--round", action="append", default=[], metavar="NAME=STEP", help=coarser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, replace, check k-anonymity, write the table, say what left; no message holds a word of the record."""
+    from ..core.errors import InputError
+    from ..records.secret import load_secret, new_secret
+    from .terminal import say
+
+    if options.new_key:
+        new_secret(options.new_key)
+        say("The key is written. Keep it apart from the records; without it pseudonyms cannot be made again.")
+        return 0
+    if options.record is None:
+        raise InputError("RECORD must be given, or --new-key FILE to make a key first.")
+    key, steps = load_secret(options.key_file), _steps(options.round)
+    records = _read(options)
+    counts = _write(records, key, steps, options)
+    say(
+        f"{counts['patients']} patients, {counts['rows']} rows: {counts['used']} used, {counts['derived']} derived "
+        f"(left out: functions of others), {counts['duplicate']} duplicate, {counts['quarantined']} withheld."
+    )
+    say("Dates are moved: no Safe Harbor dates. Not for clinical use.")
+    return 0
+
+
+def _read(options: argparse.Namespace) -> Any:
+    """The records; a failure is told without its words, which may quote the record."""
+    from ..core.errors import HemotwinError, InputError
+    from ..records.read import read
+
+    try:
+        return read(options.record, mapping=options.mapping)
+    except (HemotwinError, OSError) as error:
+        reason = type(error).__name__
+    raise InputError(
+        f"the record cannot be read ({reason}); what is wrong may name a person, so only `hemotwin check` at the "
+        "source tells it."
+    )
+
+
+def _write(records: Any, key: Any, steps: dict[str, float | None], options: argparse.Namespace) -> dict[str, int]:
+    import dataclasses
+
+    from ..records.anonymity import check_anonymity, generalised
+    from ..records.deidentify import deidentify
+    from ..records.write import write_csv
+
+    safe = deidentify(records, key)
+    sets = [dataclasses.replace(one, covariates=generalised(one.covariates, steps)) for one in safe]
+    check_anonymity([one.covariates for one in sets if one.counted or one.covariates], options.k)
+    write_csv(sets, options.out, "de-identified: keyed pseudonyms, moved dates. Not for clinical use.")
+    return safe.summary()
+
+
+def _steps(given: list[str]) -> dict[str, float | None]:
+    from ..core.errors import InputError
+    from ..records.anonymity import QUASI_IDENTIFIERS
+
+    steps: dict[str, float | None] = {}
+    for word in given:
+        name, _, step = word.partition("=")
+        try:
+            steps[name] = None if step == "none" else float(step)
+        except ValueError:
+            step = ""
+        if name not in QUASI_IDENTIFIERS or not step:
+            raise InputError(f"--round must be written as NAME=STEP with one of {', '.join(QUASI_IDENTIFIERS)} and a "
+                             "number or none, as in --round age=10.")  # fmt: skip
+    return steps

@@ -1,0 +1,48 @@
+"""Records written as a table in long form, which `read` takes back to the same evidence."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .codes import info
+from .record import MeasurementSet
+
+__all__ = ["COLUMNS", "table_rows", "write_csv"]
+
+COLUMNS = ("patient", "observable", "value", "unit", "sd", "time", "modality", "condition")
+
+
+def write_csv(sets: Iterable[MeasurementSet], path: str | Path, comment: str = "") -> Path:
+    """Write patients as UTF-8 CSV (patient, observable, value, unit, sd, time, modality, condition), whole or not at
+    all; numbers keep every digit.
+
+    Derived readings are left out: they are functions of what is written, and reading the table tells so again.
+    `comment` becomes a line that begins with "#".
+    """
+    target = Path(path)
+    text = io.StringIO()
+    if comment:
+        text.write(f"# {' '.join(comment.split())}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(row for one in sets for row in table_rows(one))
+    draft = target.with_name(f".{target.name}.partial")
+    draft.write_text(text.getvalue(), encoding="utf-8")
+    return draft.replace(target)
+
+
+def table_rows(one: MeasurementSet) -> Iterator[tuple[str, ...]]:
+    """The rows of one patient: covariates first (no surface area beside height and weight), then counted readings."""
+    for name, value in one.covariates.items():
+        if name == "bsa" and {"height", "weight"} <= one.covariates.keys():
+            continue
+        number = value if isinstance(value, str) else repr(float(value))
+        yield (one.patient, name, number, info(name).unit, "", "", "", "")
+    for m in one.counted:
+        if m.value is not None:
+            sd = "" if m.sd is None else repr(float(m.sd))
+            yield (one.patient, m.observable, repr(float(m.value)), m.unit, sd, m.time or "", m.modality,
+                   m.condition or "")  # fmt: skip
