@@ -16,6 +16,7 @@ from ..core.provenance import provenance
 from ..core.registry import look_up
 from ..engine.precision import double
 from ..physiology.model import Model
+from ..records.evidence import evidence_sha256
 from ..records.record import MeasurementSet, Records
 from .certificate import PRESSURE_LIMIT, VOLUME_LIMIT
 from .lanes import Cohort, prepare, recipe, run_lanes
@@ -94,7 +95,8 @@ def calibrate(
             valves=model.valves, prior=prior, noise=noise, method=method, seed=seed, starts=starts, steps=number,
             draws=draws, seconds=clock.seconds, **_source(records),
         )  # fmt: skip
-        found = [twin.with_provenance(facts) for twin in job.run(cohort, number)]
+        seen = {one.patient: {"evidence_sha256": evidence_sha256([one])} for one in cohort.sets}
+        found = [twin.with_provenance(facts | seen[twin.patient]) for twin in job.run(cohort, number)]
         twins |= {twin.patient: twin for twin in found}
         skipped |= cohort.skipped
         finer = number * 2 <= FINEST and steps is None
@@ -145,8 +147,15 @@ class Job:
         return twins
 
 
-def _source(records: Any) -> dict[str, str]:
-    return {"record": records.source.name, "record_sha256": records.sha256} if isinstance(records, Records) else {}
+def _source(records: Any) -> dict[str, Any]:
+    if not isinstance(records, Records):
+        return {}
+    facts = {
+        "record": records.source.name,
+        "record_sha256": records.sha256,
+        "evidence_sha256": evidence_sha256(records),
+    }
+    return facts | (records.governance.facts() if records.governance else {})
 
 
 def _sets(records: Any) -> list[MeasurementSet]:

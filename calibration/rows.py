@@ -87,7 +87,7 @@ def fit_rows(
         rows.append(FitRow(
             m.observable, observables()[m.observable].label, unit, m.modality, m.kind, scale * value, scale * sd,
             scale * fitted, scale * (fitted - COVERED * spread), scale * (fitted + COVERED * spread),
-            scale * (fitted - value), away, away_low, away_high, True, verdict,
+            scale * (fitted - value), away, away_low, away_high, True, verdict, origin=m.origin, time=m.time,
         ))  # fmt: skip
     for m in cohort.sets[k].measurements:
         if m.kind == "derived" and m.value is not None and m.observable in readings.names:
@@ -96,6 +96,7 @@ def fit_rows(
             rows.append(FitRow(
                 m.observable, observables()[m.observable].label, unit, m.modality, m.kind, scale * m.value, None,
                 scale * fitted, None, None, scale * (fitted - m.value), None, None, None, False, "derived, not counted",
+                origin=m.origin, time=m.time,
             ))  # fmt: skip
     order = list(observables())
     return tuple(sorted(rows, key=lambda r: (not r.counted, order.index(r.observable))))

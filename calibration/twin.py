@@ -32,6 +32,7 @@ class FitRow:
 
     `left_out` comes from a refit from the prior with this value and its exact functions removed; its interval is for
     the reading itself (noise included). `counted` is False for derived values, which are shown and never fitted.
+    `origin` is the row of the record that it came from, `time` when it was taken.
     """
 
     observable: str
@@ -51,6 +52,8 @@ class FitRow:
     counted: bool
     verdict: str
     note: str = ""
+    origin: str = ""
+    time: str | None = None
 
 
 @dataclass(frozen=True)

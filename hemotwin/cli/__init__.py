@@ -26,6 +26,7 @@ VERBS = (
     ("predict", "predict", "ask saved twins a what-if"),
     ("report", "report", "write the page of saved twins"),
     ("deidentify", "deidentify", "write a record without names, dates moved, k-anonymity checked"),
+    ("lineage", "lineage", "list the rows of the record that saved twins were made of"),
     ("audit", "audit", "verify an audit log line by line"),
     ("catalog", "catalog", "list circulations, parts, observables and scenarios"),
 )

@@ -80,8 +80,12 @@ class Collector:
         time: str | None = None,
         modality: str | None = None,
         condition: str | None = None,
+        consent: str | None = None,
     ) -> None:
-        """One value with all that is known of it: it is kept, or set aside with the reason."""
+        """One value with all that is known of it: it is kept, or set aside with the reason.
+
+        `consent` are the purposes that the record permits for it; a collector that admits by policy looks at them.
+        """
         name = self.see(patient)
         row = self._row(place, name, field, text, unit or "")
         try:

@@ -74,7 +74,9 @@ def _unseen(name: str) -> bool:
 
 
 def _beside(path: Path, files: list[Path]) -> bool:
-    """Whether a file is the mapping of a table that lies in the same folder."""
+    """Whether a file is the mapping of a table that lies in the same folder, or says whose the records are."""
+    if path.name == "governance.yaml" or path.stem.endswith("_governance"):
+        return path.suffix == ".yaml"
     stem = path.stem.removesuffix("_mapping")
     return path.suffix == ".yaml" and stem != path.stem and any(one.stem == stem for one in files if one != path)
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from ..core.errors import InputError, nearest
 from ..core.registry import known
+from .admission import AdmittingCollector
 from .archive import unpacked
 from .collect import Collector
 from .folder import Plan, plan_of
+from .governance import load_governance
 from .mapping import load_mapping
 from .reading import Place
 from .record import Records
@@ -22,24 +24,33 @@ _BLOCK = 1 << 20
 _ZIP = ".zip"
 
 
-def read(path: str | Path, mapping: str | Path | Mapping[str, Any] | None = None) -> Records:
+def read(
+    path: str | Path,
+    mapping: str | Path | Mapping[str, Any] | None = None,
+    *,
+    governance: str | Path | Mapping[str, Any] | None = None,
+) -> Records:
     """Read a table, a FHIR R4 bundle or export, an OMOP model, a waveform record, or a folder of these, into `Records`.
 
     `path` is a file, a zip archive, a folder (with its subfolders) or the address of a database with an OMOP model, as
     `duckdb:///cdm.duckdb` or `postgresql://user@host/cdm`. `mapping` says what the columns of a wide table hold: a YAML
     file or its data; by default the file `<stem>_mapping.yaml` beside the table. In a folder every readable file is
     taken, a patient in several files is merged, and a file that cannot be read becomes a quarantined row with the
-    reason. Raises `InputError` when the path is missing, a single file is empty or malformed, or nothing in it is a
-    record. A source without one usable value gives records whose patients have no measurements.
+    reason.
+
+    `governance` says whose the record is and what it may be used for: a YAML file or its data, by default
+    `governance.yaml` in the folder or `<stem>_governance.yaml` beside the file; what its policy does not permit is
+    quarantined unseen. Raises `InputError` when the path is missing, a single file is empty or malformed, or nothing in
+    it is a record. A source without one usable value gives records whose patients have no measurements.
     """
     if "://" in str(path):
-        return _read_address(str(path))
+        return _read_address(str(path), AdmittingCollector(load_governance(Path(), governance or {})))
     source = Path(path)
     if "\0" in str(source) or not source.exists():
         close = nearest(source.name, (p.name for p in source.parent.iterdir()) if source.parent.is_dir() else ())
         hint = f" Did you mean `{close[0]}`?" if close else ""
         raise InputError(f"`{source}` is not there: give the path of a file or folder.{hint}")
-    collector = Collector()
+    collector = AdmittingCollector(load_governance(source, governance))
     digest = _read_folder(source, mapping, collector) if source.is_dir() else _read_file(source, mapping, collector)
     records = collector.records(source, digest)
     if not records.rows and not records.patients:
@@ -47,10 +58,9 @@ def read(path: str | Path, mapping: str | Path | Mapping[str, Any] | None = None
     return records
 
 
-def _read_address(address: str) -> Records:
+def _read_address(address: str, collector: Collector) -> Records:
     from .readers.omop import read_address
 
-    collector = Collector()
     name, digest = read_address(address, collector)
     return collector.records(Path(name), digest)
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from ..core.errors import UnknownNameError
 from ..core.table import Table
 from .codes import observables
 from .rows import FATES, RowFate, RowLog
+
+if TYPE_CHECKING:
+    from .governance import Governance
 
 __all__ = ["Measurement", "MeasurementSet", "Records", "RowFate"]
 
@@ -29,6 +32,7 @@ class Measurement:
     `kind` is "exact", "interval" (between `lower` and `upper`), "censored" (one of them known), "ordinal" or "derived"
     (a function of other readings: shown, never counted). `sd` is in the same unit, None when the record gives none.
     `modality` is how it was taken, `condition` the state it was taken in, `origin` the file and row it came from.
+    `consent` names the purposes it may be used for, as far as it is told.
     """
 
     patient: str
@@ -44,6 +48,7 @@ class Measurement:
     condition: str | None = None
     quality: str = "ok"
     origin: str = ""
+    consent: tuple[str, ...] = ()
 
     @property
     def counted(self) -> bool:
@@ -105,7 +110,10 @@ class Records:
 
     `records["P1"]` is a `MeasurementSet`; `rows` has one `RowFate` per input value; `sha256` pins the source (of a
     folder: the digest over the digests of its files, by name).
+    `governance` says whose the records are and what they may be used for, where that is told.
     """
+
+    governance: Governance | None = None
 
     def __init__(self, sets: Iterable[MeasurementSet], rows: Sequence[RowFate], source: Path, sha256: str):
         self._sets = {one.patient: one for one in sets}
@@ -135,7 +143,13 @@ class Records:
         wanted = [patients] if isinstance(patients, str) else list(patients)
         named = set(wanted)
         rows = tuple(row for row in self.rows if row.patient in named)
-        return Records([self[patient] for patient in wanted], rows, self.source, self.sha256)
+        some = Records([self[patient] for patient in wanted], rows, self.source, self.sha256)
+        some.governance = self.governance
+        return some
+
+    def replace_sets(self, sets: Iterable[MeasurementSet]) -> None:
+        """Put the same patients, with more said of them, in the place of those that are there."""
+        self._sets = {one.patient: one for one in sets}
 
     def rows_of(self, patient: str) -> tuple[RowFate, ...]:
         """The fate of every row of one patient."""

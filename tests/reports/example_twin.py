@@ -93,12 +93,15 @@ READINGS, QUANTITIES, UNMEASURED = _rows(_READINGS), _rows(_QUANTITIES), _rows(_
 def fit() -> tuple[FitRow, ...]:
     """Twelve readings that count and a mean computed from two of them that does not."""
     rows = []
-    for name, label, unit, modality, measured, sd, fitted, half, out, wide, verdict in READINGS:
+    for number, reading in enumerate(READINGS, 2):
+        name, label, unit, modality, measured, sd, fitted, half, out, wide, verdict = reading
         twin = (fitted, fitted - half, fitted + half, fitted - measured, out, out - wide, out + wide)
-        rows.append(FitRow(name, label, unit, modality, "exact", measured, sd, *twin, True, VERDICTS[verdict]))
+        place = {"origin": f"example.csv row {number}", "time": "2024-03-01"}
+        rows.append(FitRow(name, label, unit, modality, "exact", measured, sd, *twin, True, VERDICTS[verdict], **place))
     twin = (89.2, None, None, 1.2, None, None, None)
     label = "mean arterial pressure"
-    mean = FitRow("map", label, "mmHg", "cuff", "derived", 88.0, None, *twin, False, "derived, not counted")
+    mean = FitRow("map", label, "mmHg", "cuff", "derived", 88.0, None, *twin, False, "derived, not counted",
+                  origin="example.csv row 14")  # fmt: skip
     return (*rows, mean)
 
 

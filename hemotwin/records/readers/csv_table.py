@@ -44,6 +44,7 @@ _HEADERS = {
     "time": ("time", "date", "datetime", "timestamp", "effective", "measurement_date", "charttime"),
     "modality": ("modality", "method", "technique", "source_method"),
     "condition": ("condition", "state", "setting"),
+    "consent": ("consent", "purposes", "permitted_use"),
 }
 _UNIT_IN_HEADER = re.compile(r"(.+?)\s*[\[(]\s*([^\[\]()]*(?:\[[^\]]*\][^\[\]()]*)?)\s*[\])]\s*$")
 
@@ -52,9 +53,10 @@ _UNIT_IN_HEADER = re.compile(r"(.+?)\s*[\[(]\s*([^\[\]()]*(?:\[[^\]]*\][^\[\]()]
 class CsvTable(Reader):
     """CSV with comma, semicolon or tab, in long or wide form.
 
-    Long: patient, observable or code, value, unit, and where known sd, time, modality, condition; headers in any case
-    and order. Wide: a patient column, and one for each observable as the mapping says (or with the unit in the header,
-    as "sbp [mmHg]"). Without a patient column all rows are one patient, named after the file.
+    Long: patient, observable or code, value, unit, and where known sd, time, modality, condition, consent (what the
+    value may be used for); headers in any case and order. Wide: a patient column, and one for each observable as the
+    mapping says (or with the unit in the header, as "sbp [mmHg]"). Without a patient column all rows are one patient,
+    named after the file.
     """
 
     suffixes = (".csv", ".tsv", ".txt")
@@ -172,6 +174,7 @@ def _read_long(
         collector.offer(
             place, patient, find_name(field), field, cell["value"], unit,
             sd=cell.get("sd"), time=cell.get("time"), modality=cell.get("modality"), condition=cell.get("condition"),
+            consent=cell.get("consent"),
         )  # fmt: skip
     return count
 

@@ -145,7 +145,10 @@ class _File:
         method = _words(whole.get("method"))
         if not find_modality(method) and meaning.target is not None and meaning.target.modality:
             method = ""
-        self.collector.offer(place, patient, meaning.target, field, given, unit, time=_time(whole), modality=method)
+        self.collector.offer(
+            place, patient, meaning.target, field, given, unit, time=_time(whole), modality=method,
+            consent=_purposes_of_use(whole),
+        )  # fmt: skip
 
     def _subject(self, resource: Mapping[str, Any]) -> str:
         reference = _text(_mapping(resource.get("subject")).get("reference"))
@@ -251,6 +254,13 @@ def _field(part: Mapping[str, Any]) -> str:
     best = next((one for one in reversed(named) if _text(one.get("display"))), named[-1] if named else {})
     words = f"{_text(best.get('code'))} {_text(best.get('display')) or _text(code.get('text'))}".strip()
     return words or "Observation without a code"
+
+
+def _purposes_of_use(resource: Mapping[str, Any]) -> str:
+    """Purpose-of-use codes among the security labels of a resource; "" when it has none."""
+    labels = _list(_mapping(resource.get("meta")).get("security"))
+    found = (one for label in labels if "v3-ActReason" in _text((one := _mapping(label)).get("system")))
+    return " ".join(_text(one.get("code")) for one in found)
 
 
 def _words(concept: Any) -> str:
