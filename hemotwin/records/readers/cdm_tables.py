@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import InputError
-from .extras import required
+from .extras import refusal, required
 
 __all__ = ["CdmFiles", "CdmTables", "DuckDbFile", "SqlServer", "table_files"]
 
@@ -78,7 +77,7 @@ class CdmFiles(CdmTables):
             ids = [str(one) for one in only[1]] if str(kind) in ("string", "large_string") else list(only[1])
             kept = compute.field(written).isin(ids)
         names = [self._names[table][column] for column in columns]
-        with _refusal(self.name, table):
+        with refusal(self.name, table):
             batches = self._opened[table].to_batches(
                 columns=names, filter=kept, batch_size=BATCH, batch_readahead=1, fragment_readahead=1, use_threads=False
             )
@@ -91,7 +90,7 @@ class CdmFiles(CdmTables):
     def _open(self, table: str, path: Path) -> Any:
         dataset = required("pyarrow.dataset", "omop")
         parts = _parts(path)
-        with _refusal(self.name, table):
+        with refusal(self.name, table):
             if all(part.suffix.lower() == ".parquet" for part in parts):
                 return dataset.dataset([str(part) for part in parts], format="parquet")
             return dataset.dataset([str(part) for part in parts], format=self._text(table, parts[0]))
@@ -128,7 +127,7 @@ class DuckDbFile(CdmTables):
     def __init__(self, path: Path):
         duckdb = required("duckdb", "omop")
         self.name = path.name
-        with _refusal(self.name, "the database"):
+        with refusal(self.name, "the database"):
             settings = {"enable_external_access": "false", "memory_limit": "1GB", "threads": "1"}
             self._database = duckdb.connect(str(path), read_only=True, config=settings)
             listed = self._database.execute(
@@ -143,7 +142,7 @@ class DuckDbFile(CdmTables):
     def rows(
         self, table: str, columns: Sequence[str], only: tuple[str, Iterable[int]] | None = None
     ) -> Iterator[tuple[Any, ...]]:
-        with _refusal(self.name, table):
+        with refusal(self.name, table):
             cursor = self._database.cursor()
             cursor.execute(_select(self._at[table], columns, only))
             while batch := cursor.fetchmany(BATCH):
@@ -172,7 +171,7 @@ class SqlServer(CdmTables):
             raise InputError(
                 f"the database address cannot be used ({type(error).__name__}): write it as dialect://user@host/name."
             ) from None
-        with _refusal(self.name, "the database"):
+        with refusal(self.name, "the database"):
             self._at = _locate(self._listed(sqlalchemy.inspect(self._engine)), self.name)
 
     def columns(self, table: str) -> tuple[str, ...]:
@@ -181,7 +180,7 @@ class SqlServer(CdmTables):
     def rows(
         self, table: str, columns: Sequence[str], only: tuple[str, Iterable[int]] | None = None
     ) -> Iterator[tuple[Any, ...]]:
-        with _refusal(self.name, table), self._engine.connect() as connection:
+        with refusal(self.name, table), self._engine.connect() as connection:
             streamed = connection.execution_options(stream_results=True, yield_per=BATCH)
             quoted = self._engine.dialect.identifier_preparer.quote
             for row in streamed.execute(self._text(_select(self._at[table], columns, only, quoted))):
@@ -235,17 +234,3 @@ def _parts(path: Path) -> list[Path]:
     if not parts or len({part.suffix.lower() for part in parts}) > 1:
         raise InputError(f"{path.name}: the folder of a table must hold Parquet or CSV parts, all of one kind.")
     return parts
-
-
-@contextmanager
-def _refusal(name: str, table: str) -> Iterator[None]:
-    """Whatever a library raises on a damaged or locked source becomes one named error without addresses."""
-    try:
-        yield
-    except (InputError, GeneratorExit, KeyboardInterrupt, MemoryError):
-        raise
-    except Exception as error:
-        why = re.sub(r"\S*://\S*|(?<!\w)/\S+", "(path)", str(error).strip().splitlines()[0][:160]) if str(error) else ""
-        raise InputError(
-            f"{name}: {table} cannot be read ({type(error).__name__}: {why}): export or connect it again."
-        ) from None
