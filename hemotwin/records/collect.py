@@ -3,39 +3,50 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError, UnitError
 from ..core.units import convert
-from .codes import ObservableInfo, Target, find_modality, info, nearest_names, observables, sex_of
-from .derived import derived_reason
-from .quality import find_conflicts, implausible, impossible_order, mosteller
-from .reading import Place, Reading
-from .record import Measurement, MeasurementSet, Records
+from .codes import ObservableInfo, Target, find_modality, info, nearest_names, sex_of
+from .inventory import Fact, Inventory
+from .judge import Judge
+from .quality import implausible, row_rule
+from .quality_rules import rule
+from .reading import Place, Reading, show_range
+from .record import Records
+from .repeat_visits import flags_between
 from .rows import RowLog
-from .values import ValueProblem, moment, parse_number, years_between
+from .values import ValueProblem, Written, is_missing, moment, parse_number, parse_value
+from .visit import Selection, condition_of
 
 __all__ = ["Collector"]
 
-KEPT_LIMIT = 500_000
+KEPT_LIMIT = 1_000_000
 PATIENT_LIMIT = 200_000
 HINT_LIMIT = 2_000  # a nearest name is looked for so many times: a file of nonsense must not take hours
 _NO_UNIT_NEEDED = ("", "1")
+DAY = 86400.0
 
 
 class Collector:
-    """Takes what readers find, keeps at most one reading per patient and channel, and accounts for every row.
+    """Takes what readers find, keeps the readings that a twin may be made of, and accounts for every row.
 
-    Of several readings of one channel the latest in time is kept; without times the first one, and a different later
-    one is set aside as a conflicting duplicate. Memory is bounded: past half a million kept readings reading stops
+    A reading is kept for each patient, channel, condition and day, the latest of the day; without times the first one,
+    and a different later one is set aside as a conflicting duplicate. Which visit and condition they are chosen from
+    at the end says `selection`. Memory is bounded: past a million kept readings reading stops
     with an `InputError` that asks to split the file.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, selection: Selection | None = None) -> None:
         self.log = RowLog()
-        self._kept: dict[str, dict[tuple[str, str], Reading]] = {}
+        self.inventory = Inventory()
+        self.selection = Selection() if selection is None else selection
+        self._rules: Counter[str] = Counter()
+        self._kept: dict[str, dict[tuple, Reading]] = {}
         self._born: dict[str, tuple[str, int]] = {}
+        self._fractions: dict[str, list[int]] = {}
         self._count = 0
         self._hints = HINT_LIMIT
 
@@ -101,13 +112,26 @@ class Collector:
             self._hints -= isinstance(problem, UnitError)
             reason = str(problem) if self._hints > 0 else str(problem.args[0])
             self.log.settle(row, "quarantined", reason)
+            self._rules[_row_rule(problem, target, text, unit)] += 1
+            if target is not None and name:
+                self.inventory.add(name, Fact(target.name, False, moment(time), condition=condition_of(condition)))
             return
+        fact = Fact(
+            reading.name, True, reading.when, _has_method(modality, target), condition_of(condition), reading.exact
+        )
+        self.inventory.add(name, fact)
         self._keep(reading, note)
 
     def records(self, source: Path, sha256: str) -> Records:
         """Judge every patient's readings together and hand over the records; each row has its fate from here on."""
-        sets = [self._judge(patient, readings) for patient, readings in self._kept.items()]
-        return Records(sets, self.log, source, sha256)
+        judge = Judge(self.log, self.selection, self._binned())
+        sets = [judge.set_of(name, list(kept.values()), self._born.get(name)) for name, kept in self._kept.items()]
+        counts = self._rules + judge.rules
+        return Records(sets, self.log, source, sha256, flags_between(sets), counts, self.inventory)
+
+    def _binned(self) -> frozenset[str]:
+        """Observables whose every fraction in this source is the middle of a step: its numbers stand for ranges."""
+        return frozenset(name for name, (middle, other) in self._fractions.items() if middle and not other)
 
     def _row(self, place: Place, patient: str, field: str, text: Any, unit: str) -> int:
         shown = text if isinstance(text, str) else "" if text is None else str(text)[:80] if _small(text) else "(large)"
@@ -132,26 +156,42 @@ class Collector:
         if target.name == "sex":
             return Reading(patient, "sex", _sex(text), None, "", time, moment(time), None, 0.0, row), ""
         about = info(target.name)
-        number, digit = parse_number(text)
-        written = _unit(unit, about)
-        value = convert(number, written, about.unit)
-        problem = implausible(target.name, value)
-        if problem:
-            raise ValueProblem(problem)
-        spread = None if sd in (None, "") else convert(_positive(sd), written, about.unit)
+        written = parse_value(text, target.name)
+        if written.kind != "exact" and target.role == "covariate":
+            raise ValueProblem(f"{about.label} must be one number: a range or limit cannot scale a prior")
+        source = written.unit or _unit(unit, about)
+        numbers = [
+            None if n is None else convert(n, source, about.unit) for n in (written.value, written.lower, written.upper)
+        ]
+        for number in numbers:
+            problem = None if number is None else implausible(target.name, number)
+            if problem:
+                raise ValueProblem(problem)
+        spread = None if sd in (None, "") else convert(_positive(sd), source, about.unit)
         how, note = ("", "") if target.role == "covariate" else _modality(modality, target, about)
-        if not math.isclose(value, number):
-            note = f"{number:.6g} {written} = {value:.6g} {about.unit}" + (f"; {note}" if note else "")
-        resolution = abs(convert(digit, written, about.unit))
-        when = moment(time)
-        return Reading(
-            patient, target.name, value, spread, how, time or None, when, condition or None, resolution, row
-        ), note
+        note = "; ".join(part for part in (_converted(written, numbers, source, about.unit), note) if part)
+        value, lower, upper = numbers
+        reading = Reading(
+            patient, target.name, value, spread, how, time or None, moment(time), condition or None,
+            abs(convert(written.digit, source, about.unit)), row, written.kind, lower, upper,
+        )  # fmt: skip
+        self._count_fraction(reading)
+        return reading, note
+
+    def _count_fraction(self, reading: Reading) -> None:
+        """Whether the fractions of this observable in this source are all the middle of a step (57.5 of 55 to 60)."""
+        by = rule("binned_value")
+        if reading.name not in by.limits["of"] or not reading.exact or reading.value % 1.0 == 0.0 or reading.sd:
+            return
+        width = by.limit("width")
+        other = not math.isclose(reading.value % width, width / 2.0, abs_tol=1e-9)
+        self._fractions.setdefault(reading.name, [0, 0])[other] += 1
 
     def _keep(self, new: Reading, note: str) -> None:
         kept = self._kept[new.patient]
-        key = (new.name, new.modality)
-        old = kept.get(key) or _same_unspecified(kept, new)
+        day = new.when if new.when is None or self.selection.asked else new.when // DAY
+        key = (new.name, new.modality, condition_of(new.condition), day)
+        old = kept.get(key)
         if old is None:
             self._count += 1
             if self._count > KEPT_LIMIT:
@@ -161,74 +201,45 @@ class Collector:
                 )
             kept[key] = new
             self.log.settle(new.row, "used", note)
-            return
-        undated = old.when is None or new.when is None
-        if _same(old, new) and (undated or old.when == new.when):
+        elif old.when == new.when and old.same_as(new):
             self.log.settle(new.row, "duplicate", f"the same as {self.log[old.row].origin}")
-        elif (old.condition or "") != (new.condition or ""):
-            reason = f"taken in condition {new.condition!r}, while {self.log[old.row].origin} is in {old.condition!r}: "
-            self.log.settle(new.row, "quarantined", reason + "a twin is of one condition, give one file for each")
-        elif not undated and old.when != new.when:
-            later, earlier = (new, old) if new.when > old.when else (old, new)  # type: ignore[operator]
-            reason = f"a twin is of one visit: {later} of {later.time} is later than this one of {earlier.time}"
-            if later is new:
-                kept[old.name, old.modality] = new
-                self.log.settle(new.row, "used", note)
-            self.log.settle(earlier.row, "quarantined", reason)
-        else:
+        elif old.when == new.when:
             reason = f"conflicting duplicate: {self.log[old.row].origin} already gives {old}: keep the right one"
             self.log.settle(new.row, "quarantined", reason)
+        else:
+            later, earlier = (new, old) if (new.when or 0.0) > (old.when or 0.0) else (old, new)
+            reason = f"a twin is of one visit: {later} of {later.time} is later than this one of {earlier.time}"
+            kept[key] = later
+            self.log.settle(later.row, "used", note if later is new else self.log[old.row].reason)
+            self.log.settle(earlier.row, "quarantined", reason)
 
-    def _judge(self, patient: str, kept: dict[tuple[str, str], Reading]) -> MeasurementSet:
-        readings = [one for (_, modality), one in kept.items() if modality]
-        for row, reason in impossible_order(readings).items():
-            self.log.settle(row, "quarantined", reason)
-            readings = [one for one in readings if one.row != row]
-        covariates, recorded_bsa = self._covariates(patient, kept, readings)
-        measurements = []
-        for one in readings:
-            reason = derived_reason(one, readings, covariates)
-            if reason:
-                self.log.settle(one.row, "derived", reason)
-            measurements.append(self._measurement(one, "derived" if reason else "exact"))
-        order = list(observables())
-        measurements.sort(key=lambda m: (order.index(m.observable), m.modality))
-        conflicts = tuple(find_conflicts(readings, covariates, recorded_bsa))
-        return MeasurementSet(patient, covariates, tuple(measurements), conflicts)
 
-    def _covariates(self, patient: str, kept: dict[tuple[str, str], Reading], readings: list[Reading]):
-        covariates = {name: kept[name, ""].value for name in ("sex", "age", "height", "weight") if (name, "") in kept}
-        if patient in self._born:
-            self._age(patient, covariates, readings)
-        recorded = kept.get(("bsa", ""))
-        bsa = mosteller(covariates)
-        if bsa is not None:
-            covariates["bsa"] = bsa
-            if recorded:
-                self.log.settle(recorded.row, "derived", f"height and weight give {bsa:.3g} m2 (Mosteller)")
-        elif recorded:
-            covariates["bsa"] = recorded.value
-        return covariates, recorded.value if recorded else None
+def _row_rule(problem: Exception, target: Target | None, text: Any, unit: str | None) -> str:
+    """The quality rule that a row set aside falls under."""
+    if target is None:
+        return "code_known"
+    if "unit is missing" in str(problem.args[0]):
+        return "unit_given"
+    if isinstance(problem, UnitError):
+        return "unit_fits"
+    if isinstance(text, str) and is_missing(text):
+        return "value_given"
+    return row_rule(str(problem)) if "is outside" in str(problem) else "value_readable"
 
-    def _age(self, patient: str, covariates: dict[str, Any], readings: list[Reading]) -> None:
-        date, row = self._born[patient]
-        if "age" in covariates:
-            self.log.settle(row, "duplicate", "the age itself is recorded")
-            return
-        dated = [one for one in readings if one.when is not None and one.time]
-        latest = max(dated, key=lambda one: one.when or 0.0).time if dated else None
-        age = years_between(date, latest) if latest else None
-        if age is None or implausible("age", age):
-            self.log.settle(row, "quarantined", "no age: it needs a birth date and a later date of a measurement")
-            return
-        covariates["age"] = age
-        self.log.settle(row, "used", f"age {age:.0f} at the latest measurement")
 
-    def _measurement(self, one: Reading, kind: str) -> Measurement:
-        return Measurement(
-            patient=one.patient, observable=one.name, value=one.value, unit=info(one.name).unit, sd=one.sd, kind=kind,
-            modality=one.modality, time=one.time, condition=one.condition, origin=self.log[one.row].origin,
-        )  # fmt: skip
+def _has_method(written: str | None, target: Target | None) -> bool:
+    """Whether the record itself says how the reading was taken, by a method or by the code of one."""
+    return bool(find_modality(written or "")) or bool(target and (target.modality or target.role == "covariate"))
+
+
+def _converted(written: Written, numbers: list[float | None], source: str, unit: str) -> str:
+    """What a value became on the way to the unit inside, where it changed or was a word."""
+    value, lower, upper = numbers
+    if written.kind == "ordinal":
+        return f"read as {show_range(lower, upper)} {unit}"
+    if written.kind != "exact" or value is None or written.value is None:
+        return f"kept as {show_range(lower, upper)} {unit}"
+    return "" if math.isclose(value, written.value) else f"{written.value:.6g} {source} = {value:.6g} {unit}"
 
 
 def _small(value: Any) -> bool:
@@ -272,17 +283,3 @@ def _modality(written: str | None, target: Target, about: ObservableInfo) -> tup
     if found:
         return found, ""
     return "unspecified", f"how it was taken ({str(written)[:40]!r}) is not a known modality"
-
-
-def _same(one: Reading, other: Reading) -> bool:
-    if isinstance(one.value, str) or isinstance(other.value, str):
-        return one.value == other.value
-    return math.isclose(one.value, other.value, rel_tol=1e-9, abs_tol=1e-12)
-
-
-def _same_unspecified(kept: dict[tuple[str, str], Reading], new: Reading) -> Reading | None:
-    """The same value of the same observable where one of the two does not say how it was taken: one reading."""
-    for (name, modality), old in kept.items():
-        if name == new.name and "unspecified" in (modality, new.modality) and _same(old, new):
-            return old
-    return None

@@ -82,6 +82,8 @@ def derived_reason(reading: Reading, readings: list[Reading], covariates: dict[s
     A mean within its last written digit of DBP + (SBP - DBP)/3 was computed. A resistance is always computed: it is
     derived as soon as all its parts are recorded. Parts must be of the reading's own modality where it has one.
     """
+    if not reading.exact:
+        return None
     for formula, computed in computed_values(reading, readings, covariates):
         slack = reading.resolution * (1 - 1e-9) + formula.relative * abs(computed)
         if formula.always or abs(computed - reading.value) < slack:
@@ -100,7 +102,9 @@ def computed_values(
             if part in covariates:
                 options = [covariates[part]]
             else:
-                options = [one.value for one in readings if one.name == part and _fits(formula, reading, one)]
+                options = [
+                    one.value for one in readings if one.name == part and one.exact and _fits(formula, reading, one)
+                ]
             combinations = [(*done, option) for done in combinations for option in options]
         for parts in combinations:
             try:

@@ -1,34 +1,50 @@
-"""Which readings can stand, and where the record contradicts itself.
+"""Which readings can stand, and where the record contradicts itself; the rules and their limits are in quality.yaml.
 
 A value outside its plausible range, or a pair in impossible order, is quarantined. A contradiction that a bedside
-explains (catheters not zeroed together, two methods) keeps its readings and is reported in a sentence.
+explains (catheters not zeroed together, two methods) keeps its readings, some with a wider error, and is reported in a
+sentence that names the values. An extreme value that the others agree with stays.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.configs import config_path, load_yaml
 from .codes import info
 from .derived import computed_values
+from .quality_rules import Flag, Rule, load_rules, rule
 from .reading import Reading, show
 
-__all__ = ["find_conflicts", "implausible", "impossible_order", "mosteller"]
+__all__ = ["Findings", "find_conflicts", "flag_of", "implausible", "impossible_order", "mosteller", "row_rule"]
 
 
-_ORDER = (
-    ("sbp", "dbp"), ("central_sbp", "central_dbp"), ("pa_pressure_systolic", "pa_pressure_diastolic"),
-    ("ra_pressure_max", "ra_pressure_min"), ("rv_pressure_max", "rv_pressure_min"), ("lv_edv", "lv_esv"),
-    ("rv_edv", "rv_esv"),
-)  # fmt: skip
-_BETWEEN = (
-    ("map", "sbp", "dbp"), ("central_map", "central_sbp", "central_dbp"),
-    ("pa_pressure_mean", "pa_pressure_systolic", "pa_pressure_diastolic"),
-    ("ra_pressure_mean", "ra_pressure_max", "ra_pressure_min"),
-)  # fmt: skip
+@dataclass
+class Findings:
+    """What the rules say of one patient's readings: flags, and the wider error by the row that gets it."""
+
+    flags: list[Flag] = field(default_factory=list)
+    widened: dict[int, float] = field(default_factory=dict)
+    flagged: dict[int, str] = field(default_factory=dict)
+
+    def add(self, by: Rule, sentence: str, readings: Iterable[Reading]) -> None:
+        """A flag of a rule about these readings."""
+        about = tuple(readings)
+        self.flags.append(flag_of(by.name, sentence, tuple(dict.fromkeys(one.name for one in about))))
+        for one in about:
+            self.flagged.setdefault(one.row, by.name)
+
+    def widen(self, one: Reading, usual: float, excess: float) -> None:
+        """The wider error of a reading in its unit: hypot(usual, excess / sqrt(2)), or its own where that is wider."""
+        wider = math.hypot(usual, excess / math.sqrt(2.0))
+        self.widened[one.row] = max(self.widened.get(one.row, 0.0), wider, one.sd or 0.0)
+
+
+def flag_of(name: str, sentence: str, observables: tuple[str, ...] = (), patients: tuple[str, ...] = ()) -> Flag:
+    """A flag of the rule with this name."""
+    by = rule(name)
+    return Flag(by.name, by.category, by.severity, by.consequence, sentence, observables, patients)
 
 
 def implausible(name: str, value: float) -> str | None:
@@ -36,39 +52,57 @@ def implausible(name: str, value: float) -> str | None:
     about = info(name)
     if about.low is None or about.high is None or about.low <= value <= about.high:
         return None
-    return (
-        f"{about.label} {show(value)} {about.unit} is outside {show(about.low)} to {show(about.high)} {about.unit}: "
-        "check the unit, the decimal point and the column"
+    outside = (
+        f"{about.label} {show(value)} {about.unit} is outside {show(about.low)} to {show(about.high)} {about.unit}"
     )
+    if value in rule("zero_as_missing").limits["numbers"]:
+        return f"{outside}: {show(value)} probably stands for a missing value, leave the cell empty"
+    return f"{outside}: check the unit, the decimal point and the column"
 
 
-def impossible_order(readings: list[Reading]) -> dict[int, str]:
-    """Rows of readings in impossible order (SBP not above DBP, EDV not above ESV, a mean outside its extremes)."""
-    bad: dict[int, str] = {}
-    for upper, lower in _ORDER:
-        for high, low in _pairs(readings, upper, lower):
-            if high.value <= low.value:
-                reason = f"{high} is not above {low}: check whether the two are swapped"
-                bad[high.row] = bad[low.row] = reason
-    for mean, upper, lower in _BETWEEN:
-        for middle, high in _pairs(readings, mean, upper):
-            for low in (one for one in readings if one.name == lower and one.modality == high.modality):
-                if {high.row, low.row, middle.row} & bad.keys() or low.value <= middle.value <= high.value:
+def row_rule(reason: str) -> str:
+    """The rule that a reading out of range falls under, by its reason."""
+    return "zero_as_missing" if "stands for a missing value" in reason else "value_in_range"
+
+
+def impossible_order(readings: list[Reading]) -> dict[int, tuple[str, str]]:
+    """{row: (rule, reason)} of readings in impossible order (SBP not above DBP, a mean outside its extremes).
+
+    Of a range only the end that leaves it most room counts.
+    """
+    bad: dict[int, tuple[str, str]] = {}
+    for by in load_rules().values():
+        if by.check == "order":
+            for high, low in _pairs(readings, by.limits["upper"], by.limits["lower"]):
+                if high.most <= low.least:
+                    reason = f"{high} is not above {low}: check whether the two are swapped"
+                    bad[high.row] = bad[low.row] = by.name, reason
+    for by in load_rules().values():
+        if by.check != "between":
+            continue
+        for middle, high in _pairs(readings, by.limits["mean"], by.limits["upper"]):
+            for low in (one for one in _named(readings, by.limits["lower"]) if one.modality == high.modality):
+                if {high.row, low.row, middle.row} & bad.keys():
                     continue
-                bad[middle.row] = f"{middle} is not between {low} and {high}: check the three values"
+                if middle.most < low.least or middle.least > high.most:
+                    bad[middle.row] = by.name, f"{middle} is not between {low} and {high}: check the three values"
     return bad
 
 
-def find_conflicts(readings: list[Reading], covariates: dict[str, Any], recorded_bsa: float | None) -> list[str]:
+def find_conflicts(readings: list[Reading], covariates: dict[str, Any], recorded_bsa: float | None) -> Findings:
     """Contradictions among the readings of one patient, one sentence each; the readings stay."""
-    found = [*_between_modalities(readings), *_between_sites(readings), *_stroke_volumes(readings)]
-    found += _against_formulas(readings, covariates)
-    bsa = mosteller(covariates)
-    if bsa and recorded_bsa and abs(recorded_bsa / bsa - 1) > 0.1:
-        found.append(
+    found = Findings()
+    for by in load_rules().values():
+        check = _CHECKS.get(by.check)
+        if check is not None:
+            check(by, readings, covariates, found)
+    by, bsa = rule("surface_area_against_size"), mosteller(covariates)
+    if bsa and recorded_bsa and abs(recorded_bsa / bsa - 1) > by.limit("relative"):
+        sentence = (
             f"The recorded body surface area {recorded_bsa:.2f} m2 is not that of the recorded height and weight "
             f"({bsa:.2f} m2, Mosteller): height and weight are used."
         )
+        found.add(by, sentence, ())
     return found
 
 
@@ -77,11 +111,6 @@ def mosteller(covariates: dict[str, Any]) -> float | None:
     if "height" not in covariates or "weight" not in covariates:
         return None
     return math.sqrt(covariates["height"] * covariates["weight"] / 3600)
-
-
-@lru_cache(maxsize=1)
-def _rules() -> dict[str, Any]:
-    return load_yaml(config_path("codes", "quality.yaml"))
 
 
 def _named(readings: Iterable[Reading], name: str) -> list[Reading]:
@@ -93,75 +122,97 @@ def _pairs(readings: list[Reading], first: str, second: str) -> list[tuple[Readi
     return [(a, b) for a in _named(readings, first) for b in _named(readings, second) if a.modality == b.modality]
 
 
-def _between_modalities(readings: list[Reading]) -> list[str]:
-    rule, found = _rules()["modality_difference"], []
+def _gap(by: Rule, readings: list[Reading], covariates: dict[str, Any], found: Findings) -> None:
+    """A pressure that lies above one that it cannot lie above in the same heart."""
+    for high in _named(readings, by.limits["above"]):
+        for low in _named(readings, by.limits["below"]):
+            excess = high.least - low.most
+            if not by.limit("most") < excess < math.inf:
+                continue
+            sentence = f"{_capital(str(high))} lies {show(excess)} {by.limits['unit']} above {low}: {by.limits['why']}."
+            found.add(by, sentence, (high, low))
+            if by.consequence == "widen":
+                for one, usual in zip((high, low), by.limits["usual"], strict=True):
+                    found.widen(one, usual, excess)
+
+
+def _modalities(by: Rule, readings: list[Reading], covariates: dict[str, Any], found: Findings) -> None:
     for name in dict.fromkeys(one.name for one in readings):
-        same = sorted(_named(readings, name), key=lambda one: one.value)
+        same = sorted((one for one in _named(readings, name) if one.exact), key=lambda one: one.value)
         if len(same) < 2:
             continue
         low, high, unit = same[0], same[-1], info(name).unit
-        gap, floor = high.value - low.value, rule["absolute"].get(unit, 0.0)
-        if gap > floor and gap > rule["relative"] * abs(low.value):
+        gap, floor = high.value - low.value, by.limits["absolute"].get(unit, 0.0)
+        if gap > floor and gap > by.limit("relative") * abs(low.value):
             relative = f", {100 * gap / abs(low.value):.0f} % apart" if low.value else ""
-            found.append(
+            sentence = (
                 f"{_capital(info(name).label)} is {show(low.value)} {unit} by {low.modality} and {show(high.value)} "
                 f"{unit} by {high.modality}{relative}: both are used, each with its own error; none is averaged away."
             )
-    return found
+            found.add(by, sentence, (low, high))
 
 
-def _between_sites(readings: list[Reading]) -> list[str]:
-    rules, found = _rules(), []
-    checks = (
-        ("ra_pressure_min", "rv_pressure_min", "ra_minimum_above_rv_minimum",
-         "the traces were not zeroed or not recorded together, and a zero offset of each absorbs it"),
-        ("pcwp_mean", "pa_pressure_diastolic", "wedge_above_pa_diastolic",
-         "large v waves, an over-wedged balloon or a zero that moved; both are used"),
-        ("pa_pressure_systolic", "rv_pressure_max", "pa_systolic_above_rv_systolic",
-         "without a moved zero blood would not leave the ventricle; both are used"),
-    )  # fmt: skip
-    for upper, lower, rule, why in checks:
-        for high in _named(readings, upper):
-            for low in _named(readings, lower):
-                gap = high.value - low.value
-                if gap > rules[rule]:
-                    found.append(f"{_capital(str(high))} lies {show(gap)} mmHg above {low}: {why}.")
-    return found
-
-
-def _stroke_volumes(readings: list[Reading]) -> list[str]:
-    ways = [(one.value, f"recorded ({one.modality})") for one in _named(readings, "stroke_volume")]
-    for output in _named(readings, "cardiac_output"):
-        ways += [(1000 * output.value / rate.value, f"cardiac output ({output.modality}) / heart rate")
-                 for rate in _named(readings, "heart_rate")]  # fmt: skip
-    ways += [
-        (edv.value - esv.value, f"LV volumes ({edv.modality})") for edv, esv in _pairs(readings, "lv_edv", "lv_esv")
-    ]
+def _stroke_volumes(by: Rule, readings: list[Reading], covariates: dict[str, Any], found: Findings) -> None:
+    ways = _ways_to_stroke_volume(readings)
     if len(ways) < 2:
-        return []
-    low, high = min(ways), max(ways)
-    if high[0] <= (1 + _rules()["stroke_volume_against_output"]) * low[0]:
-        return []
-    listed = ", ".join(f"{value:.0f} mL from {words}" for value, words in sorted(ways))
-    return [f"Stroke volume is {listed}: the sources contradict each other; valves that leak would explain it too."]
+        return
+    low, high = min(ways, key=lambda way: way[0]), max(ways, key=lambda way: way[0])
+    if high[0] <= (1 + by.limit("relative")) * low[0]:
+        return
+    listed = ", ".join(f"{value:.0f} mL from {words}" for value, words, _ in sorted(ways, key=lambda way: way[:2]))
+    sentence = f"Stroke volume is {listed}: the sources contradict each other; valves that leak would explain it too."
+    found.add(by, sentence, (one for _, _, parts in ways for one in parts))
 
 
-def _against_formulas(readings: list[Reading], covariates: dict[str, Any]) -> list[str]:
-    rules, found = _rules(), []
-    for reading in readings:
-        computed = [(formula, value) for formula, value in computed_values(reading, readings, covariates)]
-        if reading.name in ("lvef", "rvef"):
-            far = [v for _, v in computed if abs(v - reading.value) > rules["ejection_fraction_against_volumes"]]
-        elif reading.name in ("svr", "pvr"):
-            far = [v for _, v in computed if abs(v - reading.value) > rules["resistance_against_recorded"] * abs(v)]
-        else:
+def _ways_to_stroke_volume(readings: list[Reading]) -> list[tuple[float, str, tuple[Reading, ...]]]:
+    exact = [one for one in readings if one.exact]
+    ways = [(one.value, f"recorded ({one.modality})", (one,)) for one in _named(exact, "stroke_volume")]
+    for output in _named(exact, "cardiac_output"):
+        ways += [(1000 * output.value / rate.value, f"cardiac output ({output.modality}) / heart rate", (output, rate))
+                 for rate in _named(exact, "heart_rate")]  # fmt: skip
+    ways += [
+        (edv.value - esv.value, f"LV volumes ({edv.modality})", (edv, esv))
+        for edv, esv in _pairs(exact, "lv_edv", "lv_esv")
+    ]
+    return ways
+
+
+def _implied_volume(by: Rule, readings: list[Reading], covariates: dict[str, Any], found: Findings) -> None:
+    """EDV against stroke volume / ejection fraction; with an ESV the stroke volumes are compared already."""
+    exact = [one for one in readings if one.exact]
+    if _named(exact, "lv_esv"):
+        return
+    for volume in _named(exact, "lv_edv"):
+        for fraction in _named(exact, "lvef"):
+            for stroke, words, parts in _ways_to_stroke_volume(exact):
+                implied = 100 * stroke / fraction.value
+                if abs(volume.value / implied - 1) > by.limit("relative"):
+                    sentence = (
+                        f"{_capital(str(volume))} is not the {show(implied)} mL that {fraction} and the stroke volume "
+                        f"of {stroke:.0f} mL ({words}) imply: check them; valves that leak would explain it too."
+                    )
+                    found.add(by, sentence, (volume, fraction, *parts))
+
+
+def _formulas(by: Rule, readings: list[Reading], covariates: dict[str, Any], found: Findings) -> None:
+    for one in (one for one in readings if one.name in by.limits["of"]):
+        computed = computed_values(one, readings, covariates)
+        apart = [max(one.least - value, value - one.most, 0.0) for _, value in computed]
+        limit = [by.limits.get("absolute", by.limits.get("relative", 0.0) * abs(value)) for _, value in computed]
+        if not computed or not all(gap > most for gap, most in zip(apart, limit, strict=True)):
             continue
-        if computed and len(far) == len(computed):
-            found.append(
-                f"{_capital(str(reading))} is not the {show(far[0])} that {computed[0][0].words} of the record gives."
-            )
-    return found
+        formula, value = computed[0]
+        sentence = f"{_capital(str(one))} is not the {show(value)} that {formula.words} of the record gives."
+        found.add(by, sentence, (one,))
+        if by.consequence == "widen" and one.exact:
+            found.widen(one, by.limit("usual"), min(apart))
 
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+_CHECKS: dict[str, Callable[[Rule, list[Reading], dict[str, Any], Findings], None]] = {
+    "gap": _gap, "modalities": _modalities, "stroke_volume": _stroke_volumes, "implied_volume": _implied_volume,
+    "formula": _formulas,
+}  # fmt: skip

@@ -17,6 +17,7 @@ from .governance import load_governance
 from .mapping import load_mapping
 from .reading import Place
 from .record import Records
+from .visit import Selection
 
 __all__ = ["read"]
 
@@ -28,6 +29,9 @@ def read(
     path: str | Path,
     mapping: str | Path | Mapping[str, Any] | None = None,
     *,
+    window: str | None = None,
+    visit: str | None = None,
+    condition: str | None = None,
     governance: str | Path | Mapping[str, Any] | None = None,
 ) -> Records:
     """Read a table, a FHIR R4 bundle or export, an OMOP model, a waveform record, or a folder of these, into `Records`.
@@ -38,19 +42,25 @@ def read(
     taken, a patient in several files is merged, and a file that cannot be read becomes a quarantined row with the
     reason.
 
+    A twin is of one visit and one condition. `visit` is "latest" (the default), "fullest" (most readings), or a date or
+    moment such as 2019-05-01; `window` how far from it readings may lie ("24 h"), or two dates (2019-01-01/2019-03-31);
+    `condition` a state such as exercise (default: rest where there is any). What was chosen is said in `choice` of each
+    patient's set, and readings too far apart are set aside and flagged.
+
     `governance` says whose the record is and what it may be used for: a YAML file or its data, by default
     `governance.yaml` in the folder or `<stem>_governance.yaml` beside the file; what its policy does not permit is
     quarantined unseen. Raises `InputError` when the path is missing, a single file is empty or malformed, or nothing in
     it is a record. A source without one usable value gives records whose patients have no measurements.
     """
+    selection = Selection.of(window, visit, condition)
     if "://" in str(path):
-        return _read_address(str(path), AdmittingCollector(load_governance(Path(), governance or {})))
+        return _read_address(str(path), AdmittingCollector(load_governance(Path(), governance or {}), selection))
     source = Path(path)
     if "\0" in str(source) or not source.exists():
         close = nearest(source.name, (p.name for p in source.parent.iterdir()) if source.parent.is_dir() else ())
         hint = f" Did you mean `{close[0]}`?" if close else ""
         raise InputError(f"`{source}` is not there: give the path of a file or folder.{hint}")
-    collector = AdmittingCollector(load_governance(source, governance))
+    collector = AdmittingCollector(load_governance(source, governance), selection)
     digest = _read_folder(source, mapping, collector) if source.is_dir() else _read_file(source, mapping, collector)
     records = collector.records(source, digest)
     if not records.rows and not records.patients:

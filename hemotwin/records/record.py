@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,9 @@ import numpy as np
 from ..core.errors import UnknownNameError
 from ..core.table import Table
 from .codes import observables
+from .inventory import Inventory
+from .quality_rules import Flag, load_rules
+from .reading import show_range
 from .rows import FATES, RowFate, RowLog
 
 if TYPE_CHECKING:
@@ -29,10 +32,12 @@ Channel = tuple[str, str]
 class Measurement:
     """One reading in the unit that its observable has inside hemotwin.
 
-    `kind` is "exact", "interval" (between `lower` and `upper`), "censored" (one of them known), "ordinal" or "derived"
-    (a function of other readings: shown, never counted). `sd` is in the same unit, None when the record gives none.
-    `modality` is how it was taken, `condition` the state it was taken in, `origin` the file and row it came from.
-    `consent` names the purposes it may be used for, as far as it is told.
+    `kind` is "exact", "interval" (between `lower` and `upper`), "censored" (one of them known), "ordinal" (a word that
+    stands for a range), "derived" (a function of other readings) or "recovered" (never recorded, given back by a value
+    that was computed with it; `lower` and `upper` are what rounding leaves); the last two are shown and never counted.
+    `sd` is in the same unit, None when the record gives none and no rule widened it. `modality` is how it was taken,
+    `condition` the state it was taken in, `quality` "ok" or the quality rule that flagged it, `origin` the file and row
+    it came from, or the rule that gave it back. `consent` names the purposes it may be used for, as far as it is told.
     """
 
     patient: str
@@ -52,8 +57,15 @@ class Measurement:
 
     @property
     def counted(self) -> bool:
-        """Whether it is evidence of its own: everything but a derived reading."""
-        return self.kind != "derived"
+        """Whether it is evidence of its own: everything but a derived or recovered reading."""
+        return self.kind not in ("derived", "recovered")
+
+    @property
+    def shown(self) -> str | float | None:
+        """The value as a table shows it: the number, or the bounds in words ("55 to 60", "below 10")."""
+        if self.value is not None or (self.lower is None and self.upper is None):
+            return self.value
+        return show_range(self.lower, self.upper)
 
     @property
     def channel(self) -> Channel:
@@ -66,17 +78,20 @@ class MeasurementSet:
     """What is known of one patient: covariates that the prior uses, measurements, and the contradictions among them.
 
     `covariates` holds any of sex ("male", "female"), age (years), height (cm), weight (kg) and bsa (m2, Mosteller 1987,
-    sqrt(height weight / 3600)); what is not known is absent.
+    sqrt(height weight / 3600)); what is not known is absent. `flags` are the findings of the quality rules, `conflicts`
+    their sentences that a twin carries, and `choice` says which visit and condition the readings are of.
     """
 
     patient: str
     covariates: dict[str, Any] = field(default_factory=dict)
     measurements: tuple[Measurement, ...] = ()
     conflicts: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    choice: str = ""
 
     @property
     def counted(self) -> tuple[Measurement, ...]:
-        """The measurements that are evidence; derived ones are left out."""
+        """The measurements that are evidence; derived and recovered ones are left out."""
         return tuple(m for m in self.measurements if m.counted)
 
     def __len__(self) -> int:
@@ -87,19 +102,22 @@ class MeasurementSet:
 
     def __repr__(self) -> str:
         known = ", ".join(self.covariates) or "no covariates"
+        kinds = Counter(m.kind for m in self.measurements)
+        derived = f"{kinds['derived']} derived" + (f", {kinds['recovered']} recovered" if kinds["recovered"] else "")
         return (
-            f"<MeasurementSet {self.patient}: {len(self.counted)} measurements, "
-            f"{len(self.measurements) - len(self.counted)} derived, {known}, {len(self.conflicts)} conflicts>"
+            f"<MeasurementSet {self.patient}: {len(self.counted)} measurements, {derived}, {known}, "
+            f"{len(self.conflicts)} conflicts>"
         )
 
     def table(self) -> Table:
         """The measurements with label, value, unit, how they were taken, and whether they count."""
         rows = [
-            [observables()[m.observable].label, m.value, m.unit, m.sd, m.modality, m.time, m.kind, m.origin]
+            [observables()[m.observable].label, m.shown, m.unit, m.sd, m.modality, m.time, m.kind, m.quality, m.origin]
             for m in self.measurements
         ]
-        columns = ["reading", "value", "unit", "sd", "taken by", "time", "kind", "origin"]
-        return Table(columns, rows, title=f"Patient {self.patient}", note="\n".join(self.conflicts))
+        columns = ["reading", "value", "unit", "sd", "taken by", "time", "kind", "quality", "origin"]
+        note = "\n".join(part for part in (self.choice, *self.conflicts) if part)
+        return Table(columns, rows, title=f"Patient {self.patient}", note=note)
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
@@ -109,15 +127,21 @@ class Records:
     """Any number of patients read from one file, bundle or folder, with the fate of every input row.
 
     `records["P1"]` is a `MeasurementSet`; `rows` has one `RowFate` per input value; `sha256` pins the source (of a
-    folder: the digest over the digests of its files, by name).
+    folder: the digest over the digests of its files, by name). `flags` are findings between patients, `rule_counts` how
+    often each quality rule applied, and `inventory` what the source holds beyond the visit that was chosen.
     `governance` says whose the records are and what they may be used for, where that is told.
     """
 
     governance: Governance | None = None
 
-    def __init__(self, sets: Iterable[MeasurementSet], rows: Sequence[RowFate], source: Path, sha256: str):
+    def __init__(
+        self, sets: Iterable[MeasurementSet], rows: Sequence[RowFate], source: Path, sha256: str,
+        flags: Sequence[Flag] = (), rule_counts: Mapping[str, int] | None = None, inventory: Inventory | None = None,
+    ):  # fmt: skip
         self._sets = {one.patient: one for one in sets}
         self.rows, self.source, self.sha256 = rows, Path(source), sha256
+        self.flags, self.rule_counts = tuple(flags), dict(rule_counts or {})
+        self.inventory = Inventory() if inventory is None else inventory
 
     @property
     def patients(self) -> list[str]:
@@ -143,7 +167,12 @@ class Records:
         wanted = [patients] if isinstance(patients, str) else list(patients)
         named = set(wanted)
         rows = tuple(row for row in self.rows if row.patient in named)
-        some = Records([self[patient] for patient in wanted], rows, self.source, self.sha256)
+        sets, flags = (
+            [self[patient] for patient in wanted],
+            tuple(f for f in self.flags if named.issuperset(f.patients)),
+        )
+        counts = Counter(flag.rule for one in sets for flag in one.flags)
+        some = Records(sets, rows, self.source, self.sha256, flags, counts, self.inventory)
         some.governance = self.governance
         return some
 
@@ -176,6 +205,19 @@ class Records:
         ]
         columns = ["patient", "field", "value", "unit", "fate", "reason", "origin"]
         return Table(columns, rows, title=str(self.source.name), note=self._counts_sentence())
+
+    def quality(self) -> Table:
+        """The quality rules that applied: OHDSI category, how often, severity and consequence."""
+        counts = Counter(self.rule_counts)
+        counts.update({flag.rule: len(flag.patients) for flag in self.flags})
+        rows = [
+            [by.category, by.label, counts[name], by.severity, by.consequence]
+            for name, by in load_rules().items()
+            if counts[name]
+        ]
+        return Table(
+            ["category", "rule", "count", "severity", "consequence"], rows, title=f"Quality of {self.source.name}"
+        )
 
     def arrays(self, channels: Sequence[Channel] | None = None) -> tuple[list[Channel], Any, Any, Any]:
         """Counted readings as `(channels, value, sd, mask)`, arrays of shape [channel, patient].

@@ -1,16 +1,25 @@
-"""Numbers and times as they are written in records; anything that is not plainly one is refused, with the fix."""
+"""Values and times as they are written in records; anything that is not plainly one is refused, with the fix.
+
+A value is of one of four kinds, decided for each by itself: a number is exact, "55-60" an interval, "<10" censored, and
+a word such as "elevated" ordinal (its range stands in configs/codes/ordinals.yaml).
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["ValueProblem", "is_missing", "moment", "parse_number", "years_between"]
+from ..core.configs import config_path, load_yaml
+
+__all__ = ["ValueProblem", "Written", "is_missing", "moment", "parse_number", "parse_value", "years_between"]
 
 _NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,3})?")
+_RANGE = re.compile(rf"({_NUMBER.pattern})\s*(?:-|\u2013|\u2014|\.\.|\bto\b|\bbis\b)\s*({_NUMBER.pattern})")
+_LIMIT = re.compile(rf"(<=|>=|<|>|\u2264|\u2265)\s*({_NUMBER.pattern})")
 _MISSING = {
     "na",
     "n/a",
@@ -33,6 +42,71 @@ _LARGEST = 1e9
 
 class ValueProblem(ValueError):
     """Why a value cannot be used, with the fix, in words for the row's reason."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A value as it was written: its kind, its number or bounds in the written unit, and the size of its last digit.
+
+    `unit` is given where the value brings its own (an ordinal word), None where it is that of the row.
+    """
+
+    kind: str
+    value: float | None
+    lower: float | None = None
+    upper: float | None = None
+    digit: float = 0.0
+    unit: str | None = None
+
+
+def parse_value(given: Any, observable: str = "") -> Written:
+    """The value of a cell: a number, a range, a limit, or a word that is known for this observable.
+
+    Raises `ValueProblem` with the fix for a missing value, a range that runs backwards, and anything else.
+    """
+    if not isinstance(given, str):
+        value, digit = parse_number(given)
+        return Written("exact", value, digit=digit)
+    text = given.strip().replace("\u2212", "-")
+    found = _range_or_limit(text) or _word(observable, text)
+    if found is not None:
+        return found
+    value, digit = parse_number(text)
+    return Written("exact", value, digit=digit)
+
+
+@lru_cache(maxsize=65536)
+def _range_or_limit(text: str) -> Written | None:
+    if not text or text[-1:].isalpha() or _NUMBER.fullmatch(text):
+        return None
+    if match := _RANGE.fullmatch(text):
+        (low, fine), (high, _) = _parse_text(match[1]), _parse_text(match[2])
+        if low > high:
+            raise ValueProblem(f"the range {text!r} runs backwards: write the lower end first, or one number")
+        return Written("exact", low, digit=fine) if low == high else Written("interval", None, low, high)
+    if match := _LIMIT.fullmatch(text):
+        bound, _ = _parse_text(match[2])
+        below = match[1] in ("<", "<=", "\u2264")
+        return Written("censored", None, None if below else bound, bound if below else None)
+    return None
+
+
+def _word(observable: str, text: str) -> Written | None:
+    entry = _ordinals().get(observable)
+    if entry is None or not text[:1].isalpha():
+        return None
+    known = entry["words"].get(re.sub(r"[\s_-]+", " ", text.lower()[:60]))
+    return None if known is None else Written("ordinal", None, float(known[0]), float(known[1]), unit=entry["unit"])
+
+
+@lru_cache(maxsize=1)
+def _ordinals() -> dict[str, dict[str, Any]]:
+    """{observable: {unit, words: {word: (lower, upper)}}}, from the data file."""
+    read = load_yaml(config_path("codes", "ordinals.yaml"))["ordinals"]
+    return {
+        name: {"unit": entry["unit"], "words": {w: g["range"] for g in entry["grades"] for w in g["words"]}}
+        for name, entry in read.items()
+    }
 
 
 def is_missing(text: str) -> bool:
@@ -68,9 +142,9 @@ def _parse_text(text: str) -> tuple[float, float]:
 def _advice(text: str) -> str:
     if re.fullmatch(r"[+-]?\d+,\d+", text):
         return f"a decimal comma is ambiguous: write {text.replace(',', '.')}"
-    if re.fullmatch(r"[<>~≤≥=]+\s*[\d.]+", text):
-        return "a limit is not a value: give the number, or leave it out"
-    if re.fullmatch(r"[\d.]+\s*(-|–|to|/)\s*[\d.]+", text):
+    if re.fullmatch(r"[<>~≈=]+\s*[\d.]+", text):
+        return "an approximate value: give the number, a limit (<10) or a range (55-60)"
+    if re.fullmatch(r"[\d.]+\s*/\s*[\d.]+", text):
         return "two numbers in one cell: give one number for each reading"
     if re.search(r"\d", text):
         return "text in a number: put the number alone in the value and the unit in the unit"

@@ -75,12 +75,12 @@ def found_in(text: str) -> list[str]:
 
 
 def test_hostile_record_does_hold_every_identifier(tmp_path):
-    text = everything(ht.read(hostile(tmp_path)))
+    text = everything(ht.read(hostile(tmp_path), window="30 d"))
     assert {"Zwickelhuber", "90817263", "Dr Quandt", "2019-03-07", "ward Kestrel"} <= set(found_in(text))
 
 
 def test_no_identifier_is_in_anything_the_records_can_say(tmp_path):
-    safe = checked(deidentify(ht.read(hostile(tmp_path)), KEY))
+    safe = checked(deidentify(ht.read(hostile(tmp_path), window="30 d"), KEY))
     assert found_in(everything(safe)) == []
 
 
@@ -129,7 +129,7 @@ def test_parts_of_a_digest_cannot_run_into_each_other():
 
 
 def test_same_key_links_and_another_key_unlinks(tmp_path):
-    records = ht.read(hostile(tmp_path))
+    records = ht.read(hostile(tmp_path), window="30 d")
     first, again, other = (deidentify(records, key) for key in (KEY, KEY, OTHER))
     assert everything(first) == everything(again)
     tokens = set(re.findall(r"S-\w{16}|row \w{16}|state \w{8}|[0-9a-f]{64}", everything(first)))
@@ -138,7 +138,7 @@ def test_same_key_links_and_another_key_unlinks(tmp_path):
 
 
 def test_intervals_and_times_of_day_stay(tmp_path):
-    records = ht.read(hostile(tmp_path))
+    records = ht.read(hostile(tmp_path), window="30 d")
     (name,) = {m.patient for one in records for m in one if m.observable == "dbp"}
     safe = deidentify(records, KEY)[Deidentifier(KEY).pseudonym(name)]
     before = {m.observable: m.time for m in records[name]}
@@ -177,7 +177,7 @@ def test_days_stay_within_their_range_and_differ_between_patients():
 
 
 def test_measured_values_are_unchanged_and_the_age_of_the_old_is_given_as_ninety(tmp_path):
-    records = ht.read(hostile(tmp_path))
+    records = ht.read(hostile(tmp_path), window="30 d")
     safe = deidentify(records, KEY)
     values = lambda given: sorted((m.observable, m.value, m.modality, m.kind) for one in given for m in one)  # noqa: E731
     assert values(safe) == values(records)
@@ -186,9 +186,8 @@ def test_measured_values_are_unchanged_and_the_age_of_the_old_is_given_as_ninety
 
 
 def test_conditions_stay_apart_without_their_words(tmp_path):
-    path = table(tmp_path, "A,sbp,118,mmHg,,rest,,", "A,hr,90,/min,,exercise,,", "A,dbp,70,mmHg,,rest,,", header=HEADER)
-    (one,) = deidentify(ht.read(path), KEY)
-    state = {m.observable: m.condition for m in one}
+    path = table(tmp_path, "A,sbp,118,mmHg,,rest,,", "B,hr,90,/min,,exercise,,", "A,dbp,70,mmHg,,rest,,", header=HEADER)
+    state = {m.observable: m.condition for one in deidentify(ht.read(path), KEY) for m in one}
     assert state["sbp"] == state["dbp"] != state["heart_rate"]
     assert all(re.fullmatch(r"state \w{8}", text) for text in state.values())
 
@@ -196,9 +195,9 @@ def test_conditions_stay_apart_without_their_words(tmp_path):
 def test_written_table_reads_back_to_the_same_evidence(tmp_path):
     from hemotwin.records.write import write_csv
 
-    records = ht.read(hostile(tmp_path))
+    records = ht.read(hostile(tmp_path), window="30 d")
     safe = deidentify(records, KEY)
-    back = ht.read(write_csv(safe, tmp_path / "safe.csv"))
+    back = ht.read(write_csv(safe, tmp_path / "safe.csv"), window="30 d")
     evidence = lambda given: sorted((m.patient, m.channel, m.value, m.time, m.sd) for one in given for m in one.counted)  # noqa: E731
     assert evidence(back) == evidence(safe)
     assert {p: back[p].covariates for p in back.patients} == {one.patient: one.covariates for one in safe if len(one)}

@@ -2,6 +2,10 @@
 
 import pytest
 
+from hemotwin.core.configs import config_path, load_yaml
+from hemotwin.core.errors import InputError
+from hemotwin.records.quality_rules import load_rules
+
 from .build import read_rows, values
 
 RIGHT_HEART = ("A,pa_pressure_mean,40,mmHg", "A,pcwp,10,mmHg", "A,cardiac_output,5,L/min")
@@ -126,3 +130,108 @@ def test_mean_outside_its_extremes_is_quarantined_alone(tmp_path):
 
 def test_zero_right_ventricular_end_diastolic_pressure_is_a_reading(tmp_path):
     assert values(read_rows(tmp_path, "A,rvedp,0,mmHg")) == {("rv_edp", "catheter"): 0}
+
+
+def test_contradiction_names_both_values_and_widens_their_errors(tmp_path):
+    records = read_rows(tmp_path, "A,pcwp,17,mmHg", "A,padp,14,mmHg")
+    (flag,) = records["A"].flags
+    assert (flag.rule, flag.category, flag.severity, flag.consequence) == (
+        "wedge_above_pa_diastolic", "plausibility", "warning", "widen",
+    )  # fmt: skip
+    assert "17 mmHg lies 3 mmHg above pulmonary artery diastolic pressure 14 mmHg" in flag.sentence
+    sd = {m.observable: m.sd for m in records["A"]}
+    assert sd["pcwp_mean"] == pytest.approx((3**2 + 3**2 / 2) ** 0.5)
+    assert sd["pa_pressure_diastolic"] == pytest.approx((4**2 + 3**2 / 2) ** 0.5)
+    assert {m.quality for m in records["A"]} == {"wedge_above_pa_diastolic"}
+
+
+def test_wider_error_never_falls_below_the_one_in_use():
+    noise = load_yaml(config_path("noise", "clinical.yaml"))["observables"]
+    for rule in load_rules().values():
+        if rule.consequence == "widen" and rule.check == "gap":
+            for name, usual in zip((rule.limits["above"], rule.limits["below"]), rule.limits["usual"], strict=True):
+                assert usual >= noise[name]["any"]["sd"], rule.name
+        elif rule.consequence == "widen":
+            assert all(rule.limits["usual"] >= noise[name]["any"]["sd"] for name in rule.limits["of"])
+
+
+def test_error_that_is_wider_already_stays_so_that_reading_twice_widens_once(tmp_path):
+    header = "patient,observable,value,unit,sd"
+    records = read_rows(tmp_path, "A,pcwp,17,mmHg,9", "A,padp,14,mmHg,", header=header)
+    assert {m.observable: m.sd for m in records["A"]}["pcwp_mean"] == 9
+
+
+def test_wedge_above_the_mean_pulmonary_pressure_is_reported(tmp_path):
+    records = read_rows(tmp_path, "A,pcwp,22,mmHg", "A,mpap,18,mmHg")
+    assert [flag.rule for flag in records["A"].flags] == ["wedge_above_pa_mean"]
+
+
+def test_volume_against_the_one_that_ejection_fraction_and_output_imply(tmp_path):
+    extreme = ("A,hr,90,/min", "A,co,6.3,L/min", "A,lvef,12,%")  # 70 mL of 583 mL
+    assert read_rows(tmp_path, *extreme)["A"].flags == ()
+    assert read_rows(tmp_path, *extreme, "A,lv_edv,600,mL")["A"].flags == ()
+    (flag,) = read_rows(tmp_path, *extreme, "A,lv_edv,250,mL")["A"].flags
+    assert "250 mL is not the 583.3 mL that left ventricular ejection fraction 12 %" in flag.sentence
+    assert "stroke volume of 70 mL (cardiac output (unspecified) / heart rate) imply" in flag.sentence
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "999", "9999"])
+def test_number_that_stands_for_missing_is_named_as_such(tmp_path, number):
+    records = read_rows(tmp_path, f"A,heart_rate,{number},/min")
+    assert f"{number} probably stands for a missing value" in records.rows[0].reason
+    assert records.rule_counts == {"zero_as_missing": 1}
+
+
+@pytest.mark.parametrize(
+    ("row", "rule"),
+    [
+        ("A,nonsense,1,mmHg", "code_known"),
+        ("A,sbp,120,", "unit_given"),
+        ("A,sbp,120,kg", "unit_fits"),
+        ("A,sbp,unknown,mmHg", "value_given"),
+        ("A,sbp,twelve,mmHg", "value_readable"),
+        ("A,sbp,301,mmHg", "value_in_range"),
+    ],
+)
+def test_row_that_is_set_aside_falls_under_its_rule(tmp_path, row, rule):
+    records = read_rows(tmp_path, row)
+    assert records.rule_counts == {rule: 1}
+    found, empty = records.quality().records()
+    if found["rule"] == load_rules()["no_value"].label:
+        found, empty = empty, found
+    assert found["rule"] == load_rules()[rule].label and found["consequence"] == "quarantine"
+    assert empty["count"] == 1
+
+
+SHARED = ("height,171,cm", "weight,70,kg", "age,61,a", "sbp,127,mmHg", "dbp,92,mmHg", "co,6.3,L/min", "pcwp,17,mmHg")
+
+
+def test_two_patients_who_share_most_values_are_a_likely_repeat_visit(tmp_path):
+    rows = [f"{who},{row}" for who in "AB" for row in SHARED]
+    records = read_rows(tmp_path, *rows, "A,rap,9,mmHg", "B,rap,11,mmHg", "C,sbp,127,mmHg", "C,dbp,92,mmHg")
+    (flag,) = records.flags
+    assert flag.rule == "likely_repeat_visit" and flag.patients == ("A", "B")
+    assert "A and B share 7 of 8 values to the digit" in flag.sentence
+
+
+def test_values_that_everyone_has_make_no_repeat_visit(tmp_path):
+    rows = [f"P{k},{row}" for k in range(60) for row in SHARED]
+    assert read_rows(tmp_path, *rows).flags == ()
+
+
+def test_few_shared_values_make_no_repeat_visit(tmp_path):
+    assert read_rows(tmp_path, *[f"{who},{row}" for who in "AB" for row in SHARED[:4]]).flags == ()
+
+
+def test_patient_without_a_value_is_listed(tmp_path):
+    records = read_rows(tmp_path, "A,sbp,junk,mmHg", "B,sbp,120,mmHg")
+    (flag,) = records.flags
+    assert flag.patients == ("A",) and flag.sentence == "No usable value: A." and "A" in records.patients
+
+
+def test_every_rule_is_one_of_the_three_categories_and_a_made_up_one_is_refused(tmp_path):
+    assert {rule.category for rule in load_rules().values()} == {"conformance", "completeness", "plausibility"}
+    path = tmp_path / "quality.yaml"
+    path.write_text("rules: {x: {category: style, severity: error, consequence: note, check: row}}")
+    with pytest.raises(InputError, match=r"quality\.yaml x: `category` must be one of conformance"):
+        load_rules(path)

@@ -1,0 +1,173 @@
+"""All readings of one patient judged together: one visit and condition; what stands, what is derived or recovered."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from typing import Any
+
+from .codes import info, observables
+from .derived import derived_reason
+from .quality import find_conflicts, flag_of, implausible, impossible_order, mosteller
+from .quality_rules import Flag, rule
+from .reading import Reading, show_range
+from .record import Measurement, MeasurementSet
+from .recovered import recovered
+from .rows import RowLog
+from .values import years_between
+from .visit import Choice, Selection, choose, too_old
+
+__all__ = ["Judge"]
+
+_BODY = ("sex", "age", "height", "weight")
+
+
+class Judge:
+    """Turns the kept readings of a patient into a `MeasurementSet` and settles the rows that are not used in it.
+
+    `binned` names the observables whose numbers stand for ranges in this source; `rules` counts what the rules did.
+    """
+
+    def __init__(self, log: RowLog, selection: Selection, binned: frozenset[str]):
+        self.log, self.selection, self.binned = log, selection, binned
+        self.rules: Counter[str] = Counter()
+        self._order = {name: k for k, name in enumerate(observables())}
+
+    def set_of(self, patient: str, kept: list[Reading], born: tuple[str, int] | None) -> MeasurementSet:
+        """The patient's readings of one visit and condition, each row settled."""
+        choice = choose([one for one in kept if one.modality], self.selection)
+        for one, by, reason in choice.aside:
+            self._settle(one, by, reason)
+        flags = [flag_of("too_far_apart", sentence) for sentence in choice.too_far]
+        readings = self._in_order([self._as_range(one) for one in self._once(choice.taken)], flags)
+        covariates, bsa = self._covariates([one for one in kept if not one.modality], choice, readings, born, flags)
+        found = find_conflicts(readings, covariates, bsa)
+        flags += found.flags
+        measurements = []
+        for one in readings:
+            reason = derived_reason(one, readings, covariates)
+            if reason:
+                self.log.settle(one.row, "derived", reason)
+            sd = one.sd if reason else found.widened.get(one.row, one.sd)
+            quality = found.flagged.get(one.row, "ok")
+            measurements.append(self._measurement(one, "derived" if reason else one.kind, sd, quality))
+        measurements += self._recovered(patient, readings, choice, flags)
+        measurements.sort(key=lambda m: (self._order[m.observable], m.modality))
+        self.rules.update(flag.rule for flag in flags)
+        conflicts = tuple(
+            flag.sentence for flag in flags if flag.consequence != "quarantine" or flag.rule == "too_far_apart"
+        )
+        return MeasurementSet(patient, covariates, tuple(measurements), conflicts, tuple(flags), choice.sentence)
+
+    def _settle(self, one: Reading, by: str, reason: str) -> None:
+        self.log.settle(one.row, "duplicate" if by == "duplicate" else "quarantined", reason)
+        if by in ("other_condition",):
+            self.rules[by] += 1
+
+    def _once(self, taken: list[Reading]) -> list[Reading]:
+        """Without a reading that repeats another of the same observable and does not say how it was taken."""
+        kept: list[Reading] = []
+        for one in taken:
+            old = next((k for k in kept if k.name == one.name and k.same_as(one)
+                        and "unspecified" in (k.modality, one.modality)), None)  # fmt: skip
+            if old is None:
+                kept.append(one)
+                continue
+            self.log.settle(one.row, "duplicate", f"the same as {self.log[old.row].origin}")
+            if old.modality == "unspecified":  # the value stays where it stood first, and gains its method
+                kept[kept.index(old)] = dataclasses.replace(old, modality=one.modality, sd=old.sd or one.sd)
+        return kept
+
+    def _as_range(self, one: Reading) -> Reading:
+        """A fraction in a column of half points as the range whose middle it is."""
+        half = rule("binned_value").limit("width") / 2.0
+        if one.name not in self.binned or not one.exact or one.value % 1.0 == 0.0 or one.sd:
+            return one
+        self.rules["binned_value"] += 1
+        lower, upper = one.value - half, one.value + half
+        reason = f"the middle of a step of {2 * half:g}: read as {show_range(lower, upper)} {info(one.name).unit}"
+        self.log.settle(one.row, "used", reason)
+        return dataclasses.replace(one, kind="interval", value=None, lower=lower, upper=upper)
+
+    def _in_order(self, readings: list[Reading], flags: list[Flag]) -> list[Reading]:
+        bad = impossible_order(readings)
+        for row, (_, reason) in bad.items():
+            self.log.settle(row, "quarantined", reason)
+        for by, reason in dict.fromkeys(bad.values()):
+            names = tuple(one.name for one in readings if bad.get(one.row) == (by, reason))
+            flags.append(flag_of(by, f"{reason[:1].upper()}{reason[1:]}.", names))
+        return [one for one in readings if one.row not in bad]
+
+    def _covariates(
+        self,
+        body: list[Reading],
+        choice: Choice,
+        readings: list[Reading],
+        born: tuple[str, int] | None,
+        flags: list[Flag],
+    ) -> tuple[dict[str, Any], float | None]:
+        """Covariates nearest to the visit, and the recorded body surface area where there is one."""
+        nearest: dict[str, Reading] = {}
+        for one in sorted(body, key=choice.distance):
+            kept = nearest.setdefault(one.name, one)
+            if kept is not one:
+                self._not_nearest(one, kept)
+        covariates = {name: nearest[name].value for name in _BODY if name in nearest}
+        flags += [flag_of("body_size_old", sentence) for one in nearest.values() if (sentence := too_old(one, choice))]
+        if born is not None:
+            self._age(born, covariates, readings)
+        recorded = nearest.get("bsa")
+        bsa = mosteller(covariates)
+        if bsa is not None:
+            covariates["bsa"] = bsa
+            if recorded:
+                self.log.settle(recorded.row, "derived", f"height and weight give {bsa:.3g} m2 (Mosteller)")
+        elif recorded:
+            covariates["bsa"] = recorded.value
+        return covariates, recorded.value if recorded else None
+
+    def _not_nearest(self, one: Reading, kept: Reading) -> None:
+        if one.when is None or kept.when is None or one.when == kept.when:
+            if one.same_as(kept):
+                self.log.settle(one.row, "duplicate", f"the same as {self.log[kept.row].origin}")
+                return
+            reason = f"conflicting duplicate: {self.log[kept.row].origin} already gives {kept}: keep the right one"
+        else:
+            reason = f"a twin is of one visit: {kept} of {kept.time} is nearer to it than this one of {one.time}"
+        self.log.settle(one.row, "quarantined", reason)
+
+    def _age(self, born: tuple[str, int], covariates: dict[str, Any], readings: list[Reading]) -> None:
+        date, row = born
+        if "age" in covariates:
+            self.log.settle(row, "duplicate", "the age itself is recorded")
+            return
+        dated = [one for one in readings if one.when is not None and one.time]
+        latest = max(dated, key=lambda one: one.when or 0.0).time if dated else None
+        age = years_between(date, latest) if latest else None
+        if age is None or implausible("age", age):
+            self.log.settle(row, "quarantined", "no age: it needs a birth date and a later date of a measurement")
+            return
+        covariates["age"] = age
+        self.log.settle(row, "used", f"age {age:.0f} at the latest measurement")
+
+    def _recovered(self, patient: str, readings: list[Reading], choice: Choice, flags: list[Flag]) -> list[Measurement]:
+        offered = []
+        for one in recovered(readings):
+            if one.problem:
+                flags.append(
+                    flag_of("resistance_against_recorded", f"{one.rule[:1].upper()}{one.rule[1:]}: {one.problem}.")
+                )
+                continue
+            offered.append(Measurement(
+                patient=patient, observable=one.observable, value=one.value, unit=info(one.observable).unit,
+                lower=one.lower, upper=one.upper, kind="recovered", modality=one.modality, time=choice.time,
+                condition=None, quality="ok", origin=one.rule,
+            ))  # fmt: skip
+        return offered
+
+    def _measurement(self, one: Reading, kind: str, sd: float | None, quality: str) -> Measurement:
+        return Measurement(
+            patient=one.patient, observable=one.name, value=one.value, unit=info(one.name).unit, sd=sd, kind=kind,
+            lower=one.lower, upper=one.upper, modality=one.modality, time=one.time, condition=one.condition,
+            quality=quality, origin=self.log[one.row].origin,
+        )  # fmt: skip
