@@ -1,0 +1,166 @@
+"""The two forms of a table: long (one value a row) and wide (one patient a row, with a mapping), whatever the file.
+
+Rows come one by one; no more than a row is held.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import InputError, nearest
+from ..codes import Target, find_name, normalise
+from ..collect import Collector
+from ..mapping import Column, WideMapping
+from ..reading import Place
+
+__all__ = ["Row", "offer_table"]
+
+Row = tuple[int, list[str]]
+
+_HEADERS = {
+    "patient": ("patient", "patient_id", "id", "subject", "subject_id", "person", "person_id", "case", "pseudonym"),
+    "observable": (
+        "observable",
+        "code",
+        "name",
+        "measurement",
+        "parameter",
+        "variable",
+        "loinc",
+        "observation",
+        "item",
+    ),
+    "value": ("value", "result", "reading", "value_as_number", "valuenum"),
+    "unit": ("unit", "units", "uom", "ucum", "unit_source_value"),
+    "sd": ("sd", "std", "standard_deviation", "uncertainty"),
+    "time": ("time", "date", "datetime", "timestamp", "effective", "measurement_date", "charttime"),
+    "modality": ("modality", "method", "technique", "source_method"),
+    "condition": ("condition", "state", "setting"),
+    "consent": ("consent", "purposes", "permitted_use"),
+}
+_UNIT_IN_HEADER = re.compile(r"(.+?)\s*[\[(]\s*([^\[\]()]*(?:\[[^\]]*\][^\[\]()]*)?)\s*[\])]\s*$")
+
+
+def offer_table(
+    rows: Iterator[Row], path: Path, names: Sequence[str], mapping: Mapping[str, Any] | None, collector: Collector,
+    unit: str = "line",
+) -> int:  # fmt: skip
+    """Offer every non-empty cell that holds a value and return the number of rows; `unit` is what a row is called.
+
+    Raises `InputError` when nothing can be made of the headers, with what they resemble and the mapping to write.
+    """
+    prefix = f"{path.name} {unit} "
+    long = _long_columns(names) if mapping is None else None
+    if long:
+        return _read_long(rows, path, prefix, names, long, collector)
+    wide = _own_mapping(names, path) if mapping is None else WideMapping.of(mapping, path)
+    return _read_wide(rows, path, prefix, names, wide, collector)
+
+
+def _long_columns(names: Sequence[str]) -> dict[str, int] | None:
+    """Position of each known header when the table is in long form; None when it is not."""
+    found: dict[str, int] = {}
+    for position, name in enumerate(names):
+        for role, words in _HEADERS.items():
+            if role not in found and normalise(name) in words:
+                found[role] = position
+                break
+    return found if {"observable", "value"} <= found.keys() else None
+
+
+def _read_long(
+    rows: Iterator[Row], path: Path, prefix: str, names: Sequence[str], columns: Mapping[str, int], collector: Collector
+) -> int:
+    count, widest = 0, len(names)
+    for number, cells in rows:
+        count += 1
+        place = Place(prefix, number)
+        cell = {role: cells[k].strip() if k < len(cells) else "" for role, k in columns.items()}
+        patient = cell.get("patient", path.stem)
+        field, unit = cell["observable"], cell.get("unit", "")
+        if len(cells) > widest and any(extra.strip() for extra in cells[widest:]):
+            reason = f"the row has {len(cells)} cells under {widest} headers: check the delimiters and quote any comma"
+            collector.set_aside(place, patient, field, cell["value"], unit, reason)
+            continue
+        if not cell["value"]:
+            collector.set_aside(
+                place, patient, field, "", unit, "the value is empty: leave the row out, or give the number"
+            )
+            continue
+        collector.offer(
+            place, patient, find_name(field), field, cell["value"], unit,
+            sd=cell.get("sd"), time=cell.get("time"), modality=cell.get("modality"), condition=cell.get("condition"),
+            consent=cell.get("consent"),
+        )  # fmt: skip
+    return count
+
+
+def _read_wide(
+    rows: Iterator[Row], path: Path, prefix: str, names: Sequence[str], mapping: WideMapping, collector: Collector
+) -> int:
+    patient_at = mapping.position("patient", names, path)
+    time_at = mapping.position("time", names, path)
+    columns = [(k, name, mapping.column(name)) for k, name in enumerate(names) if k not in (patient_at, time_at)]
+    suffixes = [f" column {name[:60]}" for name in names]
+    count = 0
+    for number, cells in rows:
+        count += 1
+        patient = path.stem if patient_at is None else cells[patient_at].strip() if patient_at < len(cells) else ""
+        time = cells[time_at].strip() if time_at is not None and time_at < len(cells) else None
+        collector.see(patient)
+        if len(cells) > len(names) and any(extra.strip() for extra in cells[len(names) :]):
+            reason = f"the row has {len(cells)} cells under {len(names)} headers: check the delimiters"
+            collector.set_aside(Place(prefix, number), patient, "row", "", "", reason)
+            continue
+        for k, name, column in columns:
+            text = cells[k].strip() if k < len(cells) else ""
+            if text and column is not None:
+                _offer_cell(collector, Place(prefix, number, suffixes[k]), patient, name, column, text, time)
+    return count
+
+
+def _offer_cell(
+    collector: Collector, place: Place, patient: str, name: str, column: Column, text: str, time: str | None
+) -> None:  # fmt: skip
+    if column.target is None:
+        collector.set_aside(place, patient, name, text, column.unit, column.problem)
+        return
+    collector.offer(
+        place, patient, column.target, name, text, column.unit,
+        modality=column.modality, condition=column.condition, time=time,
+    )  # fmt: skip
+
+
+def _own_mapping(names: Sequence[str], path: Path) -> WideMapping:
+    """The mapping that headers such as "sbp [mmHg]" and "age (a)" state themselves; raises when no header does."""
+    roles: dict[str, str] = {}
+    columns: dict[str, Column] = {}
+    for name in names:
+        match = _UNIT_IN_HEADER.fullmatch(name)
+        target: Target | None = find_name(match[1]) if match else find_name(name)
+        if target is not None and (match or target.name == "sex"):
+            columns[name] = Column(target, match[2] if match else "")
+        elif not match and (role := next((r for r in ("patient", "time") if normalise(name) in _HEADERS[r]), None)):
+            roles.setdefault(role, name)
+    if all(column.target is None or column.target.name == "sex" for column in columns.values()):
+        raise InputError(_no_mapping(names, path))
+    return WideMapping(roles, columns)
+
+
+def _no_mapping(names: Sequence[str], path: Path) -> str:
+    known = [name for words in _HEADERS.values() for name in words]
+    close = {
+        name: hit[0]
+        for name in names[:40]
+        if (hit := nearest(normalise(name), known, cutoff=0.8)) and hit[0] != normalise(name)
+    }
+    hint = "; did you mean " + ", ".join(f"{new!r} for {old!r}" for old, new in close.items()) if close else ""
+    shown = ", ".join(name[:30] for name in names[:12]) or "none"
+    return (
+        f"{path.name}: the headers ({shown}) are neither the long form (patient, observable, value, unit{hint}) nor a "
+        f"wide form with units in the headers: write {path.stem}_mapping.yaml beside it, as in\n"
+        'patient: id\ncolumns:\n  <header>: {observable: sbp, unit: "mm[Hg]", modality: cuff}'
+    )
