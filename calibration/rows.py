@@ -90,13 +90,13 @@ def fit_rows(
             scale * (fitted - value), away, away_low, away_high, True, verdict, origin=m.origin, time=m.time,
         ))  # fmt: skip
     for m in cohort.sets[k].measurements:
-        if m.kind == "derived" and m.value is not None and m.observable in readings.names:
+        if not m.counted and m.value is not None and m.observable in readings.names:
             unit, scale = at_the_edge(m.observable)
             fitted = float(readings.of(m.observable)[0])
             rows.append(FitRow(
                 m.observable, observables()[m.observable].label, unit, m.modality, m.kind, scale * m.value, None,
-                scale * fitted, None, None, scale * (fitted - m.value), None, None, None, False, "derived, not counted",
-                origin=m.origin, time=m.time,
+                scale * fitted, None, None, scale * (fitted - m.value), None, None, None, False,
+                f"{m.kind}, not counted", origin=m.origin, time=m.time,
             ))  # fmt: skip
     order = list(observables())
     return tuple(sorted(rows, key=lambda r: (not r.counted, order.index(r.observable))))
