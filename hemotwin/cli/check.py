@@ -24,8 +24,11 @@ def run(options: argparse.Namespace) -> int:
 
     records = read_record(options)
     show(records.table(options.fate))
+    say()
+    show(records.quality())
     for one in records:
-        bullets(f"Conflicts of {one.patient}", one.conflicts)
+        bullets(f"{one.patient}: {one.choice}" if one.choice else f"{one.patient}:", one.conflicts)
+    bullets("Between patients", (flag.sentence for flag in records.flags))
     empty = [one.patient for one in records if not one.counted]
     if len(empty) == len(records):
         raise InputError(

@@ -20,6 +20,9 @@ def add_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("record", metavar="RECORD", help="CSV table, FHIR R4 bundle, or folder")
     _add_patient(parser)
     parser.add_argument("--mapping", metavar="FILE", help="mapping of a wide table's columns (YAML)")
+    parser.add_argument("--visit", metavar="WHEN", help="which visit: latest, fullest, or a date (default: latest)")
+    parser.add_argument("--window", metavar="SPAN", help='readings that belong to it: "24 h", or two dates as FROM/TO')
+    parser.add_argument("--condition", metavar="STATE", help="which condition, such as exercise (default: rest)")
 
 
 def add_twins(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +55,8 @@ def read_record(options: argparse.Namespace) -> Any:
     """The records at RECORD, or those of the patients asked for."""
     from ..records.read import read
 
-    records = read(options.record, **({} if options.mapping is None else {"mapping": options.mapping}))
+    asked = {key: getattr(options, key, None) for key in ("mapping", "visit", "window", "condition")}
+    records = read(options.record, **{key: value for key, value in asked.items() if value is not None})
     return records if options.patient is None else records.select(list(dict.fromkeys(options.patient)))
 
 

@@ -46,3 +46,26 @@ def test_checking_runs_with_jax_blocked(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_visit_and_window_are_chosen_and_the_choice_is_said(tmp_path, capsys):
+    record = tmp_path / "two.csv"
+    record.write_text(
+        "patient,observable,value,unit,time\nA,sbp,120,mmHg,2019-03-01\nA,sbp,140,mmHg,2020-03-01\nA,dbp,80,mmHg,2019-03-01\n"
+    )
+    assert main(["check", str(record), "--fate", "used"]) == 0
+    shown = capsys.readouterr().out
+    assert "140" in shown and "A: The visit: of 2020-03-01; in condition rest; chosen from 2 days" in shown
+    assert "- Diastolic blood pressure 80 mmHg was taken 2019-03-01, 366 days before" in shown
+    assert main(["check", str(record), "--fate", "used", "--visit", "2019-03-01", "--window", "3 h"]) == 0
+    assert "120" in capsys.readouterr().out
+    assert main(["check", str(record), "--visit", "someday"]) == 2
+    assert "2019-05-01" in capsys.readouterr().err
+
+
+def test_quality_is_summed_up_by_rule(tmp_path, capsys):
+    record = tmp_path / "two.csv"
+    record.write_text(TABLE + "B,sbp,fast,mm[Hg]\nB,pcwp,17,mmHg\nB,padp,14,mmHg\n")
+    assert main(["check", str(record)]) == 0
+    shown = capsys.readouterr().out
+    assert "plausibility  wedge above pa diastolic" in shown and "quarantine" in shown
