@@ -129,7 +129,11 @@ def test_body_size_age_and_sex_observations_become_covariates(tmp_path):
         ),
         (observation(concept(SYSTOLIC)), "there is no value"),
         (observation(concept("85354-9"), hasMember=[{"reference": "Observation/1"}]), "only points to other entries"),
-        (observation(concept(SYSTOLIC), valueQuantity=quantity(200) | {"comparator": ">"}), "> 200 is a limit"),
+        (
+            observation(concept(SYSTOLIC), valueRange={"low": quantity(90), "high": quantity(12, "kPa")}),
+            "the ends of the range are in two units",
+        ),
+        (observation(concept(SYSTOLIC), valueRange={"low": quantity("x"), "high": quantity(120)}), "text in a number"),
         (observation(concept(SYSTOLIC), valueQuantity={"value": 120}), "the unit is missing"),
         (
             observation(concept(SYSTOLIC), valueQuantity={"value": 16, "unit": "kPa", "code": "mm[Hg]"}),
@@ -252,3 +256,18 @@ def test_entry_without_end_is_refused_before_memory_fills(tmp_path, monkeypatch)
     monkeypatch.setattr("hemotwin.records.readers.json_stream._CHUNK", 100)
     with pytest.raises(InputError, match="no end of an entry within 1,000 characters"):
         ht.read(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "lower", "upper"),
+    [
+        ({"valueQuantity": quantity(200) | {"comparator": ">"}}, "censored", 200, None),
+        ({"valueQuantity": quantity(90) | {"comparator": "<="}}, "censored", None, 90),
+        ({"valueRange": {"low": quantity(90), "high": quantity(120)}}, "interval", 90, 120),
+        ({"valueRange": {"high": quantity(120)}}, "censored", None, 120),
+        ({"valueString": "110-120"}, None, None, None),  # a text brings no unit
+    ],
+)
+def test_limit_and_range_keep_their_kind(tmp_path, value, kind, lower, upper):
+    measured = [(m.kind, m.lower, m.upper) for m in read_bundle(tmp_path, observation(concept(SYSTOLIC), **value))["A"]]
+    assert measured == ([] if kind is None else [(kind, lower, upper)])

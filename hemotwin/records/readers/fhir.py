@@ -16,6 +16,7 @@ from ...core.registry import register
 from ..codes import find_modality
 from ..collect import Collector
 from ..fhir_codes import codings, resolve
+from ..marks import mark_of_labels, refusal
 from ..reading import Place
 from . import Reader
 from .json_stream import ELEMENT_LIMIT, beginning, decode, elements
@@ -131,10 +132,12 @@ class _File:
     ):
         field = _field(part)
         given, unit, problem = _quantity(part)
-        status = _text(whole.get("status"))
+        status, mark = _text(whole.get("status")), mark_of_labels(_list(_mapping(whole.get("meta")).get("tag")))
         meaning = resolve(own, parent, _text(_mapping(part.get("code")).get("text")) if parent is None else "")
         if status in _REFUSED:
             problem = f"its status says {_REFUSED[status]}"
+        elif marked := refusal(mark):
+            problem = marked
         elif problem is None and meaning.problem:
             problem = meaning.problem
         if problem is not None:
@@ -217,9 +220,9 @@ def _quantity(part: Mapping[str, Any]) -> tuple[Any, str, str | None]:
         quantity = _mapping(part["valueQuantity"])
         given, limit = quantity.get("value"), _text(quantity.get("comparator"))
         unit, problem = believed_unit(_text(quantity.get("code")), _text(quantity.get("unit")))
-        if limit:
-            problem = f"{limit} {given} is a limit, not a value: it cannot be used as a reading"
-        return given, unit, problem
+        return (f"{limit}{given}" if limit else given), unit, problem
+    if "valueRange" in part:
+        return _range(_mapping(part["valueRange"]))
     for key in ("valueInteger", "valueString", "valueDecimal"):
         if key in part:
             return part[key], "", None
@@ -235,6 +238,19 @@ def _quantity(part: Mapping[str, Any]) -> tuple[Any, str, str | None]:
     if part.get("hasMember"):
         return "", "", "a group that only points to other entries, which are read themselves"
     return "", "", "there is no value: give valueQuantity with value and unit"
+
+
+def _range(written: Mapping[str, Any]) -> tuple[str, str, str | None]:
+    """A Range as text: "55 to 60", or a limit where one end is open; both ends must be in one unit."""
+    ends = [_mapping(written.get(end)) for end in ("low", "high")]
+    numbers = [end.get("value") for end in ends]
+    units = [believed_unit(_text(end.get("code")), _text(end.get("unit"))) for end in ends if "value" in end]
+    problem = next((problem for _, problem in units if problem), None)
+    if len({unit for unit, _ in units}) > 1:
+        problem = "the ends of the range are in two units: write both in one"
+    low, high = numbers
+    text = f"{low} to {high}" if None not in numbers else f">{low}" if high is None else f"<{high}"
+    return (text if units else ""), (units[0][0] if units else ""), problem
 
 
 def _time(resource: Mapping[str, Any]) -> str | None:
