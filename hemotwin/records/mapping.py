@@ -89,6 +89,11 @@ def load_mapping(table: Path, given: str | Path | Mapping[str, Any] | None) -> M
         raise InputError(
             f"{path.name}: the mapping must have `patient` and `columns`, but it is {type(data).__name__}."
         )
+    if data.get("proposed"):
+        raise InputError(
+            f"{path.name}: the mapping is a proposal that nobody has reviewed: check every column, then delete its "
+            "line `proposed`."
+        )
     return data
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,15 @@ class CsvTable(Reader):
             raise InputError(
                 f"{path.name}: there is a header but no row below it: add one row for each value or patient."
             )
+
+    def beginning(self, path: Path, count: int) -> tuple[list[str], list[list[str]]]:
+        """The headers and up to so many rows; raises `InputError` for an empty file or one that is no text."""
+        with path.open("r", encoding="utf-8-sig", errors="replace", newline="") as file:
+            rows = _rows(file, path, Collector())
+            header = next(rows, None)
+            if header is None or any("\x00" in name for name in header[1]):
+                raise InputError(f"{path.name}: no header line: a text table begins with the names of its columns.")
+            return [name.strip() for name in header[1]], [cells for _, cells in islice(rows, count)]
 
 
 def _rows(file, path: Path, collector: Collector) -> Iterator[Row]:

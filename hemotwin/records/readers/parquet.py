@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,27 @@ class ParquetTable(Reader):
 
     def read(self, path: Path, collector: Collector, mapping: Mapping[str, Any] | None) -> None:
         """Offer every non-empty cell; raises `InputError` for a damaged file or headers that nothing can be made of."""
-        with path.open("rb") as begin:
-            if begin.read(4) != _MARK:
-                raise InputError(f"{path.name}: no Parquet file: its first bytes are of another format.")
-        parquet = required("pyarrow.parquet", "omop")
-        with refusal(path.name, "the table"):
-            file = parquet.ParquetFile(str(path), memory_map=False)
-            names = [str(name) for name in file.schema_arrow.names]
-        _within_limits(path, file, names)
+        file, names = _opened(path)
         count = offer_table(_rows(file, path), path, names, mapping, collector, unit="row")
         if count == 0:
             raise InputError(f"{path.name}: the table has columns but no row.")
+
+    def beginning(self, path: Path, count: int) -> tuple[list[str], list[list[str]]]:
+        """The column names and up to so many rows; raises `InputError` for a damaged file."""
+        file, names = _opened(path)
+        return names, [cells for _, cells in islice(_rows(file, path), count)]
+
+
+def _opened(path: Path) -> tuple[Any, list[str]]:
+    with path.open("rb") as begin:
+        if begin.read(4) != _MARK:
+            raise InputError(f"{path.name}: no Parquet file: its first bytes are of another format.")
+    parquet = required("pyarrow.parquet", "omop")
+    with refusal(path.name, "the table"):
+        file = parquet.ParquetFile(str(path), memory_map=False)
+        names = [str(name) for name in file.schema_arrow.names]
+    _within_limits(path, file, names)
+    return file, names
 
 
 def _within_limits(path: Path, file: Any, names: list[str]) -> None:

@@ -14,6 +14,7 @@ from ...core.errors import InputError, nearest
 from ..codes import Target, find_name, normalise
 from ..collect import Collector
 from ..mapping import Column, WideMapping
+from ..marks import MARK_COLUMN, refusal
 from ..reading import Place
 
 __all__ = ["Row", "offer_table"]
@@ -40,6 +41,7 @@ _HEADERS = {
     "modality": ("modality", "method", "technique", "source_method"),
     "condition": ("condition", "state", "setting"),
     "consent": ("consent", "purposes", "permitted_use"),
+    "mark": (MARK_COLUMN,),
 }
 _UNIT_IN_HEADER = re.compile(r"(.+?)\s*[\[(]\s*([^\[\]()]*(?:\[[^\]]*\][^\[\]()]*)?)\s*[\])]\s*$")
 
@@ -84,6 +86,9 @@ def _read_long(
         if len(cells) > widest and any(extra.strip() for extra in cells[widest:]):
             reason = f"the row has {len(cells)} cells under {widest} headers: check the delimiters and quote any comma"
             collector.set_aside(place, patient, field, cell["value"], unit, reason)
+            continue
+        if marked := refusal(cell.get("mark")):
+            collector.set_aside(place, patient, field, cell["value"], unit, marked)
             continue
         if not cell["value"]:
             collector.set_aside(
@@ -161,6 +166,7 @@ def _no_mapping(names: Sequence[str], path: Path) -> str:
     shown = ", ".join(name[:30] for name in names[:12]) or "none"
     return (
         f"{path.name}: the headers ({shown}) are neither the long form (patient, observable, value, unit{hint}) nor a "
-        f"wide form with units in the headers: write {path.stem}_mapping.yaml beside it, as in\n"
+        f"wide form with units in the headers: write {path.stem}_mapping.yaml beside it "
+        "(`hemotwin map` proposes one), as in\n"
         'patient: id\ncolumns:\n  <header>: {observable: sbp, unit: "mm[Hg]", modality: cuff}'
     )

@@ -1,0 +1,268 @@
+"""A mapping proposed for a wide table from headers, units and value ranges: for a person to review, never applied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from ..core.errors import InputError, UnitError
+from ..core.registry import known
+from ..core.units import convert, known_units, parse_unit, same_dimension
+from .codes import Target, find_modality, find_name, info, nearest_names, normalise, sex_of
+from .values import ValueProblem, is_missing, moment, parse_number
+
+__all__ = ["ColumnProposal", "Proposal", "propose"]
+
+ROWS_LOOKED_AT = 2000
+FITTING = 0.95  # of the values must be plausible in a unit
+_PATIENT = ("patient", "patient_id", "id", "subject", "subject_id", "person", "person_id", "case", "pseudonym", "mrn")
+_TIME = ("time", "date", "datetime", "timestamp", "effective", "measurement_date", "charttime", "visit_date")
+_IN_BRACKETS = re.compile(r"(.+?)\s*[\[(]\s*(.+?)\s*[\])]\s*$")
+# units as headers carry them at their end, longest first
+_ENDINGS = (
+    ("_l_min_m2", "L/(min.m2)"), ("_ml_per_m2", "mL/m2"), ("_ml_m2", "mL/m2"), ("_l_per_min", "L/min"),
+    ("_l_min", "L/min"),
+    ("_ml_s", "mL/s"), ("_mmhg", "mm[Hg]"), ("_kpa", "kPa"), ("_bpm", "/min"), ("_percent", "%"), ("_pct", "%"),
+    ("_years", "a"), ("_wu", "[wood'U]"), ("_ml", "mL"), ("_cm", "cm"), ("_kg", "kg"), ("_m2", "m2"), ("_ms", "ms"),
+    ("_lb", "[lb_av]"), ("_l", "L"), ("_m", "m"), ("_s", "s"), ("_g", "g"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ColumnProposal:
+    """What a column may hold: `observable` with `unit`, a `role` (patient, time), or neither; `why` in words."""
+
+    header: str
+    observable: str = ""
+    unit: str = ""
+    modality: str = ""
+    role: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The columns of one table, and the mapping as YAML text, marked `proposed` so that it is not read as it is."""
+
+    path: Path
+    columns: tuple[ColumnProposal, ...]
+
+    @property
+    def text(self) -> str:
+        """YAML to review: delete the line `proposed` and save it beside the table."""
+        lines = [
+            f"# Proposed for {self.path.name} from headers, units and the first rows. Nothing is applied:",
+            f"# check every line, delete the line `proposed`, and save it as {self.path.stem}_mapping.yaml beside it.",
+            "proposed: true",
+        ]
+        for role in ("patient", "time"):
+            lines += [f"{role}: {_quoted(one.header)}  # {one.why}" for one in self.columns if one.role == role]
+        lines.append("columns:")
+        taken = [one for one in self.columns if one.observable]
+        lines += [_line(one) for one in taken] or ["  {}"]
+        left = [one for one in self.columns if not one.observable and not one.role]
+        if left:
+            lines += ["ignore:", *(f"  {_quoted(one.header)}: {_quoted(one.why)}" for one in left)]
+        return "\n".join(lines) + "\n"
+
+
+def propose(path: str | Path) -> Proposal:
+    """Propose the mapping of a CSV or Parquet table from its headers and its first 2,000 rows.
+
+    A header that is a known name or alias is proposed with the unit that it writes, or the one in which at least 95 %
+    of the values are plausible. A header that only resembles a name is listed under `ignore` with the name. Raises
+    `InputError` when the path is no table, or its long form needs no mapping.
+    """
+    source = Path(path)
+    readers = [reader() for reader in known("reader").values() if reader.takes_mapping]
+    reader = next((one for one in readers if source.suffix.lower() in one.suffixes), None)
+    if not source.is_file() or reader is None:
+        raise InputError(f"`{source.name}` is no CSV or Parquet table: a mapping is proposed for a table with headers.")
+    names, rows = reader.beginning(source, ROWS_LOOKED_AT)
+    words = {normalise(name) for name in names}
+    if "value" in words and words & {"observable", "code", "measurement", "parameter", "loinc"}:
+        raise InputError(f"{source.name}: the table is in long form, one value a row, and needs no mapping.")
+    columns = [_column(name, [row[k] if k < len(row) else "" for row in rows]) for k, name in enumerate(names) if name]
+    return Proposal(source, tuple(_patient_first(_doubles(_one_of_each_role(columns)), names, rows)))
+
+
+def _column(header: str, cells: Sequence[str]) -> ColumnProposal:
+    word = normalise(header)
+    filled = [cell.strip() for cell in cells if cell.strip() and not is_missing(cell)]
+    if word in _PATIENT:
+        return ColumnProposal(header, role="patient", why="by its name")
+    if word in _TIME and any(moment(cell) is not None for cell in filled[:20]):
+        return ColumnProposal(header, role="time", why="by its name and values")
+    base, written = _split(header)
+    target = find_name(header) or find_name(base)
+    if target is None:
+        close = nearest_names(base) or _begins_with(base)
+        hint = f"not known; it resembles {' or '.join(close)}" if close else "not known"
+        return ColumnProposal(header, why=f"{hint}; {_seen(filled)}")
+    if target.role == "recognised":
+        return ColumnProposal(header, why=f"{target.label}: understood, but no twin uses it")
+    if target.name == "sex":
+        some = all(sex_of(cell) for cell in filled[:50]) and bool(filled)
+        why = "the values are sexes" if some else f"named a sex, but {_seen(filled)}"
+        return ColumnProposal(header, "sex", why=why) if some else ColumnProposal(header, why=why)
+    return _measured(header, base, written, target, filled)
+
+
+def _measured(header: str, base: str, written: str, target: Target, filled: Sequence[str]) -> ColumnProposal:
+    about, numbers = info(target.name), _numbers(filled)
+    if not numbers or len(numbers) < 0.5 * len(filled):
+        return ColumnProposal(header, why=f"named {about.label}, but {_seen(filled)}")
+    modality = find_modality(base.replace("_", " ")) or ""
+    if written:
+        share = _share(numbers, written, target.name)
+        why = f"unit from the header; {100 * share:.0f} % of the values are plausible; {_seen(filled)}"
+        if share < FITTING:
+            return ColumnProposal(header, why=f"named {about.label} in {written}, but only {why.partition('; ')[2]}")
+        return ColumnProposal(header, target.name, written, modality, why=why)
+    fitting = [unit for unit in _units_of(about.unit) if _share(numbers, unit, target.name) >= FITTING]
+    if not fitting:
+        return ColumnProposal(
+            header, why=f"named {about.label}, but the values fit no unit of it; {_seen(filled)}; {_range(target.name)}"
+        )
+    others = f", {' and '.join(fitting[1:3])} would fit too" if len(fitting) > 1 else ""
+    return ColumnProposal(
+        header, target.name, fitting[0], modality, why=f"UNIT GUESSED from the values{others}; {_seen(filled)}"
+    )
+
+
+def _split(header: str) -> tuple[str, str]:
+    """(name, unit) of a header such as "sbp [mmHg]" or "co_l_min"; the unit is empty when none is written."""
+    match = _IN_BRACKETS.fullmatch(header)
+    if match and _readable(match[2]):
+        return match[1], match[2]
+    word = normalise(header)
+    for ending, unit in _ENDINGS:
+        if word.endswith(ending) and find_name(word.removesuffix(ending)):
+            return word.removesuffix(ending), unit
+    return (match[1], "") if match else (header, "")
+
+
+def _begins_with(word: str) -> tuple[str, ...]:
+    """The observable whose name the first words of a header are, as in "sv_volumes"."""
+    parts = normalise(word).split("_")
+    found = [find_name("_".join(parts[:count])) for count in range(len(parts) - 1, 0, -1)]
+    return tuple(one.name for one in found if one is not None and one.role == "observable")[:1]
+
+
+def _readable(unit: str) -> bool:
+    try:
+        parse_unit(unit)
+    except UnitError:
+        return False
+    return True
+
+
+def _units_of(unit: str) -> list[str]:
+    """The unit itself, then the usual others of its kind that differ in size."""
+    if not unit:
+        return []
+    own = parse_unit(unit)
+    found, sizes = [unit], {own.factor}
+    for other in known_units():
+        if same_dimension(other, unit) and parse_unit(other).factor not in sizes:
+            sizes.add(parse_unit(other).factor)
+            found.append(other)
+    return found
+
+
+def _share(numbers: Sequence[float], unit: str, name: str) -> float:
+    about = info(name)
+    try:
+        values = [convert(number, unit, about.unit) for number in numbers]
+    except UnitError:
+        return 0.0
+    if about.low is None or about.high is None:
+        return 1.0
+    return sum(about.low <= value <= about.high for value in values) / len(values)
+
+
+def _numbers(cells: Sequence[str]) -> list[float]:
+    found = []
+    for cell in cells:
+        try:
+            found.append(parse_number(cell)[0])
+        except ValueProblem:
+            continue
+    return found
+
+
+def _seen(filled: Sequence[str]) -> str:
+    """The values in words, without showing any text of the table."""
+    numbers = _numbers(filled)
+    if not filled:
+        return "it holds no value"
+    if len(numbers) < 0.5 * len(filled):
+        return f"{len(filled)} texts, no numbers"
+    return f"{min(numbers):.4g} to {max(numbers):.4g}, median {median(numbers):.4g}, {len(numbers)} values"
+
+
+def _range(name: str) -> str:
+    about = info(name)
+    return f"plausible are {about.low:g} to {about.high:g} {about.unit}" if about.low is not None else ""
+
+
+def _one_of_each_role(columns: Sequence[ColumnProposal]) -> list[ColumnProposal]:
+    met: set[str] = set()
+    kept = []
+    for one in columns:
+        if one.role and one.role in met:
+            one = ColumnProposal(one.header, why=f"another {one.role} column comes before it")
+        met.add(one.role)
+        kept.append(one)
+    return kept
+
+
+def _doubles(columns: Sequence[ColumnProposal]) -> list[ColumnProposal]:
+    """Of two columns for one observable and modality neither is proposed: a person must say which is which."""
+    keys = [(one.observable, one.modality) for one in columns]
+    return [
+        ColumnProposal(one.header, why=f"one of several columns for {one.observable}: say which, with its modality")
+        if one.observable and keys.count((one.observable, one.modality)) > 1
+        else one
+        for one in columns
+    ]
+
+
+def _patient_first(
+    columns: Sequence[ColumnProposal], names: Sequence[str], rows: Sequence[Sequence[str]]
+) -> list[ColumnProposal]:
+    """The first column as the patient where none is named so and its values are all different."""
+    if any(one.role == "patient" for one in columns) or not columns or columns[0].observable or not rows:
+        return list(columns)
+    cells = [row[0].strip() for row in rows if row and row[0].strip()]
+    if columns[0].header != names[0] or len(set(cells)) < len(cells) or not cells or columns[0].role:
+        return list(columns)
+    return [ColumnProposal(names[0], role="patient", why="GUESSED: first column, all values differ"), *columns[1:]]
+
+
+def _line(one: ColumnProposal) -> str:
+    parts = [f"observable: {one.observable}"]
+    parts += [f"unit: {_quoted(one.unit)}"] if one.unit else []
+    parts += [f"modality: {one.modality}"] if one.modality else []
+    return f"  {_quoted(one.header)}: {{{', '.join(parts)}}}  # {one.why}"
+
+
+def _quoted(text: str) -> str:
+    """Text as YAML in double quotes where it needs them."""
+    clean = "".join(c if c.isprintable() else " " for c in text)
+    if re.fullmatch(r"[A-Za-z][\w]*", clean) and clean.lower() not in (
+        "yes",
+        "no",
+        "on",
+        "off",
+        "true",
+        "false",
+        "null",
+        "y",
+        "n",
+    ):
+        return clean
+    return '"' + clean.replace("\\", "\\\\").replace('"', '\\"') + '"'
