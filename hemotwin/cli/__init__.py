@@ -27,6 +27,7 @@ VERBS = (
     ("predict", "predict", "ask saved twins a what-if"),
     ("report", "report", "write the page of saved twins"),
     ("deidentify", "deidentify", "write a record without names, dates moved, k-anonymity checked"),
+    ("export", "export", "write saved twins as FHIR, CSV, Parquet or RO-Crate, if their policy permits"),
     ("lineage", "lineage", "list the rows of the record that saved twins were made of"),
     ("audit", "audit", "verify an audit log line by line"),
     ("catalog", "catalog", "list circulations, parts, observables and scenarios"),

@@ -20,6 +20,8 @@ def add_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("record", metavar="RECORD", help="CSV table, FHIR R4 bundle, or folder")
     _add_patient(parser)
     parser.add_argument("--mapping", metavar="FILE", help="mapping of a wide table's columns (YAML)")
+    parser.add_argument("--governance", metavar="FILE", help="steward, licence, policy and consent register (YAML)")
+    parser.add_argument("--audit", metavar="FILE", help="audit log to append to (default: HEMOTWIN_AUDIT)")
     parser.add_argument("--visit", metavar="WHEN", help="which visit: latest, fullest, or a date (default: latest)")
     parser.add_argument("--window", metavar="SPAN", help='readings that belong to it: "24 h", or two dates as FROM/TO')
     parser.add_argument("--condition", metavar="STATE", help="which condition, such as exercise (default: rest)")
@@ -51,12 +53,25 @@ def add_scenario(parser: argparse._ActionsContainer, *, required: bool) -> None:
     )  # fmt: skip
 
 
+def note_read(options: argparse.Namespace, records: Any) -> None:
+    """The reading in the audit log, where one is named."""
+    from .journal import note, wanted
+
+    if wanted(options):
+        from ..records.evidence import evidence_sha256
+
+        facts = records.governance.facts() if records.governance else {}
+        note(options, "read", record_sha256=records.sha256, evidence_sha256=evidence_sha256(records),
+             counts=records.summary(), policy=facts.get("policy"), purpose=facts.get("purpose"))  # fmt: skip
+
+
 def read_record(options: argparse.Namespace) -> Any:
     """The records at RECORD, or those of the patients asked for."""
     from ..records.read import read
 
-    asked = {key: getattr(options, key, None) for key in ("mapping", "visit", "window", "condition")}
+    asked = {key: getattr(options, key, None) for key in ("mapping", "visit", "window", "condition", "governance")}
     records = read(options.record, **{key: value for key, value in asked.items() if value is not None})
+    note_read(options, records)
     return records if options.patient is None else records.select(list(dict.fromkeys(options.patient)))
 
 

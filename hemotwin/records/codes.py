@@ -16,9 +16,9 @@ from ..core.configs import config_path, load_yaml
 from ..core.errors import nearest
 
 __all__ = [
-    "ObservableInfo", "Target", "find_code", "find_modality", "find_name", "generic_part", "info", "modalities",
-    "nearest_names", "normalise", "observables", "panel_label", "panel_of", "panel_of_target", "panel_target", "sex_of",
-    "system_of", "target",
+    "ObservableInfo", "Target", "codings_of", "find_code", "find_modality", "find_name", "generic_part", "info",
+    "modalities", "nearest_names", "normalise", "observables", "panel_label", "panel_of", "panel_of_target",
+    "panel_target", "sex_of", "system_of", "target",
 ]  # fmt: skip
 
 Coding = tuple[str, str]  # system (loinc, snomed, mdc) and code
@@ -95,6 +95,16 @@ def find_name(text: str) -> Target | None:
 def find_code(coding: Coding) -> Target | None:
     """What a (system, code) pair stands for; None when it is not known."""
     return _codes().codes.get((coding[0], coding[1].lower()))
+
+
+def codings_of(name: str, modality: str | None = None) -> list[Coding]:
+    """The (system, code) pairs of an observable or covariate: the first of each system that says nothing of a method,
+    or that of the modality where there is one."""
+    found: dict[str, Coding] = {}
+    for (system, code), one in _codes().codes.items():
+        if one.name == name and one.modality in (None, modality) and (system not in found or one.modality):
+            found[system] = system, code.upper() if system == "loinc" else code
+    return list(found.values())
 
 
 def system_of(text: str) -> str:

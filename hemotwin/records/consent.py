@@ -6,8 +6,8 @@ Modelled on HL7 FHIR R4 Consent (provision.type, purpose, dataPeriod, period): h
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,11 @@ class ConsentRegister:
         self._by_patient: dict[str, list[Decision]] = {}
         for one in decisions:
             self._by_patient.setdefault(one.patient, []).append(one)
+
+    def renamed(self, name_of: Callable[[str], str]) -> ConsentRegister:
+        """The same decisions of patients under other names, such as their pseudonyms."""
+        several = (one for group in self._by_patient.values() for one in group)
+        return ConsentRegister(replace(one, patient=name_of(one.patient)) for one in several)
 
     def __len__(self) -> int:
         return sum(len(several) for several in self._by_patient.values())

@@ -1,0 +1,132 @@
+"""`hemotwin export`: saved twins and what-ifs leave as FHIR, CSV, Parquet or RO-Crate, if their policy permits."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .inputs import add_scenario, add_twins, read_twins, scenarios
+
+__all__ = ["add_arguments", "run"]
+
+_ENDINGS = {"fhir": ".fhir.json", "csv": ".csv", "parquet": ".parquet", "rocrate": ".crate"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the verb."""
+    add_twins(parser)
+    parser.add_argument("--to", required=True, choices=tuple(_ENDINGS), help="the form")
+    parser.add_argument("--out", metavar="PATH", help="file, or folder for rocrate and several bundles "
+                        "(default: the twin's name with an ending)")  # fmt: skip
+    add_scenario(parser, required=False)
+    parser.add_argument("--policy", metavar="NAME", help="a policy in configs/policies/ or a YAML file (default: the "
+                        "one under which the record was read)")  # fmt: skip
+    parser.add_argument("--governance", metavar="FILE", help="the present consent register and policy of the record")
+    parser.add_argument("--key-file", metavar="FILE", help="the key of the pseudonyms, to find them in the register")
+    parser.add_argument("--audit", metavar="FILE", help="audit log to append to (default: HEMOTWIN_AUDIT)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ask the policy, predict what was asked for, write, note it in the audit log."""
+    from ..core.errors import HemotwinError
+    from .journal import note
+    from .terminal import say
+
+    try:
+        twins, policy = _released(options)
+    except HemotwinError as error:
+        note(options, "export refused", form=options.to, reason=type(error).__name__)
+        raise
+    predictions = _predictions(options, twins)
+    evidence = sorted({str(twin.provenance.get("evidence_sha256")) for twin in twins})
+    note(options, "export", form=options.to, policy=policy, twins=len(twins), predictions=len(predictions),
+         evidence_sha256=evidence)  # fmt: skip
+    target = Path(options.out or f"{Path(options.twin).name.removesuffix('.zarr')}{_ENDINGS[options.to]}")
+    written = _write(options.to, twins, predictions, target)
+    note(options, "exported", files=_digests(written))
+    for path in written:
+        say(str(path))
+    say(f"{len(twins)} twins, every value marked as measured or predicted. Not for clinical use.")
+    return 0
+
+
+def _released(options: argparse.Namespace) -> tuple[list[Any], str | None]:
+    """The twins that the policy lets go, as it lets them go, and its name; without any policy all of them."""
+    from ..records.governance import load_governance
+    from ..records.policy import load_policy
+
+    twins = read_twins(options)
+    governance = load_governance(Path(), options.governance or {})
+    known = {twin.provenance.get("policy") for twin in twins} - {None}
+    policy = load_policy(options.policy) if options.policy else governance.policy
+    policies = [policy] if policy else [load_policy(name) for name in sorted(known)]
+    if not policies:
+        return twins, None
+    from ..reports.release import released
+
+    for one in policies:
+        twins = released(twins, options.to, one, governance.register, _pseudonyms(options))
+    return twins, ", ".join(one.name for one in policies)
+
+
+def _pseudonyms(options: argparse.Namespace) -> Any:
+    if options.key_file is None:
+        return None
+    from ..records.deidentify import Deidentifier
+    from ..records.secret import load_secret
+
+    return Deidentifier(load_secret(options.key_file)).pseudonym
+
+
+def _predictions(options: argparse.Namespace, twins: list[Any]) -> list[Any]:
+    if not options.scenario:
+        return []
+    from ..engine.compile_cache import enable
+    from ..prediction.predict import predict
+
+    asked = scenarios(options.scenario)
+    enable()
+    return [predict(twin, scenario)[twin.patient] for twin in twins for scenario in asked]
+
+
+def _write(form: str, twins: list[Any], predictions: list[Any], target: Path) -> list[Path]:
+    from ..reports import export_table
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if form == "csv":
+        return [export_table.write_csv(export_table.export_rows(twins, predictions), target)]
+    if form == "parquet":
+        return [export_table.write_parquet(export_table.export_rows(twins, predictions), target)]
+    if form == "rocrate":
+        from ..reports.ro_crate import write_crate
+        from .whole import whole_folder
+
+        with whole_folder(target) as draft:
+            write_crate(twins, draft, predictions)
+        return sorted(target.iterdir())
+    return _bundles(twins, predictions, target)
+
+
+def _bundles(twins: list[Any], predictions: list[Any], target: Path) -> list[Path]:
+    """One bundle in `target`, or of several twins one each in the folder `target`."""
+    import json
+
+    from ..reports.fhir_bundle import fhir_bundle
+
+    several = len(twins) > 1
+    if several:
+        target.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, twin in enumerate(twins, 1):
+        path = target / f"twin-{number}.fhir.json" if several else target
+        draft = path.with_name(f".{path.name}.partial")
+        draft.write_text(json.dumps(fhir_bundle(twin, predictions), indent=1, allow_nan=False), encoding="utf-8")
+        paths.append(draft.replace(path))
+    return paths
+
+
+def _digests(paths: list[Path]) -> list[str]:
+    from ..core.provenance import sha256_of
+
+    return [sha256_of(path) for path in paths]
