@@ -16,7 +16,16 @@ class HemotwinError(Exception):
 
 
 class InputError(HemotwinError, ValueError):
-    """Input that cannot be used; the message names file, place, value, allowed range and the fix where known."""
+    """Input that cannot be used; the message names file, place, value, allowed range and the fix where known.
+
+    What it quotes of the input cannot steer a terminal: characters that do not print are shown as a question mark.
+    """
+
+    def __init__(self, message: str = "", *more: object):
+        clean = (
+            message if message.isprintable() else "".join(c if c.isprintable() or c == "\n" else "?" for c in message)
+        )
+        super().__init__(clean, *more)
 
 
 class UnitError(InputError):

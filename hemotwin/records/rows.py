@@ -107,11 +107,7 @@ class RowLog(Sequence[RowFate]):
         )
 
     def _keep_short(self, text: str) -> int:
-        clean = (
-            text
-            if text.isprintable()
-            else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:200])
-        )
+        clean = _printable(text[:200])
         if len(clean) > _TEXT_WIDTH:
             clean = clean[:_TEXT_WIDTH] + "..."
         return self._keep(clean, bounded=True)
@@ -122,5 +118,10 @@ class RowLog(Sequence[RowFate]):
             if bounded and len(self._texts) >= DISTINCT_TEXT_LIMIT:
                 return self._keep("(not kept: too many distinct texts)")
             known = self._ids[text] = len(self._texts)
-            self._texts.append(text)
+            self._texts.append(_printable(text))
         return known
+
+
+def _printable(text: str) -> str:
+    """The text with a mark in place of every character that does not print."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -159,11 +159,9 @@ def moment(text: str | None) -> float | None:
     try:
         if _NUMBER.fullmatch(text):
             number = float(text)
-            return (
-                number
-                if len(text) != 4 or not math.isfinite(number)
-                else datetime(int(number), 1, 1, tzinfo=UTC).timestamp()
-            )
+            if not math.isfinite(number):
+                return None
+            return number if len(text) != 4 else datetime(int(number), 1, 1, tzinfo=UTC).timestamp()
         if re.fullmatch(r"\d{4}-\d{2}", text):
             text += "-01"
         when = datetime.fromisoformat(text)
