@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -160,10 +161,10 @@ def _replace(tree: Any, rng: np.random.Generator) -> None:
         keys = list(tree) if isinstance(tree, dict) else list(range(len(tree)))
         key = keys[int(rng.integers(len(keys)))]
         if rng.random() < 0.25 or not isinstance(tree[key], dict | list):
-            tree[key] = ODD[int(rng.integers(len(ODD)))]
+            tree[key] = deepcopy(ODD[int(rng.integers(len(ODD)))])
             return
         if isinstance(tree, list) and rng.random() < 0.2:
-            tree.append(tree[key])
+            tree.append(deepcopy(tree[key]))
         tree = tree[key]
 
 

@@ -76,8 +76,12 @@ def _rows(file, path: Path, collector: Collector) -> Iterator[Row]:
     if not first.strip():
         return
     delimiter = max((",", ";", "\t"), key=first.count)
-    yield lines.number, next(csv.reader([first], delimiter=delimiter))
     csv.field_size_limit(FIELD_LIMIT)
+    try:
+        header = next(csv.reader([first], delimiter=delimiter))
+    except csv.Error as error:
+        raise InputError(f"{path.name} line {lines.number}: no header line of a table ({error}): check it.") from None
+    yield lines.number, header
     reader = csv.reader(lines, delimiter=delimiter)
     while True:
         try:
