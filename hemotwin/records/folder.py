@@ -15,6 +15,15 @@ __all__ = ["Plan", "plan_of"]
 FILES_LIMIT = 100_000
 DEPTH_LIMIT = 20
 _ARCHIVE = ".zip"
+_ADVICE = {
+    ".mat": "a MATLAB file carries neither units nor patients: save its values as a CSV table with a mapping",
+    ".xlsx": "a spreadsheet is not opened: save the sheet as CSV",
+    ".xls": "a spreadsheet is not opened: save the sheet as CSV",
+    ".dcm": "an image holds no measurement: export the measured values as a table",
+    ".gz": "a compressed file is not opened: unpack it, or make a zip archive of the folder",
+    ".tar": "only zip archives are opened: unpack it, or make a zip archive of the folder",
+    ".dat": "a signal without its header (.hea): copy the header beside it",
+}
 _UNSEEN = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what operating systems leave behind, beside names with a dot
 
 
@@ -82,6 +91,9 @@ def _beside(path: Path, files: list[Path]) -> bool:
 
 
 def _reason(path: Path, endings: tuple[str, ...]) -> str:
+    advice = _ADVICE.get(path.suffix.lower())
+    if advice:
+        return advice
     if path.suffix.lower() in endings:
         return "the content is no record that is known"
     return f"files ending in `{path.suffix}` hold no record that can be read: left unread"

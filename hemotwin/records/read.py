@@ -97,7 +97,10 @@ def _read_folder(folder: Path, mapping: Any, collector: Collector, within: bool 
     """Read every source below a folder and return the digest over theirs, by place in the folder."""
     plan: Plan = plan_of(folder)
     if not plan.sources:
-        raise InputError(f"{folder}: no {', '.join(plan.endings)} file in this folder; {_expected()}")
+        lines = [f"{path.name}: {reason}" for path, reason in plan.unread[:5]]
+        raise InputError(
+            "\n".join([f"{folder}: no {', '.join(plan.endings)} file in this folder; {_expected()}", *lines])
+        )
     joined, problems = hashlib.sha256(), []
     for number, (reader, path, files) in enumerate(plan.sources, 1):
         place = Place(f"{folder.name} file ", number, f" ({path.relative_to(folder)})")
