@@ -17,7 +17,8 @@ WHAT_IFS = (["inhaled_nitric_oxide"], ["fluid_bolus", "volume=500 mL", "over=10 
 
 def add_record(parser: argparse.ArgumentParser) -> None:
     """RECORD and which of its patients."""
-    parser.add_argument("record", metavar="RECORD", help="table, FHIR bundle or export, OMOP tables or database, waveform, folder or zip archive")
+    what = "table, FHIR bundle or export, OMOP tables or database, waveform, folder or zip archive"
+    parser.add_argument("record", metavar="RECORD", help=what)
     _add_patient(parser)
     parser.add_argument("--mapping", metavar="FILE", help="mapping of a wide table's columns (YAML)")
     parser.add_argument("--governance", metavar="FILE", help="steward, licence, policy and consent register (YAML)")

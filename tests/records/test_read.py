@@ -72,7 +72,7 @@ def test_folder_of_unusable_files_is_refused(tmp_path):
         ht.read(tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(InputError, match=r"no \.csv, \.duckdb, \.json"):
+    with pytest.raises(InputError, match=r"no \.bdf, \.csv, .* file in this folder"):
         ht.read(empty)
 
 
