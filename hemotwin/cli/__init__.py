@@ -22,6 +22,7 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 VERBS = (
     ("twin", "twin", "read a record, calibrate, predict two what-ifs and write the page: everything"),
     ("check", "check", "read a record and show what becomes of every row"),
+    ("readiness", "readiness", "say what a record or export is good for: level, twins, questions, gaps, worklist"),
     ("map", "map", "propose the mapping of a table's columns, for review; applies nothing"),
     ("calibrate", "calibrate", "calibrate a record and save the twins"),
     ("predict", "predict", "ask saved twins a what-if"),

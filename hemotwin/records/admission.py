@@ -28,6 +28,7 @@ class AdmittingCollector(Collector):
     def __init__(self, governance: Governance, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
         self.governance = governance
+        self._registered = len(governance.register) > 0
         self._tags: dict[str, frozenset[str]] = {}
 
     def born(self, place: Place, patient: str, date: str) -> None:
@@ -51,6 +52,12 @@ class AdmittingCollector(Collector):
             if tags is not None:
                 self._tags[str(place)] = tags
         super().offer(place, patient, target, field, text, unit, **more)
+
+    def permits(self, place: Place, patient: str, observable: str, time: str | None) -> bool:
+        """Whether the register or the record's own words permit any purpose for a reading."""
+        if not self._registered and not self._tags:
+            return False
+        return bool(self.governance.consent(patient, observable, time, self._tags.get(str(place))))
 
     def records(self, source: Path, sha256: str) -> Records:
         """The records, every measurement with the purposes that it may be used for."""

@@ -10,7 +10,7 @@ from typing import Any
 from ..core.errors import InputError, UnitError
 from ..core.units import convert
 from .codes import ObservableInfo, Target, find_modality, info, nearest_names, sex_of
-from .inventory import Fact, Inventory
+from .inventory import DAY, Fact, Inventory
 from .judge import Judge
 from .quality import implausible, row_rule
 from .quality_rules import rule
@@ -27,7 +27,7 @@ KEPT_LIMIT = 1_000_000
 PATIENT_LIMIT = 200_000
 HINT_LIMIT = 2_000  # a nearest name is looked for so many times: a file of nonsense must not take hours
 _NO_UNIT_NEEDED = ("", "1")
-DAY = 86400.0
+_UNIT_RULES = ("unit_given", "unit_fits")
 
 
 class Collector:
@@ -77,6 +77,7 @@ class Collector:
                 self.log.settle(row, "quarantined", "another birth date came first: keep the right one")
             return
         self._born[name] = (date, row)
+        self.inventory.add(name, Fact("age", True, method=True, permitted=self.permits(place, name, "age", None)))
 
     def offer(
         self,
@@ -112,15 +113,28 @@ class Collector:
             self._hints -= isinstance(problem, UnitError)
             reason = str(problem) if self._hints > 0 else str(problem.args[0])
             self.log.settle(row, "quarantined", reason)
-            self._rules[_row_rule(problem, target, text, unit)] += 1
+            by = _row_rule(problem, target, text, unit)
+            self._rules[by] += 1
             if target is not None and name:
-                self.inventory.add(name, Fact(target.name, False, moment(time), condition=condition_of(condition)))
+                self._note(place, name, target, time, modality, condition, measured=False, unit=by not in _UNIT_RULES)
             return
-        fact = Fact(
-            reading.name, True, reading.when, _has_method(modality, target), condition_of(condition), reading.exact
-        )
-        self.inventory.add(name, fact)
+        self._note(place, name, target, time, modality, condition)
         self._keep(reading, note)
+
+    def permits(self, place: Place, patient: str, observable: str, time: str | None) -> bool:
+        """Whether a consent to any purpose is recorded for a reading; a plain collector knows of none."""
+        return False
+
+    def _note(
+        self, place: Place, patient: str, target: Target, time: str | None, modality: str | None, condition: str | None,
+        measured: bool = True, unit: bool = True,
+    ) -> None:  # fmt: skip
+        when = moment(time)
+        day = None if when is None else int(when // DAY)
+        permitted = self.permits(place, patient, target.name, time)
+        how = _has_method(modality, target)
+        fact = Fact(target.name, measured, unit, day, how, permitted, condition_of(condition))
+        self.inventory.add(patient, fact)
 
     def records(self, source: Path, sha256: str) -> Records:
         """Judge every patient's readings together and hand over the records; each row has its fate from here on."""

@@ -204,7 +204,7 @@ class Records:
             if fate is None or row.fate == fate
         ]
         columns = ["patient", "field", "value", "unit", "fate", "reason", "origin"]
-        return Table(columns, rows, title=str(self.source.name), note=self._counts_sentence())
+        return Table(columns, rows, title=str(self.source.name), note=self.counts_sentence)
 
     def quality(self) -> Table:
         """The quality rules that applied: OHDSI category, how often, severity and consequence."""
@@ -241,12 +241,14 @@ class Records:
         return [(str(name), str(modality)) for name, modality in position], value, sd, mask
 
     def __repr__(self) -> str:
-        return f"<Records {self.source.name}: {self._counts_sentence()}>"
+        return f"<Records {self.source.name}: {self.counts_sentence}>"
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self._counts_sentence())}</p>{self.table()._repr_html_()}"
+        return f"<p>{html.escape(self.counts_sentence)}</p>{self.table()._repr_html_()}"
 
-    def _counts_sentence(self) -> str:
+    @property
+    def counts_sentence(self) -> str:
+        """Patients and rows by fate, as in "2 patients, 9 rows = 8 used + 1 quarantined"."""
         counts = self.summary()
         patients = f"{counts['patients']} patient" + ("" if counts["patients"] == 1 else "s")
         fates = " + ".join(f"{counts[fate]} {fate}" for fate in FATES if counts[fate])

@@ -1,0 +1,205 @@
+"""What a record or a whole export is good for before anything is computed: levels, twins, questions, gaps, worklist."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..core.configs import load_yaml
+from ..core.errors import InputError, nearest
+from .codes import observables
+from .inventory import DAY, Fact
+from .ladder import GRADES, Rung, Standing, ladder, standing, visits
+from .needs import Served, examination_of, examinations, missing, questions, serves, twins
+from .record import Records
+
+__all__ = ["Costs", "Gap", "PatientReadiness", "Readiness", "Task", "assess", "load_costs"]
+
+DISCLAIMER = "Not for clinical use."
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The user's own cost of each examination, in one currency; an examination without one is not priced."""
+
+    currency: str = ""
+    of: Mapping[str, float] = field(default_factory=dict)
+
+    def total(self, names: Sequence[str]) -> float | None:
+        """The sum for these examinations; None when one of them has no price."""
+        known = [self.of.get(name) for name in names]
+        return None if not known or None in known else float(sum(cost for cost in known if cost is not None))
+
+
+@dataclass(frozen=True)
+class PatientReadiness:
+    """One patient: level, the visit that shows it, and which twins and questions the record can serve.
+
+    `held` are the readings with a sound value at any time, `names` those of the best visit, `unusable` those that are
+    recorded and cannot be used.
+    """
+
+    patient: str
+    level: int
+    date: str | None
+    condition: str
+    names: frozenset[str]
+    held: frozenset[str]
+    unusable: frozenset[str]
+    twins: tuple[str, ...]
+    questions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One line of the worklist: a patient, the twin within reach, the readings that it lacks, what gives them."""
+
+    patient: str
+    twin: str
+    lacks: tuple[str, ...]
+    examinations: tuple[str, ...]
+    cost: float | None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that every reading should have: how many lack it, and the level with and without the gap."""
+
+    name: str
+    lacking: int
+    of: int
+    level: int
+    level_without_gap: int
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """The readiness of a data set. `level` is the highest that a patient reaches; `reached` counts them by level."""
+
+    source: str
+    sha256: str
+    level: int
+    patients: tuple[PatientReadiness, ...]
+    gaps: tuple[Gap, ...]
+    worklist: tuple[Task, ...]
+    costs: Costs
+    steward: str
+    licence: str
+    records: Records = field(repr=False, compare=False)
+
+    @property
+    def rung(self) -> Rung:
+        """The rung of the data set's level."""
+        return ladder()[self.level]
+
+    def reached(self, level: int) -> int:
+        """How many patients reach a level."""
+        return sum(one.level >= level for one in self.patients)
+
+    def served(self, what: Mapping[str, Served]) -> dict[str, int]:
+        """How many patients can be served each twin, or each question, of `what`."""
+        found = Counter(name for one in self.patients for name in (*one.twins, *one.questions))
+        return {name: found[name] for name in what}
+
+
+def assess(records: Records, costs: Costs | None = None) -> Readiness:
+    """The readiness of records, from the facts of every row whatever visit was chosen; nothing is computed or guessed.
+
+    A patient stands on the highest rung of configs/readiness/ladder.yaml that one visit of theirs shows; the data set
+    on the highest that a patient reaches, so that further data can only raise it. `costs` price the worklist.
+    """
+    priced = Costs() if costs is None else costs
+    governance = records.governance
+    steward, licence = (governance.steward, governance.licence) if governance else ("", "")
+    governed = bool(steward and licence)
+    facts = {patient: tuple(records.inventory.of(patient)) for patient in records.patients}
+    found, tasks = [], []
+    for patient, mine in facts.items():
+        one, task = _patient(patient, mine, standing(mine, governed), priced)
+        found.append(one)
+        tasks += task
+    level = max((one.level for one in found), default=0)
+    tasks.sort(key=lambda task: (len(task.lacks), list(twins()).index(task.twin), task.patient))
+    return Readiness(
+        records.source.name, records.sha256, level, tuple(found), _gaps(facts, governed, level), tuple(tasks), priced,
+        steward, licence, records,
+    )  # fmt: skip
+
+
+def load_costs(path: str | Path) -> Costs:
+    """Costs from a YAML file: `currency`, and `examinations` with a number each (names as in needs.yaml).
+
+    Raises `InputError` naming the file and the key for an unknown examination or anything but a number from 0.
+    """
+    data = load_yaml(path)
+    name = Path(path).name
+    if not isinstance(data, Mapping) or not isinstance(data.get("examinations"), Mapping):
+        raise InputError(f"{name}: must hold `currency` and `examinations` with a cost each, such as echo: 180.")
+    for key, value in data["examinations"].items():
+        if key not in examinations():
+            close = nearest(str(key), examinations())
+            hint = f"; did you mean `{close[0]}`?" if close else ""
+            raise InputError(f"{name}: unknown examination `{key}`; known are {', '.join(examinations())}{hint}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise InputError(f"{name}: the cost of `{key}` must be a number from 0, but got {value!r}.")
+    return Costs(str(data.get("currency", "")), {str(key): float(value) for key, value in data["examinations"].items()})
+
+
+def _patient(
+    patient: str, facts: Sequence[Fact], stands: Standing, costs: Costs
+) -> tuple[PatientReadiness, list[Task]]:
+    sound = [fact for fact in facts if fact.measured]
+    body = frozenset(fact.name for fact in sound if fact.name not in observables())
+    held = frozenset(fact.name for fact in sound)
+    options = [visit.names | body for visit in visits(fact for fact in sound if fact.name in observables())] or [body]
+    twin = [name for name, one in twins().items() if any(serves(one, names) for names in options)]
+    asked = [name for name, one in questions().items() if any(serves(one, names) for names in options)]
+    best = max(options, key=lambda names: (sum(serves(one, names) for one in twins().values()), len(names)))
+    date = None if stands.day is None else datetime.fromtimestamp(stands.day * DAY, UTC).date().isoformat()
+    unusable = frozenset(fact.name for fact in facts) - held
+    one = PatientReadiness(
+        patient, stands.level, date, stands.condition, best, held, unusable, tuple(twin), tuple(asked)
+    )  # fmt: skip
+    return one, _tasks(patient, best, twin, costs)
+
+
+def _tasks(patient: str, names: frozenset[str], served: Sequence[str], costs: Costs) -> list[Task]:
+    """The twin within reach: of those not served the one that lacks least, and of equals the most demanding one."""
+    open_twins = [(name, missing(one, names)) for name, one in twins().items() if name not in served]
+    if not open_twins:
+        return []
+    twin, lacks = min(reversed(open_twins), key=lambda pair: len(pair[1]))
+    needed = _examinations(lacks)
+    return [Task(patient, twin, lacks, needed, costs.total(needed))]
+
+
+def _examinations(lacks: Sequence[str]) -> tuple[str, ...]:
+    """The fewest examinations that give all of these readings, found by taking the one that gives most each time."""
+    left, chosen = set(lacks), []
+    while left:
+        best = max(examinations().values(), key=lambda one: len(left & one.gives))
+        # one that asks less of the patient and gives as much stands first in the list, so max() keeps it
+        if not left & best.gives:
+            chosen += [examination_of(name).name for name in sorted(left)]
+            break
+        chosen.append(best.name)
+        left -= best.gives
+    return tuple(dict.fromkeys(chosen))
+
+
+def _gaps(facts: Mapping[str, Sequence[Fact]], governed: bool, level: int) -> tuple[Gap, ...]:
+    """What the lack of units, times, methods and consent costs in levels: the level were none of it lacking."""
+    readings = [fact for mine in facts.values() for fact in mine if fact.name in observables()]
+    lacks = {
+        "unit": [fact for fact in readings if not fact.unit],
+        **{name: [fact for fact in readings if not GRADES[name](fact)] for name in ("time", "method", "consent")},
+    }
+    found = []
+    for name, those in lacks.items():
+        if those or (name == "consent" and not governed):
+            best = max((standing(mine, governed, (name,)).level for mine in facts.values()), default=0)
+            found.append(Gap(name, len(those), len(readings), level, max(level, best)))
+    return tuple(found)

@@ -1,0 +1,74 @@
+"""The readiness report as one page: a single file that opens anywhere and needs no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from .. import __version__
+from ..core.table import Table, format_cell
+from ..records.ladder import ladder
+from ..records.needs import questions, twins
+from ..records.readiness import DISCLAIMER, Readiness
+from ..records.readiness_tables import evidence, lead, tables, write_whole
+from .missingness import STATES, missingness
+
+__all__ = ["page", "write_page"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+HINTS = {
+    "Reading by reading": "Patients with a sound value of each reading, and where it is missing.",
+    "What it can serve": "A twin or question is served when one visit holds what it needs.",
+    "Cost of the gaps, in levels": "The level the data set would have if this were not lacking.",
+    "Cost of the gaps, in examinations": "What it takes to bring each patient to the twin within reach.",
+    "Worklist": "Whose twin needs which measurement; the shortest way first.",
+}
+
+
+def write_page(readiness: Readiness, path: str | Path) -> Path:
+    """Write the page to `path`; it appears whole or not at all. Returns the path."""
+    return write_whole(path, page(readiness))
+
+
+def page(readiness: Readiness) -> str:
+    """The page as text: level and evidence, the picture of what is missing, what it can serve, gaps, worklist."""
+    shelf = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True,
+                               undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    picture = missingness(readiness)
+    rungs = [
+        {"level": level, "label": label, "patients": patients, "readings": readings, "example": example,
+         "reached": level <= readiness.level, "name": ladder()[level].name}
+        for level, label, patients, readings, example in evidence(readiness)
+    ]  # fmt: skip
+    count = len(readiness.patients)
+    return shelf.get_template("readiness.html").render(
+        style=style, disclaimer=DISCLAIMER, version=__version__, readiness=readiness, lead=lead(readiness),
+        top=ladder()[-1].level, rungs=rungs, picture=Markup(picture["svg"]), caption=picture["caption"],
+        states=list(STATES.items()), served=_served(readiness, count), counts=readiness.records.summary(),
+        sections=[_section(table) for table in tables(readiness)[1:] if table.title != "What it can serve"],
+        flags=[flag.sentence for flag in readiness.records.flags],
+    )  # fmt: skip
+
+
+def _served(readiness: Readiness, count: int) -> list[dict[str, object]]:
+    found = []
+    for title, what in (("Twins", twins()), ("Questions", questions())):
+        rows = [
+            {"label": what[name].label, "served": served, "share": 100 * served / (count or 1)}
+            for name, served in readiness.served(what).items()
+        ]
+        found.append({"title": title, "rows": rows})
+    return found
+
+
+def _section(table: Table) -> dict[str, object]:
+    cells = [[row[k] for row in table.rows] for k in range(len(table.columns))]
+    numbers = [all(cell is None or isinstance(cell, int | float) for cell in column) for column in cells]
+    return {
+        "title": table.title, "hint": HINTS.get(table.title, ""), "note": table.note, "numbers": numbers,
+        "columns": list(zip(table.columns, numbers, strict=True)),
+        "rows": [[format_cell(cell) for cell in row] for row in table.rows],
+    }  # fmt: skip
