@@ -83,11 +83,10 @@ def _unseen(name: str) -> bool:
 
 
 def _beside(path: Path, files: list[Path]) -> bool:
-    """Whether a file is the mapping of a table that lies in the same folder, or says whose the records are."""
-    if path.name == "governance.yaml" or path.stem.endswith("_governance"):
-        return path.suffix == ".yaml"
-    stem = path.stem.removesuffix("_mapping")
-    return path.suffix == ".yaml" and stem != path.stem and any(one.stem == stem for one in files if one != path)
+    """Whether a file is the folder's governance, or the mapping or governance of a file that lies in the same folder."""
+    stem = path.stem.removesuffix("_mapping").removesuffix("_governance")
+    named = stem != path.stem and any(one.stem == stem for one in files if one != path)
+    return path.suffix == ".yaml" and (named or path.name == "governance.yaml")
 
 
 def _reason(path: Path, endings: tuple[str, ...]) -> str:

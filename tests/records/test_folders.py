@@ -37,6 +37,7 @@ def test_every_file_that_is_not_read_is_named_with_the_reason(tmp_path):
     table(tmp_path, "A,sbp,112,mmHg")
     for name in ("scan.dcm", "notes.txt", "beats.mat", ".hidden", "t_mapping.yaml", "other.yaml"):
         (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "governance.yaml").write_text("steward: ward 7\n")
     (tmp_path / "t_mapping.yaml").write_text('patient: patient\ncolumns: {value: {observable: sbp, unit: "mm[Hg]"}}\n')
     rows = {row.text: row for row in checked(ht.read(tmp_path)).rows if " file " in row.origin}
     assert sorted(rows) == ["beats.mat", "notes.txt", "other.yaml", "scan.dcm"]
