@@ -83,7 +83,7 @@ def _unseen(name: str) -> bool:
 
 
 def _beside(path: Path, files: list[Path]) -> bool:
-    """Whether a file is the folder's governance, or the mapping or governance of a file that lies in the same folder."""
+    """Whether a file is the folder's governance, or the mapping or governance of a file in the same folder."""
     stem = path.stem.removesuffix("_mapping").removesuffix("_governance")
     named = stem != path.stem and any(one.stem == stem for one in files if one != path)
     return path.suffix == ".yaml" and (named or path.name == "governance.yaml")
