@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -44,13 +44,18 @@ class ObservableInfo:
 
 @dataclass(frozen=True)
 class Target:
-    """What a field, word or code stands for: `role` is "observable", "covariate" or "recognised" (no twin uses it)."""
+    """What a field, word or code stands for: `role` is "observable", "covariate" or "recognised" (no twin uses it).
+
+    `unit` is what a recognised reading must be convertible to, `narrows` names the wider readings that it is one of.
+    """
 
     role: str
     name: str
     label: str
     modality: str | None = None
     derived_from: str | None = None
+    unit: str | None = None
+    narrows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,8 @@ def _codes() -> _Codes:
     codes = _Codes({}, {}, {}, {}, {}, {}, _modality_words(data["modalities"]), {}, {}, {})
     for role, section in (("observable", "observables"), ("covariate", "covariates"), ("recognised", "recognised")):
         for name, entry in data[section].items():
-            one = Target(role, name, entry["label"], None, entry.get("derived"))
+            unit = entry.get("unit") if role == "recognised" else None
+            one = Target(role, name, entry["label"], None, entry.get("derived"), unit, tuple(entry.get("narrows", ())))
             codes.targets[name] = one
             for word in (name, entry["label"], *entry.get("aliases", ())):
                 codes.names.setdefault(normalise(str(word)), one)
@@ -212,7 +218,7 @@ def _enter_codes(codes: dict[Coding, Target], one: Target, entry: dict[str, Any]
     for system in ("loinc", "snomed", "mdc"):
         for written in entry.get(system, ()):
             code, modality = (written["code"], written["modality"]) if isinstance(written, dict) else (written, None)
-            codes[system, str(code).lower()] = Target(one.role, one.name, one.label, modality, one.derived_from)
+            codes[system, str(code).lower()] = replace(one, modality=modality)
 
 
 def _modality_words(data: dict[str, Any]) -> tuple[tuple[str, str, re.Pattern[str]], ...]:

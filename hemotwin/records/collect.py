@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError, UnitError
-from ..core.units import convert
+from ..core.units import convert, same_dimension
 from .codes import ObservableInfo, Target, find_modality, info, nearest_names, sex_of
 from .inventory import DAY, Fact, Inventory
 from .judge import Judge
@@ -106,7 +106,7 @@ class Collector:
             if target is None:
                 raise ValueProblem(self._unknown(field))
             if target.role == "recognised":
-                self._recognised(row, target)
+                self._recognised(row, target, unit)
                 return
             reading, note = self._reading(row, name, target, text, unit, sd, time, modality, condition)
         except (ValueProblem, UnitError) as problem:
@@ -157,7 +157,9 @@ class Collector:
         self._hints -= 1
         return _unknown_name(field, self._hints > 0)
 
-    def _recognised(self, row: int, target: Target) -> None:
+    def _recognised(self, row: int, target: Target, unit: str | None) -> None:
+        if target.unit and unit and unit.strip() and not same_dimension(unit, target.unit):
+            raise UnitError(f"unit `{unit}` is of another kind than a {target.label}, which is in {target.unit}")
         if target.derived_from:
             self.log.settle(row, "derived", f"{target.label} is a function of {target.derived_from}: not counted")
         else:

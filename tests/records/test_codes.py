@@ -5,9 +5,13 @@ from collections import Counter
 
 import pytest
 
+import hemotwin as ht
 from hemotwin.core.configs import config_path, load_yaml
 from hemotwin.core.units import parse_unit
 from hemotwin.records.codes import find_code, find_modality, find_name, modalities, normalise, observables, sex_of
+from hemotwin.records.fhir_codes import resolve
+
+from .build import concept, observation, read_bundle
 
 DATA = load_yaml(config_path("codes", "observables.yaml"))
 ENTRIES = {name: entry for part in ("observables", "covariates", "recognised") for name, entry in DATA[part].items()}
@@ -116,3 +120,40 @@ def test_codes_agree_with_the_published_table(data_folder):
     for row in rows:
         found = find_code(("loinc", row["code"]))
         assert found is not None and found.name == renamed.get(row["observable"], row["observable"]), row["code"]
+
+
+@pytest.mark.parametrize(("unit", "fate"), [("dyn.s.m2/cm5", "derived"), ("dyn.s/(cm5.m2)", "quarantined")])
+def test_resistance_index_divided_by_the_surface_area_is_set_aside_with_the_unit_it_should_have(tmp_path, unit, fate):
+    (row,) = read_bundle(tmp_path, observation(concept("8837-7"), 2000, unit)).rows
+    assert row.fate == fate
+    assert fate == "derived" or "which is in dyn.s.m2/cm5" in row.reason
+
+
+@pytest.mark.parametrize(
+    ("codes", "parent", "meaning"),
+    [
+        (("8480-6", "8440-0"), ("76284-9",), "pa_pressure_systolic"),  # the most specific code wins
+        (("8480-6",), ("76284-9",), "pa_pressure_systolic"),  # the panel says where
+        (("8480-6",), ("55284-4",), "sbp"),
+        (("8480-6",), ("99999-9",), None),  # a panel that is not known says nothing
+        (("8440-0",), ("85354-9",), None),  # the code contradicts its panel
+        (("8867-4", "8480-6"), None, "heart_rate"),
+        (("8867-4", "8741-1"), None, None),
+        (("2708-6", "59408-5"), None, "spo2"),  # the narrower one is meant
+    ],
+)
+def test_panel_first_then_the_most_specific_code_and_a_conflict_means_nothing(codes, parent, meaning):
+    coded = lambda several: None if several is None else [("loinc", code) for code in several]  # noqa: E731
+    found = resolve(coded(codes) or [], coded(parent))
+    assert (found.target.name if found.target else None) == meaning
+    assert meaning is not None or found.problem
+
+
+@pytest.mark.real_data
+def test_both_traps_of_the_published_intensive_care_profiles_are_found(data_folder):
+    folder = data_folder / "fhir_mii_icu"
+    (one,) = ht.read(folder / "pulmonalarterieller-blutdruck.json")
+    assert {m.observable for m in one} == {"pa_pressure_systolic", "pa_pressure_diastolic", "pa_pressure_mean"}
+    for name in ("systemischer", "pulmonal"):
+        (row,) = ht.read(next(folder.glob(f"{name}*widerstandsindex.json"))).rows
+        assert row.fate == "quarantined" and "dyn.s/(cm5.m2)" in row.reason and "is in dyn.s.m2/cm5" in row.reason
