@@ -115,7 +115,7 @@ class Collector:
             self.log.settle(row, "quarantined", reason)
             by = _row_rule(problem, target, text, unit)
             self._rules[by] += 1
-            if target is not None and name:
+            if target is not None and target.role != "recognised" and name:
                 self._note(place, name, target, time, modality, condition, measured=False, unit=by not in _UNIT_RULES)
             return
         self._note(place, name, target, time, modality, condition)

@@ -53,9 +53,9 @@ def codings(concept: Any) -> list[Coding]:
 def resolve(own: Sequence[Coding], parent: Sequence[Coding] | None = None, text: str = "") -> Meaning:
     """The meaning of a value's codes; `parent` holds those of the Observation when the value is a component of it.
 
-    A specific code wins over a generic one, and a narrower reading over the wider one that it is of. A generic systolic,
-    diastolic or mean code takes its site from the panel; inside a panel that is not known it means nothing. Codes that
-    contradict each other or the panel are a problem.
+    A specific code wins over a generic one, and a narrower reading over the wider one that it is of. A generic
+    systolic, diastolic or mean code takes its site from the panel; inside a panel that is not known it means nothing.
+    Codes that contradict each other or the panel are a problem.
     """
     panel = panel_of(own) or (panel_of(parent) if parent else None)
     specific = [found for coding in own if generic_part(coding) is None and (found := find_code(coding))]

@@ -154,14 +154,18 @@ def _modalities(by: Rule, readings: list[Reading], covariates: dict[str, Any], f
 
 def _stroke_volumes(by: Rule, readings: list[Reading], covariates: dict[str, Any], found: Findings) -> None:
     ways = _ways_to_stroke_volume(readings)
-    if len(ways) < 2:
-        return
-    low, high = min(ways, key=lambda way: way[0]), max(ways, key=lambda way: way[0])
-    if high[0] <= (1 + by.limit("relative")) * low[0]:
+    if not any(_mismatch(a, b) > by.limit("relative") for k, a in enumerate(ways) for b in ways[k + 1 :]):
         return
     listed = ", ".join(f"{value:.0f} mL from {words}" for value, words, _ in sorted(ways, key=lambda way: way[:2]))
     sentence = f"Stroke volume is {listed}: the sources contradict each other; valves that leak would explain it too."
     found.add(by, sentence, (one for _, _, parts in ways for one in parts))
+
+
+def _mismatch(one: tuple[float, str, tuple[Reading, ...]], other: tuple[float, str, tuple[Reading, ...]]) -> float:
+    """Difference of two stroke volumes relative to the one measured as a flow, of two such to the smaller."""
+    flows = [value for value, words, _ in (one, other) if not words.startswith("LV volumes")] or [one[0], other[0]]
+    reference = min(flows)
+    return abs(one[0] - other[0]) / reference if reference > 0 else math.inf
 
 
 def _ways_to_stroke_volume(readings: list[Reading]) -> list[tuple[float, str, tuple[Reading, ...]]]:

@@ -48,8 +48,11 @@ def lead(readiness: Readiness) -> str:
     return text + f" A twin with a flow can be made of {able} of {people}."
 
 
-def evidence(readiness: Readiness) -> list[tuple[int, str, int, int, str]]:
-    """(level, label, patients who reach it, readings that have what it asks, an example) of every rung."""
+def evidence(readiness: Readiness) -> list[tuple[int, str, int, int | None, str]]:
+    """(level, label, patients who reach it, readings that have what it asks, an example) of every rung.
+
+    Rungs that ask for a twin count no readings: it is their combination that matters.
+    """
     facts = {one.patient: list(readiness.records.inventory.of(one.patient)) for one in readiness.patients}
     found = []
     for rung in ladder():
@@ -60,7 +63,8 @@ def evidence(readiness: Readiness) -> list[tuple[int, str, int, int, str]]:
             if fact.name in observables() and all(GRADES[ask](fact) for ask in rung.asks)
         ]
         reached = [one for one in readiness.patients if one.level >= rung.level]
-        found.append((rung.level, rung.label, len(reached), len(those), _example(reached, rung.level)))
+        count = None if rung.twins else len(those)
+        found.append((rung.level, rung.label, len(reached), count, _example(reached, rung.level)))
     return found
 
 

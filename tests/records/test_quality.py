@@ -2,6 +2,7 @@
 
 import pytest
 
+import hemotwin as ht
 from hemotwin.core.configs import config_path, load_yaml
 from hemotwin.core.errors import InputError
 from hemotwin.records.quality_rules import load_rules
@@ -235,3 +236,20 @@ def test_every_rule_is_one_of_the_three_categories_and_a_made_up_one_is_refused(
     path.write_text("rules: {x: {category: style, severity: error, consequence: note, check: row}}")
     with pytest.raises(InputError, match=r"quality\.yaml x: `category` must be one of conformance"):
         load_rules(path)
+
+
+@pytest.mark.real_data
+def test_stroke_volume_mismatch_of_26_of_80_magnetic_resonance_subjects_is_found(data_folder):
+    columns = {
+        "edv": {"observable": "lv_edv", "unit": "mL", "modality": "cmr"},
+        "esv": {"observable": "lv_esv", "unit": "mL", "modality": "cmr"},
+        "sv_av": {"observable": "stroke_volume", "unit": "mL", "modality": "flow4d"},
+    }
+    records = ht.read(
+        data_folder / "flow4d_80subjects" / "subjects_summary.csv", mapping={"patient": "subject", "columns": columns}
+    )
+    found = [one.patient for one in records if "stroke_volume_against_output" in {flag.rule for flag in one.flags}]
+    apart = {one.patient: {m.observable: m.value for m in one} for one in records}
+    expected = [name for name, m in apart.items() if abs((m["lv_edv"] - m["lv_esv"]) / m["stroke_volume"] - 1) > 0.2]
+    assert found == expected and len(records) == 80
+    assert len(found) == 26

@@ -199,6 +199,17 @@ def test_ladder_counts_from_nought_to_seven_and_asks_more_on_every_rung():
 
 
 @pytest.mark.real_data
+@pytest.mark.parametrize(
+    "name", ["fhir_mii_icu", "fhir_us_core", "rhc_patient233", "omop_synthea27nj", "waveforms_wfdb"]
+)
+def test_every_folder_has_a_report_that_lists_every_patient(data_folder, name):
+    records = ht.read(data_folder / name)
+    found = assess(records)
+    assert [one.patient for one in found.patients] == records.patients and 1 <= found.level < 7
+    assert all(len(table) for table in tables(found)) and json.dumps(as_dict(found))
+
+
+@pytest.mark.real_data
 def test_fifty_patients_are_assessed_in_two_seconds_without_jax(data_folder, tmp_path):
     code = f"""
         import sys
