@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,6 @@ from .visit import Selection, is_slow, reach_of
 
 __all__ = ["GRADES", "Rung", "Standing", "ladder", "left_without", "standing", "visits"]
 
-_USUAL = Selection()
 GRADES: dict[str, Callable[[Fact], bool]] = {
     "unit": lambda fact: fact.measured,
     "time": lambda fact: fact.day is not None,
@@ -92,15 +92,17 @@ def visits(readings: Iterable[Fact]) -> list[Standing]:
         by_condition.setdefault(fact.condition, []).append(fact)
     for condition, facts in by_condition.items():
         undated = frozenset(fact.name for fact in facts if fact.day is None)
-        on: dict[int, set[str]] = {}
+        on: dict[int, set[str]] = {}  # day: what changes within hours
+        slow = [fact for fact in facts if fact.day is not None and is_slow(fact.name)]
         for fact in facts:
             if fact.day is not None:
-                on.setdefault(fact.day, set()).add(fact.name)
+                on.setdefault(fact.day, set()).update(() if is_slow(fact.name) else (fact.name,))
         if undated and not on:
             found.append(Standing(0, undated, None, condition))
         for day in on:
-            names = {name for other, there in on.items() for name in there if _near(name, day - other)}
-            found.append(Standing(0, undated | names, day, condition))
+            names = undated.union(*(on.get(day - back, ()) for back in range(_days("sbp") + 1)))
+            near = frozenset(fact.name for fact in slow if abs((fact.day or 0) - day) <= _days(fact.name))
+            found.append(Standing(0, names | near, day, condition))
     return found
 
 
@@ -111,9 +113,10 @@ def _meets(fact: Fact, asked: Collection[str], assume: Collection[str]) -> bool:
     return all(GRADES[ask](fact) for ask in asked)
 
 
-def _near(name: str, days: int) -> bool:
-    reach = -(-reach_of(name, _USUAL) // DAY)
-    return abs(days) <= reach if is_slow(name) else 0 <= days <= reach
+@lru_cache(maxsize=256)
+def _days(name: str) -> int:
+    """Whole days from a visit that a reading of this observable may lie."""
+    return math.ceil(reach_of(name, Selection()) / DAY)
 
 
 def _serving(visit: Standing, rung: Rung, body: set[str]) -> bool:
