@@ -15,6 +15,7 @@ from .codes import info, observables
 from .ladder import GRADES, ladder, left_without
 from .needs import asked_for, examinations, questions, twins
 from .readiness import DISCLAIMER, PatientReadiness, Readiness
+from .structure import structure_of
 
 __all__ = ["as_dict", "columns_of", "evidence", "lead", "mended_by", "tables", "write_json"]
 
@@ -179,6 +180,7 @@ def as_dict(readiness: Readiness) -> dict[str, Any]:
         "quality": list(readiness.records.quality().records()),
         "between_patients": [flag.sentence for flag in readiness.records.flags],
         "patients": [_patient(one, readiness) for one in readiness.patients],
+        "structure": structure_of(readiness.records),
     }  # fmt: skip
 
 

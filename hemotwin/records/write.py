@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .codes import info
-from .record import MeasurementSet
+from .record import Measurement, MeasurementSet
 
 __all__ = ["COLUMNS", "table_rows", "write_csv"]
 
@@ -17,7 +17,7 @@ COLUMNS = ("patient", "observable", "value", "unit", "sd", "time", "modality", "
 
 def write_csv(sets: Iterable[MeasurementSet], path: str | Path, comment: str = "") -> Path:
     """Write patients as UTF-8 CSV (patient, observable, value, unit, sd, time, modality, condition), whole or not at
-    all; numbers keep every digit.
+    all; numbers keep every digit, and a range or limit is written as "55-60", ">60" or "<10".
 
     Derived readings are left out: they are functions of what is written, and reading the table tells so again.
     `comment` becomes a line that begins with "#".
@@ -42,7 +42,13 @@ def table_rows(one: MeasurementSet) -> Iterator[tuple[str, ...]]:
         number = value if isinstance(value, str) else repr(float(value))
         yield (one.patient, name, number, info(name).unit, "", "", "", "")
     for m in one.counted:
-        if m.value is not None:
-            sd = "" if m.sd is None else repr(float(m.sd))
-            yield (one.patient, m.observable, repr(float(m.value)), m.unit, sd, m.time or "", m.modality,
-                   m.condition or "")  # fmt: skip
+        sd = "" if m.sd is None else repr(float(m.sd))
+        yield (one.patient, m.observable, _cell(m), m.unit, sd, m.time or "", m.modality, m.condition or "")
+
+
+def _cell(m: Measurement) -> str:
+    if m.value is not None:
+        return repr(float(m.value))
+    if m.lower is None:
+        return f"<{float(m.upper or 0.0)!r}"
+    return f">{float(m.lower)!r}" if m.upper is None else f"{float(m.lower)!r}-{float(m.upper)!r}"

@@ -250,3 +250,12 @@ def test_synthetic_export_keeps_its_values_and_loses_its_names(data_folder):
     assert not any(patient in text for patient in records.patients)
     assert sum(len(one) for one in safe) == sum(len(one) for one in records)
     assert not {m.time for one in records for m in one if m.time} & {m.time for one in safe for m in one}
+
+
+def test_ranges_and_limits_are_written_and_read_back_as_such(tmp_path):
+    from hemotwin.records.write import write_csv
+
+    records = ht.read(table(tmp_path, "A,ef,55-60,%", "A,sbp,>180,mmHg", "A,pcwp,<12,mmHg", "A,dbp,71,mmHg"))
+    back = ht.read(write_csv(records, tmp_path / "w.csv"))
+    bounds = lambda given: {m.observable: (m.kind, m.value, m.lower, m.upper) for one in given for m in one}  # noqa: E731
+    assert bounds(back) == bounds(records) and len(bounds(records)) == 4

@@ -1,0 +1,26 @@
+"""`hemotwin mock`: a synthetic record with the structure and gaps of a real one, from its readiness report."""
+
+from __future__ import annotations
+
+import argparse
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the verb."""
+    parser.add_argument("path", metavar="PATH", help="what to write: a .csv table or a .json FHIR bundle")
+    parser.add_argument("--like", metavar="REPORT", required=True, help="JSON of hemotwin readiness RECORD --json")
+    parser.add_argument("--to", choices=("csv", "fhir"), help="the form (default: by the ending of PATH)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the made-up people (default: %(default)s)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the record and say what it is."""
+    from ..records.mock import load_report, write_mock
+    from .terminal import say
+
+    for path in write_mock(load_report(options.like), options.path, options.to, options.seed):
+        say(str(path))
+    say("Synthetic: made up, of no real person. Not for clinical use.")
+    return 0
