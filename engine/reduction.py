@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from ..core.errors import UnknownNameError
 from ..core.reduction import Reduction
-from ..core.smooth import bent_minimum, hermite_peak, vertex_peak
+from ..core.smooth import hermite_peak, vertex_peak
 from ..core.system import System
 from .solvers.impulse import Coefficients, Node, StepRecord, net_inflow, node_flows
 
@@ -69,7 +69,7 @@ class Signals:
             return self.flows[index]
         if quantity == "volume":
             return self.node.volume[index]
-        return self.node.pressure[index] + self._port_drop(index, self.flows)
+        return self.node.pressure[index] + self.port_drop(index, self.flows)
 
     def rate(self, quantity: str, index: int) -> Any:
         """Time derivative of the reading (per s)."""
@@ -87,9 +87,9 @@ class Signals:
             rate = rate + node.drive[index] * node.rate[store.activation]
         if store.inlet is None and store.outlet is None and store.series is None:
             return rate
-        return rate + self._port_drop(index, self.rates)
+        return rate + self.port_drop(index, self.rates)
 
-    def _port_drop(self, index: int, flows: tuple[Any, ...]) -> Any:
+    def port_drop(self, index: int, flows: tuple[Any, ...]) -> Any:
         """Reading minus capacity pressure: + inlet x inflow - outlet x outflow + series x net."""
         store, drop = self.system.stores[index], 0.0
         for branch, q in zip(self.system.branches, flows, strict=True):
@@ -110,7 +110,7 @@ class Reducer:
     def curves(self) -> tuple[tuple[str, int], ...]:
         """The (quantity, index) pairs whose value and slope are carried from node to node."""
         wanted = {(r.quantity, resolve(self.system, r)) for r in self.reductions
-                  if r.kind in ("maximum", "minimum", "mean", "work", "peak_rate")}  # fmt: skip
+                  if r.kind in ("maximum", "minimum", "work", "peak_rate")}  # fmt: skip
         return tuple(sorted(wanted))
 
     def sample(self, p: dict[str, Any], c: Coefficients, node: Node) -> tuple[tuple[Any, Any], ...]:
@@ -159,8 +159,7 @@ class Reducer:
             bent = opening if r.kind == "minimum" and self._has_impedance(index) else None
             return (self._extreme(r, now[0], ends, bent, p, phase, share),)
         if r.kind == "mean":
-            y0, f0, y1, f1 = ends
-            return (now[0] + share * 0.5 * (y0 + y1),)
+            return (now[0] + share * self._mean(r.quantity, index, p, c, n0, n1, record),)
         if r.kind == "volume":
             return (now[0] + c.h * record.mean_flow[index],)
         if r.kind == "open_time":
@@ -170,6 +169,21 @@ class Reducer:
         if r.kind == "peak_rate":
             return self._steepest(now, ends, opening, c)
         return now
+
+    def _mean(
+        self, quantity: str, index: int, p: dict[str, Any], c: Coefficients, n0: Node, n1: Node, record: StepRecord
+    ) -> Any:
+        """Mean over a step: trapezoid where the reading is smooth, the step's own mean flows where flow enters.
+
+        The pressure drop at a port follows a flow whose slope breaks off at a valve's closing; a trapezoid over that
+        corner would have a derivative of first order in the step.
+        """
+        if quantity == "flow":
+            return record.mean_flow[index]
+        if quantity == "volume":
+            return 0.5 * (n0.volume[index] + n1.volume[index])
+        drop = Signals(self.system, p, c, n1).port_drop(index, record.mean_flow)
+        return 0.5 * (n0.pressure[index] + n1.pressure[index]) + drop
 
     def _steepest(self, now: tuple[Any, ...], ends: Any, opening: Any, c: Coefficients) -> tuple[Any, ...]:
         """Largest slope so far, and the slopes of this node and the one before.
@@ -212,8 +226,9 @@ class Reducer:
         better = jnp.maximum if sign > 0 else jnp.minimum
         inside, peak = hermite_peak(y0, y1, f0, f1, sign)
         if bent is not None:
-            turns = inside & bent[0]
-            peak = jnp.where(turns, bent_minimum(y0, f0, f1, bent[1], turns), peak)
+            left = jnp.where(bent[0], 1.0 - bent[1], 1.0)
+            turns, lowest = hermite_peak(y0 + f0 * bent[1], y1, f0 * left, f1 * left, sign)
+            inside, peak = inside | (bent[0] & turns), jnp.where(bent[0] & turns, lowest, peak)
         if r.window is None:
             return jnp.where(inside, better(best, peak), better(best, y0))
         start, stop = (self.system.windows[w](p) if isinstance(w, str) else w for w in r.window)

@@ -66,21 +66,49 @@ def _predict_valve(a: Any, dp: Any, r: Any, loss: Any, inertance: Any, h: Any) -
     return jnp.where(shutting, safe_divide(a * a, 2.0 * (a - k), shutting), 0.5 * (a + k))
 
 
-def _finish_valve(a: Any, dp0: Any, dp1: Any, r: Any, loss: Any, inertance: Any, h: Any) -> tuple[Any, Any, Any]:
-    """(mean flow, flow at the end, open share of the step) with the areas of opening and closing."""
+def _opening_valve(dp0: Any, rise: Any, dp1: Any, opening: Any) -> tuple[Any, Any, Any]:
+    """Where dp0 < 0 < dp1: (share of the step left after the opening, impulse / h, mean flow / flow at the end).
+
+    dp(x) = dp0 + rise x + bend x^2 through both nodes with the slope at the first: a chord would misplace the opening
+    by a share of the step that depends on where in the step it falls, and its derivative at first order.
+    """
+    dp0 = jnp.where(opening, dp0, -1.0)
+    dp1 = jnp.where(opening, dp1, 1.0)
+    rise = jnp.where(opening, rise, 2.0)
+    bend = dp1 - dp0 - rise
+    moment = -2.0 * dp0 / (rise + safe_sqrt(rise * rise - 4.0 * bend * dp0))
+    left = 1.0 - moment
+    push, curve = 0.5 * (rise + 2.0 * bend * moment), bend * left / 3.0
+    return left, left * left * (push + curve), left * (push + 0.75 * curve) / (3.0 * (push + curve))
+
+
+def _finish_valve(
+    a: Any, dp0: Any, rise: Any, dp1: Any, r: Any, loss: Any, inertance: Any, h: Any
+) -> tuple[Any, Any, Any]:
+    """(mean flow, flow at the end, open share of the step) with the areas of opening and closing.
+
+    dp0 and dp1 are the pressure differences at both ends of the step, `rise` the first's slope times h.
+    """
     shut, opening = a <= 0.0, (a <= 0.0) & (dp0 < 0.0) & (dp1 > 0.0)
-    crossing = safe_divide(dp1, dp1 - dp0, opening)
-    whole = 0.5 * h * (dp0 + dp1)
-    late = 0.5 * h * dp1 * crossing
-    impulse = jnp.where(shut, jnp.where(dp0 < 0.0, jnp.where(opening, late, 0.0), jnp.maximum(whole, 0.0)), whole)
-    end = (a * inertance + impulse - 0.5 * h * r * a) / (inertance + h * (0.5 * r + loss * a))
+    crossing, late, opened_share = _opening_valve(dp0, rise, dp1, opening)
+    whole, late = 0.5 * h * (dp0 + dp1), h * late
+    # decay by R + 2 B a under a linear dp, to fifth order in the share of the step: in a root it is not small
+    hr, decay = h * r, h * (r + 2.0 * loss * a)
+    stiff = decay * decay / (12.0 * inertance)
+    whole = whole + (dp1 - dp0) * h * decay / (12.0 * inertance)
+    impulse = jnp.where(shut, jnp.where(dp0 < 0.0, 0.0, jnp.maximum(whole, 0.0)), whole)
+    end = (a * (inertance - 0.5 * hr + stiff) + impulse) / (inertance + 0.5 * hr + stiff + h * loss * a)
+    # the flow grows with the square of time from the opening on: R and B see a third and a fifth of its end
+    lost = crossing * hr / 3.0 + (crossing * hr) ** 2 / (36.0 * inertance)
+    free_end = late / (inertance + lost)
+    end = jnp.where(opening, late / (inertance + lost + 0.2 * h * crossing * loss * free_end), end)
     start = h * (dp0 - r * a - loss * a * a) / inertance
     closing = (a > 0.0) & (end < 0.0)
     curve = 2.0 * (end - a - start)
     root = safe_sqrt(start * start - 2.0 * a * curve) - start
     share = jnp.where(closing, jnp.minimum(1.0, safe_divide(2.0 * a, root, closing & (root > 0.0), 1.0)), 1.0)
     closed_area = a * share + start * share**2 / 2.0 + curve * share**3 / 6.0
-    opened_area = end * crossing / 3.0
+    opened_area = end * opened_share
     open_area = (2.0 * a + end + 0.5 * start) / 3.0
     mean = jnp.where(closing, closed_area, jnp.where(opening, opened_area, open_area))
     idle = shut & (end <= 0.0)
@@ -134,7 +162,8 @@ class Impulse:
         volume1 = _advance(system, c, n0.volume, guess.total)
         n1 = _evaluate(system, p, c, time, volume1, n0.flow)
         dp1 = _differences(system, n1.pressure)
-        mean, flow, share = _finish(system, c, n0, n1, dp0, dp1, guess, rows)
+        rise = _rises(system, c, n0, guess.start)
+        mean, flow, share = _finish(system, c, n0, n1, dp0, rise, dp1, guess, rows)
         volume = _advance(system, c, n0.volume, mean)
         pressure = _corrected(system, n1, volume)
         return n1._replace(volume=volume, pressure=pressure, flow=flow), StepRecord(mean, share)
@@ -187,6 +216,38 @@ def _total_slope(system: System, node: Node, store: int) -> Any:
         if store in group.members:
             slope = slope + change
     return slope
+
+
+def _rises(system: System, c: Coefficients, n0: Node, flows: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Change of every valve's pressure difference over the step by its slope at the node (0.0 for other branches).
+
+    Flows that change it through a series resistance enter with their own rates; those of other valves are left out,
+    as no two of them open at once.
+    """
+    net = [net_inflow(system, flows, i) for i in range(len(system.stores))]
+    rate = [n0.slope[i] * net[i] + _driven(system, n0, i) for i in range(len(system.stores))]
+    for group, slope in zip(system.groups, n0.group_slope, strict=True):
+        pressed = slope * sum(net[m] for m in group.members)
+        for m in group.members:
+            rate[m] = rate[m] + pressed
+
+    def of_flow(i: int) -> Any:
+        branch = system.branches[i]
+        if branch.kind == "resistive":
+            return (rate[branch.up] - rate[branch.down]) / c.resistance[i]
+        if branch.kind == "valve":
+            return 0.0
+        dp = n0.pressure[branch.up] - n0.pressure[branch.down] + _coupled(c, i, flows)
+        return (dp - c.resistance[i] * flows[i]) / c.inertance[i]
+
+    found: list[Any] = []
+    for i, branch in enumerate(system.branches):
+        if branch.kind != "valve":
+            found.append(0.0)
+            continue
+        change = rate[branch.up] - rate[branch.down]
+        found.append(c.h * (change + sum((z * of_flow(other) for other, z in c.coupling[i]), 0.0)))
+    return tuple(found)
 
 
 def _coupled(c: Coefficients, branch: int, flows: tuple[Any, ...]) -> Any:
@@ -272,8 +333,8 @@ def _advance(system: System, c: Coefficients, volume: tuple[Any, ...], flows: tu
 
 
 def _finish(
-    system: System, c: Coefficients, n0: Node, n1: Node, dp0: tuple[Any, ...], dp1: tuple[Any, ...], guess: _Guess,
-    rows: dict[Any, int],
+    system: System, c: Coefficients, n0: Node, n1: Node, dp0: tuple[Any, ...], rise: tuple[Any, ...],
+    dp1: tuple[Any, ...], guess: _Guess, rows: dict[Any, int],
 ) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:  # fmt: skip
     """Final mean flow of every branch, the flow states at the end and the open share of every valve."""
     mean: list[Any] = list(guess.total)
@@ -284,12 +345,12 @@ def _finish(
             a = n0.flow[rows[i, False]]
             first, last = dp0[i] + _coupled(c, i, guess.start), dp1[i] + _coupled(c, i, guess.end)
             mean[i], flow[rows[i, False]], share[i] = _finish_valve(
-                a, first, last, c.resistance[i], c.loss[i], c.inertance[i], c.h
+                a, first, rise[i], last, c.resistance[i], c.loss[i], c.inertance[i], c.h
             )
             if branch.leak is not None:
                 row = rows[i, True]
                 back, flow[row], _ = _finish_valve(
-                    n0.flow[row], -first, -last, c.resistance[i], c.leak_loss[i], c.leak_inertance[i], c.h
+                    n0.flow[row], -first, -rise[i], -last, c.resistance[i], c.leak_loss[i], c.leak_inertance[i], c.h
                 )
                 mean[i] = mean[i] - back
     for i, branch in enumerate(system.branches):

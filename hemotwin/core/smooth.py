@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-__all__ = ["bent_minimum", "hermite_peak", "safe_divide", "safe_sqrt", "vertex_peak"]
+__all__ = ["hermite_peak", "safe_divide", "safe_sqrt", "vertex_peak"]
 
 
 def safe_divide(numerator: Any, denominator: Any, when: Any, otherwise: float = 0.0) -> Any:
@@ -46,12 +46,3 @@ def vertex_peak(before: Any, middle: Any, after: Any) -> tuple[Any, Any]:
     rise, fall = middle - before, middle - after
     rise, fall = jnp.minimum(rise, 3.0 * fall), jnp.minimum(fall, 3.0 * rise)
     return inside, middle + safe_divide((rise - fall) ** 2, 8.0 * (rise + fall), inside & (rise + fall > 0.0))
-
-
-def bent_minimum(y0: Any, f0: Any, f1: Any, moment: Any, inside: Any) -> Any:
-    """Minimum between two nodes of a curve whose curvature jumps at `moment` (share of the step), where `inside` holds.
-
-    The slope stays f0 until the moment and then rises linearly to f1 (both per step, f0 < 0 < f1): the minimum is
-    y0 + f0 moment - f0^2 (1 - moment)/(2 (f1 - f0)). A cubic through both nodes would fall below it.
-    """
-    return y0 + f0 * moment - safe_divide(f0 * f0 * (1.0 - moment), 2.0 * (f1 - f0), inside)

@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from hemotwin.core.smooth import bent_minimum, hermite_peak, safe_divide, safe_sqrt, vertex_peak
-from hemotwin.engine.precision import double
+from hemotwin.core.smooth import hermite_peak, safe_divide, safe_sqrt, vertex_peak
 
 
 def test_the_guarded_branches_have_finite_values_and_gradients():
@@ -20,13 +19,6 @@ def test_a_cubic_peaks_where_its_slope_vanishes():
     inside, value = hermite_peak(jnp.float32(0.0), jnp.float32(0.0), jnp.float32(1.0), jnp.float32(-1.0), 1.0)
     assert bool(inside)
     assert value == pytest.approx(0.25)
-
-
-def test_a_bent_curve_turns_after_the_bend():
-    """Slope -1 until 0.6, then rising by 10 per step: the minimum -0.6 - 1/20, where a cubic would miss it."""
-    with double():
-        value = bent_minimum(jnp.asarray(0.0), jnp.asarray(-1.0), jnp.asarray(3.0), jnp.asarray(0.6), jnp.asarray(True))
-    assert value == pytest.approx(-0.6 - 1.0 / 20.0)
 
 
 def test_a_kink_cannot_throw_the_vertex_above_the_samples_by_more_than_an_eighth_of_the_rise():
