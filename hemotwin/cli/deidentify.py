@@ -13,10 +13,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("record", nargs="?", metavar="RECORD", help="CSV table, FHIR R4 bundle, or folder")
     parser.add_argument("--out", metavar="FILE", default="deidentified.csv", help="the table (default: %(default)s)")
     parser.add_argument("--mapping", metavar="FILE", help="mapping of a wide table's columns (YAML)")
+    parser.add_argument("--governance", metavar="FILE", help="steward, licence, policy and consent register (YAML)")
+    parser.add_argument("--audit", metavar="FILE", help="audit log to append to (default: HEMOTWIN_AUDIT)")
     parser.add_argument("--key-file", metavar="FILE", help="the key (default: the file in HEMOTWIN_KEY_FILE)")
     parser.add_argument("--new-key", metavar="FILE", help="make a key, and nothing else")
-    shared = "people who must share sex, age and body size (default: %(default)s; 1: not checked)"
-    parser.add_argument("--k", type=int, default=5, metavar="K", help=shared)
+    shared = "people who must share sex, age and body size (default: that of the policy, or 5; 1: not checked)"
+    parser.add_argument("--k", type=int, metavar="K", help=shared)
     coarser = "round age (a), height (cm), weight (kg) or bsa (m2); NAME=none leaves it out"
     parser.add_argument("--round", action="append", default=[], metavar="NAME=STEP", help=coarser)
 
@@ -25,6 +27,8 @@ def run(options: argparse.Namespace) -> int:
     """Read, replace, check k-anonymity, write the table, say what left; no message holds a word of the record."""
     from ..core.errors import InputError
     from ..records.secret import load_secret, new_secret
+    from .inputs import note_read
+    from .journal import note
     from .terminal import say
 
     if options.new_key:
@@ -35,7 +39,9 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("RECORD must be given, or --new-key FILE to make a key first.")
     key, steps = load_secret(options.key_file), _steps(options.round)
     records = _read(options)
-    counts = _write(records, key, steps, options)
+    note_read(options, records)
+    counts, written = _write(records, key, steps, options)
+    note(options, "de-identified", counts=counts, files=written)
     say(
         f"{counts['patients']} patients, {counts['rows']} rows: {counts['used']} used, {counts['derived']} derived "
         f"(left out: functions of others), {counts['duplicate']} duplicate, {counts['quarantined']} withheld."
@@ -50,7 +56,7 @@ def _read(options: argparse.Namespace) -> Any:
     from ..records.read import read
 
     try:
-        return read(options.record, mapping=options.mapping)
+        return read(options.record, mapping=options.mapping, governance=options.governance)
     except (HemotwinError, OSError) as error:
         reason = type(error).__name__
     raise InputError(
@@ -59,18 +65,50 @@ def _read(options: argparse.Namespace) -> Any:
     )
 
 
-def _write(records: Any, key: Any, steps: dict[str, float | None], options: argparse.Namespace) -> dict[str, int]:
+def _write(
+    records: Any, key: Any, steps: dict[str, float | None], options: argparse.Namespace
+) -> tuple[dict[str, int], list[str]]:
+    """The table as the policy lets it go, and whose it is beside it; counts of rows and the hashes of the files."""
     import dataclasses
 
+    from ..core.errors import InputError
+    from ..core.provenance import sha256_of
     from ..records.anonymity import check_anonymity, generalised
     from ..records.deidentify import deidentify
     from ..records.write import write_csv
 
     safe = deidentify(records, key)
-    sets = [dataclasses.replace(one, covariates=generalised(one.covariates, steps)) for one in safe]
-    check_anonymity([one.covariates for one in sets if one.counted or one.covariates], options.k)
-    write_csv(sets, options.out, "de-identified: keyed pseudonyms, moved dates. Not for clinical use.")
-    return safe.summary()
+    policy, licence = (safe.governance.policy, safe.governance.licence) if safe.governance else (None, "")
+    if policy and "csv" not in policy.formats:
+        raise InputError(f"policy {policy.name} permits {', '.join(policy.formats)}, but no table (csv).")
+    if policy and policy.licences is not None and licence not in policy.licences:
+        raise InputError(
+            f"policy {policy.name} permits the licences {', '.join(policy.licences)}; this is another one."
+        )
+    coarser = {**(policy.rounding if policy else {}), **steps}
+    sets = [dataclasses.replace(one, covariates=generalised(one.covariates, coarser)) for one in safe]
+    leaving = [one for one in sets if one.counted or one.covariates]
+    k = options.k if options.k is not None else policy.k if policy else 5
+    check_anonymity([one.covariates for one in leaving], max(k, policy.k if policy else 1))
+    written = [write_csv(leaving, options.out, "de-identified: keyed pseudonyms, moved dates. Not for clinical use.")]
+    if safe.governance and safe.governance.facts():
+        written.append(_governance(safe.governance, [one.patient for one in leaving], written[0]))
+    return safe.summary(), [sha256_of(path) for path in written]
+
+
+def _governance(governance: Any, patients: list[str], table: Any) -> Any:
+    """Steward, licence, policy and the permission under which each patient was read, beside the table."""
+    import yaml
+
+    data = {"steward": governance.steward, "licence": governance.licence}
+    data = {name: value for name, value in data.items() if value}
+    if governance.policy:
+        data["policy"] = governance.policy.name
+        data["consent"] = [{"patient": patient, "purpose": governance.policy.purpose, "decision": "permit"}
+                           for patient in patients]  # fmt: skip
+    target = table.with_name(f"{table.stem}_governance.yaml")
+    target.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return target
 
 
 def _steps(given: list[str]) -> dict[str, float | None]:

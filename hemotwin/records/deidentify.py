@@ -10,10 +10,12 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .codes import Target, find_name, modalities, sex_of
+from .policy import purposes
 from .record import Measurement, MeasurementSet, Records
 from .rows import RowFate
 from .secret import Secret
@@ -80,7 +82,11 @@ class Deidentifier:
         rows = [self._row(row, by_origin.get(row.origin)) for row in records.rows]
         rows.sort(key=lambda row: row.patient)
         sha256 = self._key.digest("source", records.sha256).hex()
-        return Records(sets, tuple(rows), Path("deidentified"), sha256)
+        safe = Records(sets, tuple(rows), Path("deidentified"), sha256)
+        if records.governance is not None:
+            register = records.governance.register.renamed(self.pseudonym)
+            safe.governance = replace(records.governance, register=register)
+        return safe
 
     def _set(self, one: MeasurementSet, words: set[str]) -> MeasurementSet:
         name, days = self.pseudonym(one.patient), self.days(one.patient)
@@ -97,6 +103,7 @@ class Deidentifier:
             modality=m.modality if m.modality in modalities() else "unspecified",
             time=shifted_time(m.time, days), condition=condition,
             quality=m.quality if _WORD_OF_OURS.fullmatch(m.quality) else WITHHELD, origin=self.origin(m.origin),
+            consent=tuple(purpose for purpose in m.consent if purpose in purposes()),
         )  # fmt: skip
 
     def _row(self, row: RowFate, measurement: Measurement | None) -> RowFate:

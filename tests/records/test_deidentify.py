@@ -259,3 +259,60 @@ def test_ranges_and_limits_are_written_and_read_back_as_such(tmp_path):
     back = ht.read(write_csv(records, tmp_path / "w.csv"))
     bounds = lambda given: {m.observable: (m.kind, m.value, m.lower, m.upper) for one in given for m in one}  # noqa: E731
     assert bounds(back) == bounds(records) and len(bounds(records)) == 4
+
+
+def governed(tmp_path, *more):
+    (tmp_path / "governance.yaml").write_text(
+        "steward: Cardiology\nlicence: CC-BY-4.0\npolicy: research\nconsent:\n"
+        + "".join(f"- {{patient: 'Zwickel {k}', purpose: research, decision: permit}}\n" for k in range(6))
+        + "".join(more)
+    )
+    rows = [f"Zwickel {k},{what}" for k in range(6) for what in ("sbp,120,mmHg", "age,61,a")]
+    return str(table(tmp_path, *rows)), str(tmp_path / "governance.yaml")
+
+
+def test_policy_decides_over_the_table_and_travels_with_it(tmp_path, capsys):
+    record, rules = governed(tmp_path, "- {patient: 'Zwickel 5', purpose: research, decision: withdrawn}\n")
+    key, log, out = new_secret(tmp_path / "key"), tmp_path / "audit.log", tmp_path / "out.csv"
+    given = [
+        "deidentify",
+        record,
+        "--governance",
+        rules,
+        "--key-file",
+        str(key),
+        "--out",
+        str(out),
+        "--audit",
+        str(log),
+    ]
+    assert main([*given, "--k", "1"]) == 0  # five are left, and the policy asks for five
+    records = ht.read(out)
+    assert len(records) == 5 and {one.covariates["age"] for one in records} == {60.0}
+    assert records.governance is not None
+    assert records.governance.facts() == {
+        "steward": "Cardiology", "licence": "CC-BY-4.0", "policy": "research", "purpose": "research",
+    }  # fmt: skip
+    assert [json.loads(line)["event"] for line in log.read_text().splitlines()] == ["read", "de-identified"]
+    streams = capsys.readouterr()
+    assert "wickel" not in log.read_text() + out.read_text() + streams.out + streams.err
+    assert "wickel" not in (tmp_path / "out_governance.yaml").read_text()
+
+
+def test_policy_that_asks_for_a_larger_group_is_not_lowered_by_the_caller(tmp_path, capsys):
+    record, rules = governed(
+        tmp_path, *(f"- {{patient: 'Zwickel {k}', purpose: '', decision: deny}}\n" for k in (4, 5))
+    )
+    key, out = new_secret(tmp_path / "key"), tmp_path / "out.csv"
+    given = ["deidentify", record, "--governance", rules, "--key-file", str(key), "--out", str(out), "--k", "1"]
+    assert main(given) == 2 and not out.exists()
+    assert "5-anonymous" in capsys.readouterr().err
+
+
+def test_governance_and_consent_go_on_under_the_pseudonym(tmp_path):
+    record, rules = governed(tmp_path)
+    safe = deidentify(ht.read(record, governance=rules), KEY)
+    name = Deidentifier(KEY).pseudonym("Zwickel 1")
+    assert {m.consent for m in safe[name]} == {("research",)}
+    assert safe.governance is not None and safe.governance.register.decision(name, "research", "sbp", None) is True
+    assert safe.governance.register.decision("Zwickel 1", "research", "sbp", None) is None
