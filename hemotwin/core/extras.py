@@ -1,4 +1,4 @@
-"""Libraries that only some verbs need, imported when they are used; a missing one is answered with how to install it."""
+"""Libraries that only some verbs need, imported when used; a missing one is answered with how to install it."""
 
 from __future__ import annotations
 
