@@ -35,7 +35,7 @@ ODD: list[Any] = [
     None, True, [], {}, [[]], {"value": {}}, 1e400, float("nan"), -1, 10**30, "\u0000\u0007\u001b[2J",
     "<!ENTITY a '&b;'>", "x" * 5000, "../../etc/passwd", "=cmd|' /C calc'!A0",
 ]  # fmt: skip
-NAMES = ["../out.csv", "/tmp/out.csv", "C:\\out.csv", "a/../../out.csv", "..\\..\\out.csv", "a\x07.csv", "con"]
+NAMES = ["../out.csv", "/var/out.csv", "C:\\out.csv", "a/../../out.csv", "..\\..\\out.csv", "a\x07.csv", "con"]
 NAMES.append("x" * 300 + ".csv")
 TRICKS = [
     "../../etc/passwd",
