@@ -14,6 +14,7 @@ import numpy as np
 from ..core.errors import InputError
 from ..core.provenance import provenance
 from ..core.registry import look_up
+from ..engine.compile_clock import CompileClock, compile_clock
 from ..engine.precision import double
 from ..physiology.model import Model
 from ..records.evidence import evidence_sha256
@@ -38,18 +39,24 @@ OTHER_WAVE, HIGH_WAVE = "ra.maximal_elastance", 2.0  # a strong atrium (prior sd
 
 @dataclass
 class Clock:
-    """Seconds by stage, and the caller's progress function."""
+    """Seconds by stage, those of compiling apart, and the caller's progress function."""
 
     say: Callable[[str], None]
     seconds: dict[str, float]
     began: float
+    compiling: CompileClock
 
     def done(self, stage: str, sentence: str) -> None:
         """Close a stage and report it."""
         now = time.perf_counter()
+        compiled = self.compiling.between(self.began, now)
         spent, self.began = now - self.began, now
-        self.seconds[stage] = round(self.seconds.get(stage, 0.0) + spent, 3)
-        self.say(f"{sentence} ({spent:.1f} s)")
+        self._add(stage, spent - compiled)
+        self._add("compile", compiled)
+        self.say(f"{sentence} ({spent:.1f} s" + (f", {compiled:.1f} s of it compiling)" if compiled > 0.05 else ")"))
+
+    def _add(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = round(self.seconds.get(stage, 0.0) + seconds, 3)
 
 
 def calibrate(
@@ -80,20 +87,27 @@ def calibrate(
     """
     if starts < 1 or draws < 2:
         raise InputError(f"`starts` must be at least 1 and `draws` at least 2, but got {starts} and {draws}.")
-    sets = _sets(records)
-    clock = Clock(progress or (lambda sentence: None), {}, time.perf_counter())
-    finest = FINEST if steps is None else steps
-    job = Job(
-        model, look_up("method", method), starts, draws, leave_out, seed, finest, _rows_by_patient(records), clock
-    )
+    with compile_clock() as compiling:
+        clock = Clock(progress or (lambda sentence: None), {}, time.perf_counter(), compiling)
+        finest = FINEST if steps is None else steps
+        rows_of = _rows_by_patient(records)
+        job = Job(model, look_up("method", method), starts, draws, leave_out, seed, finest, rows_of, clock)
+        return _calibrated(job, records, prior, noise, free, steps, method)
+
+
+def _calibrated(
+    job: Job, records: Any, prior: str, noise: str, free: Any, steps: int | None, method: str
+) -> CalibratedTwins:
+    """All patients at the model's number of steps, those with coarse values again on twice as many."""
+    model, clock, sets = job.model, job.clock, _sets(records)
     twins, skipped, number = {}, {}, steps or model.steps
     while sets:
         cohort = prepare(model, sets, load_prior(prior), load_noise(noise), free)
         clock.done("prepare", f"{len(cohort.sets)} patient(s), {int(cohort.data.mask.sum())} values, {number} steps")
         facts = provenance(
             precision="float64", circulation=model.name, circulation_version=model.declaration.version,
-            valves=model.valves, prior=prior, noise=noise, method=method, seed=seed, starts=starts, steps=number,
-            draws=draws, seconds=clock.seconds, **_source(records),
+            valves=model.valves, prior=prior, noise=noise, method=method, seed=job.seed, starts=job.starts,
+            steps=number, draws=job.draws, seconds=clock.seconds, **_source(records),
         )  # fmt: skip
         seen = {one.patient: {"evidence_sha256": evidence_sha256([one])} for one in cohort.sets}
         found = [twin.with_provenance(facts | seen[twin.patient]) for twin in job.run(cohort, number)]
@@ -136,7 +150,7 @@ class Job:
             fits = _all_starts(cohort, self.method, self.starts, rng, number)
             posteriors = [posterior_of(fits, k, self.starts) for k in range(len(cohort.sets))]
             fits, posteriors, checks = refined(cohort, self.method, fits, posteriors, number, self.finest)
-            self.clock.done("fit", f"fitted from {self.starts} starts each; the first use compiles")
+            self.clock.done("fit", f"fitted from {self.starts} starts each")
             left: list[dict[int, LeftOut]] = [{} for _ in cohort.sets]
             if self.leave_out:
                 left = _left_out(cohort, self.method, posteriors, fits, number)

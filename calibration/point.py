@@ -21,7 +21,8 @@ class Point(NamedTuple):
 
     objective [B] = |data residual|^2/2 + |z|^2/2 (nats); hessian [N, N, B] (Gauss-Newton, prior included); gradient
     [N, B]; state [S, B] at beat onset, corrected by one Newton step; state_slope [S, N, B] = d state/d z by the
-    implicit function theorem; reading [C, B]; slope [C, N, B] = d reading/d z over the noise sd.
+    implicit function theorem; reading [C, B]; slope [C, N, B] = d reading/d z over the noise sd; ridge [N, N, B] is
+    added to the hessian for steps only.
     """
 
     z: Any
@@ -32,6 +33,7 @@ class Point(NamedTuple):
     state_slope: Any
     reading: Any
     slope: Any
+    ridge: Any
 
 
 def start_state(problem: Problem, data: LaneData, z: jax.Array, steps: Any) -> jax.Array:
@@ -50,7 +52,7 @@ def empty_point(problem: Problem, z: jax.Array, state: jax.Array) -> Point:
     channels = len(problem.observables)
     return Point(
         z, zeros() + jnp.inf, eye, zeros(count), state, zeros(len(problem.system.state), count), zeros(channels),
-        zeros(channels, count),
+        zeros(channels, count), zeros(count, count),
     )  # fmt: skip
 
 
@@ -78,5 +80,6 @@ def evaluate_at(
     objective = 0.5 * jnp.sum(e.residual**2, axis=0) + 0.5 * jnp.sum(z**2, axis=0)
     gradient = jnp.einsum("cnb,cb->nb", e.slope, e.residual) + z
     hessian = jnp.einsum("cnb,cmb->nmb", e.slope, e.slope) + jnp.eye(z.shape[0], dtype=z.dtype)[..., None]
-    point = Point(z, objective, hessian, gradient, state + correction, state_slope, e.reading, e.reading_slope)
+    point = Point(z, objective, hessian, gradient, state + correction, state_slope, e.reading, e.reading_slope,
+                  e.ridge)  # fmt: skip
     return point, off, sound, out.state

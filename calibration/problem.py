@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.system import System
 from ..engine.beat import BeatMap
-from ..physiology.observable import Observer
+from ..physiology.observable import TIE_WIDTH, Observer, all_observables
 
 __all__ = ["Evaluation", "LaneData", "Problem"]
 
@@ -45,12 +45,13 @@ class LaneData(NamedTuple):
 
 class Evaluation(NamedTuple):
     """Residuals of the data [C, B] and their derivative in z [C, N, B], 0 where masked; readings [C, B] and their
-    derivative over the noise sd [C, N, B], masked or not."""
+    derivative over the noise sd [C, N, B], masked or not; ridge [N, N, B], see `Problem.ridge`."""
 
     residual: jax.Array
     slope: jax.Array
     reading: jax.Array
     reading_slope: jax.Array
+    ridge: jax.Array
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ class Problem:
 
     @property
     def observer(self) -> Observer:
-        """The observables of the channels, each once."""
-        return Observer(self.system, tuple(dict.fromkeys(self.observables)))
+        """The observables of the channels, each once, and the parts of those that are the larger of two."""
+        parts = [part for name in self.observables for part in all_observables()[name].larger_of or ()]
+        return Observer(self.system, tuple(dict.fromkeys([*self.observables, *parts])))
 
     @property
     def beat(self) -> BeatMap:
@@ -122,7 +124,8 @@ class Problem:
         seeds = tuple(jnp.zeros((len(rows), *values.shape[1:])).at[n].set(1.0) for n in range(len(rows)))
         slope = jnp.moveaxis(jax.vmap(push)(jnp.moveaxis(slopes, 1, 0), seeds), 0, 1)
         slope = slope * self.chain(parameters)[None]
-        unique = list(dict.fromkeys(self.observables))
+        unique = list(observer.names)
+        parts, part_slopes = reading, slope
         pick = jnp.asarray([unique.index(name) for name in self.observables])
         reading, slope = reading[pick], slope[pick]
         theta = self.theta(data, z)
@@ -137,4 +140,26 @@ class Problem:
         weight = jnp.asarray(data.mask) / jnp.asarray(data.sd)
         in_z = jnp.einsum("cnb,nmb->cmb", full_slope, data.factor)
         whitened = in_z / jnp.asarray(data.sd)[:, None]
-        return Evaluation(weight * (reading - data.value), weight[:, None] * in_z, reading, whitened)
+        residual = weight * (reading - data.value)
+        ridge = self.ridge(data, weight * residual, parts, part_slopes)
+        return Evaluation(residual, weight[:, None] * in_z, reading, whitened, ridge)
+
+    def ridge(self, data: LaneData, push: jax.Array, parts: jax.Array, slopes: jax.Array) -> jax.Array:
+        """Curvature [N, N, B] of the objective across ridges, which Gauss-Newton does not see.
+
+        Where a reading that is the larger of two must fall (push = residual / sd > 0) the objective has a crease at
+        their tie, and steps that see one side only leap to and fro. Half of sqrt(D^2 + 4 w^2), D their difference, lies
+        below its parabola in D of curvature 1 / (2 sqrt(D^2 + 4 w^2)): with it a step runs along the crease.
+        """
+        names, free = list(self.observer.names), len(self.free)
+        ridge = jnp.zeros((len(self.names), len(self.names), *push.shape[1:]), push.dtype)
+        for c, name in enumerate(self.observables):
+            pair = all_observables()[name].larger_of
+            if pair is None:
+                continue
+            first, second = (names.index(part) for part in pair)
+            apart = parts[first] - parts[second]
+            curvature = jnp.maximum(push[c], 0.0) * 0.5 / jnp.sqrt(apart**2 + 4.0 * TIE_WIDTH**2)
+            along = jnp.einsum("fb,fmb->mb", slopes[first] - slopes[second], data.factor[:free])
+            ridge = ridge + curvature[None, None] * along[:, None] * along[None]
+        return ridge

@@ -17,8 +17,9 @@ from ..core.reduction import Reduction
 from ..core.registry import known, look_up, register
 from ..core.system import System
 
-__all__ = ["BeatReadings", "Observable", "Observer", "observable"]
+__all__ = ["TIE_WIDTH", "BeatReadings", "Observable", "Observer", "observable"]
 
+TIE_WIDTH = 0.05  # mmHg; half of what a smooth reading may differ from the hard one
 ML_PER_LITRE, SECONDS_PER_MINUTE = 1000.0, 60.0
 
 
@@ -64,6 +65,10 @@ class BeatReadings:
         """Largest rate of pressure rise (mmHg/s)."""
         return self.take(Reduction("peak_rate", "pressure", site))
 
+    def larger(self, first: Any, second: Any) -> Any:
+        """The larger of two readings."""
+        return jnp.maximum(first, second)
+
     @property
     def heart_rate(self) -> Any:
         """Beats per minute."""
@@ -77,21 +82,27 @@ class BeatReadings:
 
 @dataclass(frozen=True)
 class Observable:
-    """Name, unit and definition of one clinical quantity; `needs_body` when it is indexed to body surface area."""
+    """Name, unit and definition of one clinical quantity; `needs_body` when it is indexed to body surface area.
+
+    `larger_of` names the two readings of which it is the larger: a fit that must lower it meets a ridge where they tie.
+    """
 
     name: str
     unit: str
     define: Callable[[BeatReadings], Any] = field(compare=False)
     doc: str = ""
     needs_body: bool = False
+    larger_of: tuple[str, str] | None = None
 
 
-def observable(name: str, *, unit: str, needs_body: bool = False) -> Callable[[Any], Any]:
+def observable(
+    name: str, *, unit: str, needs_body: bool = False, larger_of: tuple[str, str] | None = None
+) -> Callable[[Any], Any]:
     """Function decorator: register the definition of an observable, whose first docstring line describes it."""
 
     def enter(define: Callable[[BeatReadings], Any]) -> Callable[[BeatReadings], Any]:
         summary = (define.__doc__ or "").strip().splitlines()[0]
-        register("observable", name)(Observable(name, unit, define, summary, needs_body))
+        register("observable", name)(Observable(name, unit, define, summary, needs_body, larger_of))
         return define
 
     return enter
@@ -119,6 +130,10 @@ class _Reduced(BeatReadings):
 
     def take(self, reduction: Reduction) -> Any:
         return self._values[reduction]
+
+    def larger(self, first: Any, second: Any) -> Any:
+        """Smooth where they tie: above the larger by at most `TIE_WIDTH`."""
+        return 0.5 * (first + second + jnp.sqrt((first - second) ** 2 + 4.0 * TIE_WIDTH**2))
 
 
 @dataclass(frozen=True)

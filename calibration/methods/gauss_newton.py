@@ -154,7 +154,7 @@ def _propose(best: Point, damping: Any, weight: Any) -> tuple[Any, Any]:
     taken.
     """
     eye = jnp.eye(best.hessian.shape[0], dtype=best.hessian.dtype)[..., None]
-    hessian = eye + weight[None, None] * (best.hessian - eye)
+    hessian = eye + weight[None, None] * (best.hessian + best.ridge - eye)
     gradient = best.z + weight[None] * (best.gradient - best.z)
     step = -solve(hessian + damping[None, None] * eye, gradient[:, None])[:, 0]
     step = step * jnp.minimum(1.0, LONGEST / jnp.maximum(jnp.max(jnp.abs(step), axis=0), 1e-30))[None]

@@ -15,12 +15,6 @@ def ra_pressure_mean(beat: BeatReadings) -> Any:
     return beat.mean("pressure", "ra")
 
 
-@observable("ra_pressure_max", unit="mmHg")
-def ra_pressure_max(beat: BeatReadings) -> Any:
-    """Largest right atrial pressure: the a or the v wave, whichever is higher."""
-    return beat.maximum("pressure", "ra")
-
-
 @observable("ra_pressure_min", unit="mmHg")
 def ra_pressure_min(beat: BeatReadings) -> Any:
     """Smallest right atrial pressure."""
@@ -37,6 +31,12 @@ def ra_a_wave(beat: BeatReadings) -> Any:
 def ra_v_wave(beat: BeatReadings) -> Any:
     """Right atrial v wave: the peak between the a wave and the next atrial onset."""
     return beat.maximum("pressure", "ra", (V_WAVE_FROM, "atrial_onset"))
+
+
+@observable("ra_pressure_max", unit="mmHg", larger_of=("ra_a_wave", "ra_v_wave"))
+def ra_pressure_max(beat: BeatReadings) -> Any:
+    """Largest right atrial pressure: the a or the v wave, whichever is higher."""
+    return beat.larger(ra_a_wave(beat), ra_v_wave(beat))
 
 
 @observable("rv_pressure_max", unit="mmHg")
