@@ -28,12 +28,12 @@ class CompileClock:
         self._spans: list[tuple[float, float]] = []
         self._lock = threading.Lock()
 
-    def note(self, event: str, seconds: float, **_: Any) -> None:
+    def note(self, event: str, duration_secs: float, **kwargs: Any) -> None:
         """Listener of JAX's events: one has just ended after so many seconds."""
         if event in EVENTS:
             now = time.perf_counter()
             with self._lock:
-                self._spans.append((now - seconds, now))
+                self._spans.append((now - duration_secs, now))
 
     def between(self, start: float, stop: float) -> float:
         """Seconds of compiling between two readings of `time.perf_counter`."""
