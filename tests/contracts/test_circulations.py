@@ -134,7 +134,7 @@ def compare(name: str, kind: str, factors: tuple[float, ...]) -> None:
         steady = forward(one.beat, rows, None, one.steps)
         found = readings_of(one.model, rows, steady.values)
     dimension = {"volume": "mL", "pressure": "mmHg"}[kind]
-    for reading in ("sbp", "dbp", "pa_pressure_mean", "ra_pressure_max", "lv_edv", "rv_esv", "lv_dpdt_max", "e_wave"):
+    for reading in ("sbp", "dbp", "pa_pressure_mean", "ra_a_wave", "lv_edv", "rv_esv", "lv_dpdt_max", "e_wave"):
         unit = known("observable")[reading].unit
         expected = [one.readings[reading] * factor ** powers(unit, of=dimension) for factor in factors]
         np.testing.assert_allclose(found[reading], expected, rtol=3e-4, err_msg=reading)
