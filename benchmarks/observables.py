@@ -2,8 +2,7 @@
 
 1,024 draws of `adult_wide` (--quick: 128), each reading at the default step against its hard definition on a record of
 6,400 samples of the same steady state: the difference holds the step's error too. Limits: 0.1 mmHg, 0.1 mL, 0.5 %
-otherwise. Prints one line per observable, `bar <name> <worst, in limits> limit 1 ok|MISSED`, with the share of draws
-beyond the limit, then the steady beats; exits 1 when a bar is missed.
+otherwise; a bar is the largest difference in its limit, beside it the share of draws beyond. And the steady beats.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+from bars import Bars
 
 from hemotwin.core.registry import known
 from tests.problems import drawn
@@ -24,21 +24,19 @@ PERIODIC = 1e-9  # mL
 
 
 def main() -> int:
-    """Compare every observable and say whether it holds."""
-    draws = drawn("adult_wide", QUICK if "--quick" in sys.argv else DRAWS)
+    """Compare every observable and say whether it holds; 1 when a bar is missed."""
+    bars = Bars("observables", __doc__ or "")
+    draws = drawn("adult_wide", QUICK if bars.quick else DRAWS)
     good = draws.steady.status == 0
-    missed = int(np.mean(draws.steady.residual <= PERIODIC) < 0.999)
-    print(f"bar observables.periodic {100.0 * np.mean(draws.steady.residual <= PERIODIC):.2f} % of {len(good)} draws "
-          f"within {PERIODIC:g} mL limit 99.9 % {'MISSED' if missed else 'ok'}")  # fmt: skip
+    bars.least("periodic", 100.0 * float(np.mean(draws.steady.residual <= PERIODIC)), 99.9, "%")
     hard = draws.hard(DENSE)
     for name, about in known("observable").items():
         difference = np.abs(draws.readings[name] - hard[name])[good]
         limits = difference / ALLOWED.get(about.unit, 0.005 * np.abs(hard[name][good]))
-        worst, share = float(np.max(limits)), float(np.mean(limits > 1.0))
-        missed += worst > 1.0
-        print(f"bar observables.{name} {worst:.3f} limit 1 {'MISSED' if worst > 1.0 else 'ok'} "
-              f"({100.0 * share:.2f} % of draws beyond, at most {np.max(difference):.3g} {about.unit})")  # fmt: skip
-    return int(missed > 0)
+        bars.most(name, float(np.max(limits)), 1.0)
+        if np.any(limits > 1.0):
+            bars.figure(f"{name}.draws_beyond", 100.0 * float(np.mean(limits > 1.0)), "%")
+    return bars.finish()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from ..core.dataset import DISCLAIMER, beat_dataset, variable
+from ..core.dataset import beat_dataset, variable
+from ..core.disclaimer import DISCLAIMER
 from ..core.registry import known
 from ..core.status import Status, merge
 from ..engine.beat import BeatMap

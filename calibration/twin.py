@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..core.dataset import DISCLAIMER, replace_folder
+from ..core.dataset import replace_folder
+from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, UnknownNameError
 from ..core.status import Status
 from ..core.table import Table

@@ -16,7 +16,7 @@ from ..core.errors import UnknownNameError
 from ..core.reduction import Reduction
 from ..core.smooth import hermite_peak, vertex_peak
 from ..core.system import System
-from .solvers.impulse import Coefficients, Node, StepRecord, net_inflow, node_flows
+from .solvers.impulse import Coefficients, Node, StepRecord, flow_rate, net_inflow, node_flows, pressure_rate
 
 __all__ = ["Reducer", "Signals", "resolve"]
 
@@ -31,37 +31,12 @@ def resolve(system: System, reduction: Reduction) -> int:
     return system.branch(name) if reduction.quantity == "flow" else system.store(name)
 
 
-def flow_rates(system: System, c: Coefficients, node: Node, flows: tuple[Any, ...]) -> tuple[Any, ...]:
-    """dq/dt (mL/s2) of every branch at a node; 0 for a shut valve; resistors by 0 (no reading needs theirs)."""
-    rates = []
-    for i, branch in enumerate(system.branches):
-        if branch.kind == "resistive":
-            rates.append(0.0)
-            continue
-        q = flows[i]
-        dp = node.pressure[branch.up] - node.pressure[branch.down]
-        dp = dp + sum((z * flows[other] for other, z in c.coupling[i]), 0.0)
-        rate = (dp - c.resistance[i] * q - c.loss[i] * q * jnp.abs(q)) / c.inertance[i]
-        if branch.kind == "valve":
-            rate = jnp.where((q > 0.0) | (dp > 0.0), rate, 0.0)
-        rates.append(rate)
-    return tuple(rates)
-
-
 class Signals:
-    """Readings of a node and their time derivatives, computed when asked for and once."""
+    """Readings of a node and their time derivatives, computed when asked for."""
 
     def __init__(self, system: System, p: dict[str, Any], c: Coefficients, node: Node) -> None:
         self.system, self.p, self.c, self.node = system, p, c, node
         self.flows = node_flows(system, c, node)
-        self._rates: tuple[Any, ...] | None = None
-
-    @property
-    def rates(self) -> tuple[Any, ...]:
-        """dq/dt of every branch."""
-        if self._rates is None:
-            self._rates = flow_rates(self.system, self.c, self.node, self.flows)
-        return self._rates
 
     def value(self, quantity: str, index: int) -> Any:
         """The reading itself: flow of a branch, volume of a store or pressure at its port."""
@@ -74,20 +49,19 @@ class Signals:
     def rate(self, quantity: str, index: int) -> Any:
         """Time derivative of the reading (per s)."""
         if quantity == "flow":
-            return self.rates[index]
+            return flow_rate(self.system, self.c, self.node, self.flows, index)
         net = net_inflow(self.system, self.flows, index)
         if quantity == "volume":
             return net
-        node, store = self.node, self.system.stores[index]
-        rate = node.slope[index] * net
-        for group, slope in zip(self.system.groups, node.group_slope, strict=True):
-            if index in group.members:
-                rate = rate + slope * sum(net_inflow(self.system, self.flows, m) for m in group.members)
-        if store.activation is not None:
-            rate = rate + node.drive[index] * node.rate[store.activation]
+        store = self.system.stores[index]
+        rate = pressure_rate(self.system, self.node, self.flows, index)
         if store.inlet is None and store.outlet is None and store.series is None:
             return rate
-        return rate + self.port_drop(index, self.rates)
+        beside = tuple(
+            flow_rate(self.system, self.c, self.node, self.flows, i) if index in (branch.up, branch.down) else 0.0
+            for i, branch in enumerate(self.system.branches)
+        )
+        return rate + self.port_drop(index, beside)
 
     def port_drop(self, index: int, flows: tuple[Any, ...]) -> Any:
         """Reading minus capacity pressure: + inlet x inflow - outlet x outflow + series x net."""

@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from ...core.registry import register
-from ...core.smooth import safe_divide, safe_sqrt
 from ...core.system import System
+from .valve_step import finish_valve, predict_valve
 
-__all__ = ["Coefficients", "Impulse", "Node", "StepRecord", "net_inflow", "node_flows"]
+__all__ = ["Coefficients", "Impulse", "Node", "StepRecord", "flow_rate", "net_inflow", "node_flows", "pressure_rate"]
 
 
 class Node(NamedTuple):
@@ -56,64 +56,6 @@ class StepRecord(NamedTuple):
 
     mean_flow: tuple[Any, ...]
     open_share: tuple[Any, ...]
-
-
-def _predict_valve(a: Any, dp: Any, r: Any, loss: Any, inertance: Any, h: Any) -> Any:
-    """Mean flow over the step from the pressure difference at its start."""
-    push = jnp.where(a > 0.0, dp, jnp.maximum(dp, 0.0))
-    k = (a * inertance + h * push - 0.5 * h * r * a) / (inertance + h * (0.5 * r + loss * a))
-    shutting = k < 0.0
-    return jnp.where(shutting, safe_divide(a * a, 2.0 * (a - k), shutting), 0.5 * (a + k))
-
-
-def _opening_valve(dp0: Any, rise: Any, dp1: Any, opening: Any) -> tuple[Any, Any, Any]:
-    """Where dp0 < 0 < dp1: (share of the step left after the opening, impulse / h, mean flow / flow at the end).
-
-    dp(x) = dp0 + rise x + bend x^2 through both nodes with the slope at the first: a chord would misplace the opening
-    by a share of the step that depends on where in the step it falls, and its derivative at first order.
-    """
-    dp0 = jnp.where(opening, dp0, -1.0)
-    dp1 = jnp.where(opening, dp1, 1.0)
-    rise = jnp.where(opening, rise, 2.0)
-    bend = dp1 - dp0 - rise
-    moment = -2.0 * dp0 / (rise + safe_sqrt(rise * rise - 4.0 * bend * dp0))
-    left = 1.0 - moment
-    push, curve = 0.5 * (rise + 2.0 * bend * moment), bend * left / 3.0
-    return left, left * left * (push + curve), left * (push + 0.75 * curve) / (3.0 * (push + curve))
-
-
-def _finish_valve(
-    a: Any, dp0: Any, rise: Any, dp1: Any, r: Any, loss: Any, inertance: Any, h: Any
-) -> tuple[Any, Any, Any]:
-    """(mean flow, flow at the end, open share of the step) with the areas of opening and closing.
-
-    dp0 and dp1 are the pressure differences at both ends of the step, `rise` the first's slope times h.
-    """
-    shut, opening = a <= 0.0, (a <= 0.0) & (dp0 < 0.0) & (dp1 > 0.0)
-    crossing, late, opened_share = _opening_valve(dp0, rise, dp1, opening)
-    whole, late = 0.5 * h * (dp0 + dp1), h * late
-    # decay by R + 2 B a under a linear dp, to fifth order in the share of the step: in a root it is not small
-    hr, decay = h * r, h * (r + 2.0 * loss * a)
-    stiff = decay * decay / (12.0 * inertance)
-    whole = whole + (dp1 - dp0) * h * decay / (12.0 * inertance)
-    impulse = jnp.where(shut, jnp.where(dp0 < 0.0, 0.0, jnp.maximum(whole, 0.0)), whole)
-    end = (a * (inertance - 0.5 * hr + stiff) + impulse) / (inertance + 0.5 * hr + stiff + h * loss * a)
-    # the flow grows with the square of time from the opening on: R and B see a third and a fifth of its end
-    lost = crossing * hr / 3.0 + (crossing * hr) ** 2 / (36.0 * inertance)
-    free_end = late / (inertance + lost)
-    end = jnp.where(opening, late / (inertance + lost + 0.2 * h * crossing * loss * free_end), end)
-    start = h * (dp0 - r * a - loss * a * a) / inertance
-    closing = (a > 0.0) & (end < 0.0)
-    curve = 2.0 * (end - a - start)
-    root = safe_sqrt(start * start - 2.0 * a * curve) - start
-    share = jnp.where(closing, jnp.minimum(1.0, safe_divide(2.0 * a, root, closing & (root > 0.0), 1.0)), 1.0)
-    closed_area = a * share + start * share**2 / 2.0 + curve * share**3 / 6.0
-    opened_area = end * opened_share
-    open_area = (2.0 * a + end + 0.5 * start) / 3.0
-    mean = jnp.where(closing, closed_area, jnp.where(opening, opened_area, open_area))
-    idle = shut & (end <= 0.0)
-    open_share = jnp.where(idle, 0.0, jnp.where(closing, share, jnp.where(opening, crossing, 1.0)))
-    return jnp.where(idle, 0.0, mean), jnp.maximum(end, 0.0), open_share
 
 
 @register("solver", "impulse")
@@ -218,35 +160,36 @@ def _total_slope(system: System, node: Node, store: int) -> Any:
     return slope
 
 
+def pressure_rate(system: System, node: Node, flows: tuple[Any, ...], store: int) -> Any:
+    """Time derivative (mmHg/s) of a store's capacity pressure: by its own volume, by its surroundings, by its drive."""
+    rate = node.slope[store] * net_inflow(system, flows, store) + _driven(system, node, store)
+    for group, slope in zip(system.groups, node.group_slope, strict=True):
+        if store in group.members:
+            rate = rate + slope * sum(net_inflow(system, flows, m) for m in group.members)
+    return rate
+
+
+def flow_rate(system: System, c: Coefficients, node: Node, flows: tuple[Any, ...], index: int) -> Any:
+    """dq/dt (mL/s2) of a branch at a node; 0 for a shut valve."""
+    branch, q = system.branches[index], flows[index]
+    if branch.kind == "resistive":
+        rates = (pressure_rate(system, node, flows, end) for end in (branch.up, branch.down))
+        return (next(rates) - next(rates)) / c.resistance[index]
+    dp = node.pressure[branch.up] - node.pressure[branch.down] + _coupled(c, index, flows)
+    rate = (dp - c.resistance[index] * q - c.loss[index] * q * jnp.abs(q)) / c.inertance[index]
+    return jnp.where((q > 0.0) | (dp > 0.0), rate, 0.0) if branch.kind == "valve" else rate
+
+
 def _rises(system: System, c: Coefficients, n0: Node, flows: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Change of every valve's pressure difference over the step by its slope at the node (0.0 for other branches).
-
-    Flows that change it through a series resistance enter with their own rates; those of other valves are left out,
-    as no two of them open at once.
-    """
-    net = [net_inflow(system, flows, i) for i in range(len(system.stores))]
-    rate = [n0.slope[i] * net[i] + _driven(system, n0, i) for i in range(len(system.stores))]
-    for group, slope in zip(system.groups, n0.group_slope, strict=True):
-        pressed = slope * sum(net[m] for m in group.members)
-        for m in group.members:
-            rate[m] = rate[m] + pressed
-
-    def of_flow(i: int) -> Any:
-        branch = system.branches[i]
-        if branch.kind == "resistive":
-            return (rate[branch.up] - rate[branch.down]) / c.resistance[i]
-        if branch.kind == "valve":
-            return 0.0
-        dp = n0.pressure[branch.up] - n0.pressure[branch.down] + _coupled(c, i, flows)
-        return (dp - c.resistance[i] * flows[i]) / c.inertance[i]
-
+    """Change of every valve's pressure difference over the step by its slope at the node (0.0 for other branches)."""
     found: list[Any] = []
     for i, branch in enumerate(system.branches):
         if branch.kind != "valve":
             found.append(0.0)
             continue
-        change = rate[branch.up] - rate[branch.down]
-        found.append(c.h * (change + sum((z * of_flow(other) for other, z in c.coupling[i]), 0.0)))
+        up, down = (pressure_rate(system, n0, flows, end) for end in (branch.up, branch.down))
+        moved = sum((z * flow_rate(system, c, n0, flows, other) for other, z in c.coupling[i]), 0.0)
+        found.append(c.h * (up - down + moved))
     return tuple(found)
 
 
@@ -282,11 +225,11 @@ def _predict(system: System, c: Coefficients, n0: Node, dp0: tuple[Any, ...], ro
             total[i] = a + c.h * (dp - r * a) / (2.0 * inertance + c.h * r)
             end[i] = 2.0 * total[i] - a
             continue
-        total[i] = _predict_valve(a, dp, r, c.loss[i], inertance, c.h)
+        total[i] = predict_valve(a, dp, r, c.loss[i], inertance, c.h)
         end[i] = jnp.maximum(2.0 * total[i] - a, 0.0)
         if branch.leak is not None:
             back = n0.flow[rows[i, True]]
-            leaked = _predict_valve(back, -dp, c.resistance[i], c.leak_loss[i], c.leak_inertance[i], c.h)
+            leaked = predict_valve(back, -dp, c.resistance[i], c.leak_loss[i], c.leak_inertance[i], c.h)
             total[i], end[i] = total[i] - leaked, end[i] - jnp.maximum(2.0 * leaked - back, 0.0)
     for i, branch in enumerate(system.branches):
         if branch.kind == "resistive":
@@ -344,12 +287,12 @@ def _finish(
         if branch.kind == "valve":
             a = n0.flow[rows[i, False]]
             first, last = dp0[i] + _coupled(c, i, guess.start), dp1[i] + _coupled(c, i, guess.end)
-            mean[i], flow[rows[i, False]], share[i] = _finish_valve(
+            mean[i], flow[rows[i, False]], share[i] = finish_valve(
                 a, first, rise[i], last, c.resistance[i], c.loss[i], c.inertance[i], c.h
             )
             if branch.leak is not None:
                 row = rows[i, True]
-                back, flow[row], _ = _finish_valve(
+                back, flow[row], _ = finish_valve(
                     n0.flow[row], -first, -rise[i], -last, c.resistance[i], c.leak_loss[i], c.leak_inertance[i], c.h
                 )
                 mean[i] = mean[i] - back

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-__all__ = ["beat_dataset", "replace_folder", "variable"]
+from .disclaimer import DISCLAIMER
 
-DISCLAIMER = "Not for clinical use."
+__all__ = ["beat_dataset", "replace_folder", "variable"]
 
 
 def variable(dims: Sequence[str], values: Any, units: str, long_name: str) -> tuple[Sequence[str], np.ndarray, dict]:

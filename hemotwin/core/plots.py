@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .disclaimer import DISCLAIMER
+
 __all__ = ["beat_figure"]
 
 LEFT, RIGHT = ("lv", "aorta", "systemic_arteries", "la"), ("rv", "pulmonary_arteries", "ra")
@@ -36,5 +38,5 @@ def beat_figure(waves: Any, title: str = "") -> Any:
         loop.plot(one["volume"], one["pressure"], label=site.upper(), color=COLOURS[site])
     loop.set(xlabel="volume, mL", ylabel="pressure, mmHg")
     loop.legend(frameon=False, fontsize=8)
-    figure.suptitle(f"{title}. Not for clinical use." if title else "Not for clinical use.", fontsize=10)
+    figure.suptitle(f"{title}. {DISCLAIMER}" if title else DISCLAIMER, fontsize=10)
     return figure

@@ -13,7 +13,8 @@ from ..calibration.certificate import PERIODICITY_LIMIT, PRESSURE_LIMIT, SHARE, 
 from ..calibration.rows import at_the_edge, reading_labels
 from ..calibration.summary import Readings, observe, waves
 from ..calibration.twin import CalibratedTwin, CalibratedTwins
-from ..core.dataset import DISCLAIMER, variable
+from ..core.dataset import variable
+from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, UnknownNameError
 from ..core.provenance import provenance
 from ..core.status import Status

@@ -11,7 +11,8 @@ import xarray as xr
 
 from ..calibration.rows import at_the_edge, reading_labels
 from ..calibration.summary import Readings, observe, waves
-from ..core.dataset import DISCLAIMER, beat_dataset
+from ..core.dataset import beat_dataset
+from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError
 from ..core.status import Status
 from ..core.table import Table

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["MARK_COLUMN", "MARK_SYSTEM", "MEASURED", "NOTICE", "PREDICTED", "SYNTHETIC", "mark_of_labels", "refusal"]
+__all__ = ["MARK_COLUMN", "MARK_SYSTEM", "MEASURED", "PREDICTED", "SYNTHETIC", "mark_of_labels", "refusal"]
 
 MARK_COLUMN = "value_origin"  # of a table
 MARK_SYSTEM = "urn:hemotwin:value-origin"  # of a FHIR tag
 MEASURED, PREDICTED, SYNTHETIC = "measured", "predicted by a model", "synthetic"
-NOTICE = "Not for clinical use."
 
 
 def refusal(mark: str | None) -> str | None:

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, UnitError
 from ..core.units import convert
 from .codes import codings_of, info, observables
-from .marks import MARK_COLUMN, MARK_SYSTEM, NOTICE, SYNTHETIC
+from .marks import MARK_COLUMN, MARK_SYSTEM, SYNTHETIC
 from .mock_person import MockPerson
 from .structure import CONDITIONS
 
@@ -29,7 +30,7 @@ _FIRST_DAY = date(2000, 1, 1)
 _COLUMNS = ("patient", "observable", "value", "unit", "time", "modality", "condition", "consent", MARK_COLUMN)
 _GOVERNANCE = "steward: nobody (synthetic record)\nlicence: CC0-1.0\n"
 _LABELS = {
-    "tag": [{"system": MARK_SYSTEM, "code": "synthetic", "display": f"{SYNTHETIC}. {NOTICE}"}],
+    "tag": [{"system": MARK_SYSTEM, "code": "synthetic", "display": f"{SYNTHETIC}. {DISCLAIMER}"}],
     "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST"}],
 }
 _RESEARCH = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HRESCH"}
@@ -125,7 +126,7 @@ def _written(value: float, inside: str, unit: str | None) -> tuple[str, str]:
 
 def _table(rows: list[_Row]) -> str:
     text = io.StringIO()
-    text.write(f"# {SYNTHETIC}: made up, of no real person. {NOTICE}\n")
+    text.write(f"# {SYNTHETIC}: made up, of no real person. {DISCLAIMER}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for one in rows:
@@ -148,7 +149,7 @@ def _observation(one: _Row) -> dict[str, Any]:
     made: dict[str, Any] = {
         "resourceType": "Observation", "meta": meta, "status": "final",
         "code": {**({"coding": codes} if codes else {}), "text": one.name},
-        "subject": {"reference": f"Patient/{one.patient}"}, "note": [{"text": f"{SYNTHETIC}. {NOTICE}"}],
+        "subject": {"reference": f"Patient/{one.patient}"}, "note": [{"text": f"{SYNTHETIC}. {DISCLAIMER}"}],
     }  # fmt: skip
     if one.time:
         made["effectiveDateTime"] = one.time

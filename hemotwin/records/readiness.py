@@ -18,8 +18,6 @@ from .record import Records
 
 __all__ = ["Costs", "Gap", "PatientReadiness", "Readiness", "Task", "assess", "load_costs"]
 
-DISCLAIMER = "Not for clinical use."
-
 
 @dataclass(frozen=True)
 class Costs:

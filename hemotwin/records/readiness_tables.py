@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ..core.disclaimer import DISCLAIMER
 from ..core.table import Table
+from ..core.whole_file import write_whole
 from .codes import info, observables
 from .ladder import GRADES, ladder, left_without
 from .needs import asked_for, examinations, questions, twins
-from .readiness import DISCLAIMER, PatientReadiness, Readiness
+from .readiness import PatientReadiness, Readiness
 from .structure import structure_of
 
 __all__ = ["as_dict", "columns_of", "evidence", "lead", "mended_by", "tables", "write_json"]
@@ -200,19 +200,6 @@ def _patient(one: PatientReadiness, readiness: Readiness) -> dict[str, Any]:
 def write_json(readiness: Readiness, path: str | Path) -> Path:
     """Write `as_dict` as a JSON file; it appears whole or not at all."""
     return write_whole(path, json.dumps(as_dict(readiness), indent=1, ensure_ascii=False) + "\n")
-
-
-def write_whole(path: str | Path, text: str) -> Path:
-    """Write a text file that appears whole or not at all."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    building = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
-    try:
-        building.write_text(text, encoding="utf-8")
-        os.replace(building, target)
-    finally:
-        building.unlink(missing_ok=True)
-    return target
 
 
 def _counts(sets: Iterable[frozenset[str]]) -> Counter[str]:

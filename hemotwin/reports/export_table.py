@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..calibration.twin import CalibratedTwin
+from ..core.disclaimer import DISCLAIMER
 from ..core.extras import required
 from ..prediction.predict import Prediction
-from ..records.marks import MARK_COLUMN, MEASURED, NOTICE, PREDICTED
+from ..records.marks import MARK_COLUMN, MEASURED, PREDICTED
 
 __all__ = ["COLUMNS", "export_rows", "write_csv", "write_parquet"]
 
@@ -33,7 +34,7 @@ def export_rows(twins: Iterable[CalibratedTwin], predictions: Sequence[Predictio
     for twin in twins:
         facts = {name: twin.provenance.get(name) for name in COLUMNS}
         facts |= {"patient": twin.patient, "status": twin.status.name, "circulation": twin.circulation,
-                  "notice": NOTICE}  # fmt: skip
+                  "notice": DISCLAIMER}  # fmt: skip
         for row in _of_twin(twin):
             yield dict.fromkeys(COLUMNS) | facts | row
         for one in predictions:
@@ -83,7 +84,7 @@ def write_parquet(rows: Iterable[dict[str, Any]], path: str | Path) -> Path:
     arrow = required("pyarrow", "omop", "writing Parquet")
     parquet = required("pyarrow.parquet", "omop", "writing Parquet")
     kinds = {**dict.fromkeys(_NUMBERS, arrow.float64()), "counted": arrow.bool_()}
-    schema = arrow.schema([(name, kinds.get(name, arrow.string())) for name in COLUMNS], {"notice": NOTICE})
+    schema = arrow.schema([(name, kinds.get(name, arrow.string())) for name in COLUMNS], {"notice": DISCLAIMER})
     listed = [{**row, **{n: None if row[n] is None else float(row[n]) for n in _NUMBERS}} for row in rows]
     target = Path(path)
     draft = target.with_name(f".{target.name}.partial")

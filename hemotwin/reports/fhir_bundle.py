@@ -14,9 +14,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..calibration.twin import CalibratedTwin
+from ..core.disclaimer import DISCLAIMER
 from ..prediction.predict import Prediction
 from ..records.codes import codings_of, observables
-from ..records.marks import MARK_SYSTEM, NOTICE, PREDICTED
+from ..records.marks import MARK_SYSTEM, PREDICTED
 
 __all__ = ["fhir_bundle", "ucum"]
 
@@ -25,7 +26,7 @@ _UCUM = "http://unitsofmeasure.org"
 _STATISTIC, _QUANTITY = "urn:hemotwin:statistic", "urn:hemotwin:quantity"
 _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}")
 _WORDS = {"dyn s/cm5": "dyn.s/cm5", "Wood units": "[wood'U]"}
-_TAG = {"system": MARK_SYSTEM, "code": "predicted", "display": f"{PREDICTED}. {NOTICE}"}
+_TAG = {"system": MARK_SYSTEM, "code": "predicted", "display": f"{PREDICTED}. {DISCLAIMER}"}
 
 
 def fhir_bundle(twin: CalibratedTwin, predictions: Sequence[Prediction] = ()) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def _device(twin: CalibratedTwin) -> dict[str, Any]:
         "deviceName": [{"name": "hemotwin", "type": "model-name"}],
         "type": {"text": f"software: lumped-parameter model of the circulation ({twin.circulation})"},
         "version": [{"value": version}],
-        "note": [{"text": NOTICE}],
+        "note": [{"text": DISCLAIMER}],
     }
 
 
@@ -128,7 +129,7 @@ def _observation(
         "code": code,
         **_value(value, unit),
         "method": {"text": "computed by hemotwin from other readings; not measured"},
-        "note": [{"text": f"{words} {PREDICTED.capitalize()}. {NOTICE}"}],
+        "note": [{"text": f"{words} {PREDICTED.capitalize()}. {DISCLAIMER}"}],
         "component": [_component(name, end, unit) for name, end in ends if end is not None],
     }
 
@@ -154,8 +155,8 @@ def _code(name: str, label: str, modality: str | None = None) -> dict[str, Any]:
 
 def _report(twin: CalibratedTwin, predictions: Sequence[Prediction], results: list[dict[str, str]]) -> dict[str, Any]:
     asked = [f"What-if: {one.scenario.label}." for one in predictions if one.patient == twin.patient]
-    said = [NOTICE, f"{PREDICTED.capitalize()}.", f"Status {twin.status.name}: {twin.status.advice}", *twin.conflicts,
-            *twin.assumptions, *asked, twin.certificate.sentence]  # fmt: skip
+    said = [DISCLAIMER, f"{PREDICTED.capitalize()}.", f"Status {twin.status.name}: {twin.status.advice}",
+            *twin.conflicts, *twin.assumptions, *asked, twin.certificate.sentence]  # fmt: skip
     date = twin.provenance.get("date")
     return {
         "status": "preliminary",

@@ -8,11 +8,13 @@ import jinja2
 from markupsafe import Markup
 
 from .. import __version__
+from ..core.disclaimer import DISCLAIMER
 from ..core.table import Table, format_cell
+from ..core.whole_file import write_whole
 from ..records.ladder import ladder
 from ..records.needs import questions, twins
-from ..records.readiness import DISCLAIMER, Readiness
-from ..records.readiness_tables import evidence, lead, tables, write_whole
+from ..records.readiness import Readiness
+from ..records.readiness_tables import evidence, lead, tables
 from .missingness import STATES, missingness
 
 __all__ = ["page", "write_page"]

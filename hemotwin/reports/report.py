@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,10 @@ from markupsafe import Markup
 
 from .. import __version__
 from ..calibration.twin import CalibratedTwin
-from ..core.dataset import DISCLAIMER
+from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError
 from ..core.status import Status
+from ..core.whole_file import write_whole
 from .figures import beat_panels, what_if_panels
 from .forest import forest
 from .rounding import significant
@@ -32,16 +31,7 @@ def report(twin: CalibratedTwin, *predictions: Any, path: str | Path) -> Path:
     `predictions` are those of `predict`, of this patient or of a cohort that holds the patient. Returns the path.
     Raises `InputError` for a prediction of another patient.
     """
-    target = Path(path)
-    text = page(twin, *predictions)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    building = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
-    try:
-        building.write_text(text, encoding="utf-8")
-        os.replace(building, target)
-    finally:
-        building.unlink(missing_ok=True)
-    return target
+    return write_whole(path, page(twin, *predictions))
 
 
 def page(twin: CalibratedTwin, *predictions: Any) -> str:

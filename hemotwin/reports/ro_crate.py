@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ..calibration.twin import CalibratedTwin
+from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError
 from ..core.extras import required
 from ..prediction.predict import Prediction
-from ..records.marks import NOTICE, PREDICTED
+from ..records.marks import PREDICTED
 from .export_table import export_rows, write_csv
 from .fhir_bundle import fhir_bundle
 from .lineage import lineage
@@ -39,7 +40,7 @@ def write_crate(twins: Sequence[CalibratedTwin], folder: Path, predictions: Sequ
     crate = module.ROCrate(gen_preview=False)
     facts = twins[0].provenance
     crate.name = f"Calibrated twins of the circulation ({len(twins)})"
-    crate.description = f"Values are {PREDICTED} unless their row says measured. {NOTICE}"
+    crate.description = f"Values are {PREDICTED} unless their row says measured. {DISCLAIMER}"
     if facts.get("licence"):
         crate.license = _licence(crate, model, facts["licence"])
     files = _files(crate, twins, folder, predictions)
@@ -51,7 +52,7 @@ def write_crate(twins: Sequence[CalibratedTwin], folder: Path, predictions: Sequ
 
 
 def _files(crate: Any, twins: Sequence[CalibratedTwin], folder: Path, predictions: Sequence[Prediction]) -> list[Any]:
-    said = f"{PREDICTED}; {NOTICE}"
+    said = f"{PREDICTED}; {DISCLAIMER}"
     write_csv(export_rows(twins, predictions), folder / "twins.csv")
     files = [_file(crate, folder / "twins.csv", "every value with its interval and its origin", "text/csv")]
     for number, twin in enumerate(twins, 1):

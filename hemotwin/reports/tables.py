@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..calibration.twin import CalibratedTwin, FitRow, ObservableRow, QuantityRow
-from ..core.dataset import DISCLAIMER
+from ..core.disclaimer import DISCLAIMER
 from ..core.table import Table
 from .rounding import amount, interval, parameter, recorded, shown_unit, signed
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from hemotwin.engine.precision import double
-from hemotwin.engine.solvers.impulse import _finish_valve, _opening_valve
+from hemotwin.engine.solvers.valve_step import finish_valve, opening_valve
 
 H, INERTANCE, RESISTANCE, LOSS = (
     0.0025,
@@ -23,7 +23,7 @@ def finish(a: float, dp0: float, rise: float, dp1: float, r: float = RESISTANCE,
     """(mean flow, flow at the end, open share) of one step."""
     with double():
         given = [jnp.asarray(x) for x in (a, dp0, rise, dp1, r, loss, INERTANCE, H)]
-        return [float(x) for x in _finish_valve(*given)]
+        return [float(x) for x in finish_valve(*given)]
 
 
 def solved(a: float, dp: np.polynomial.Polynomial, first: float) -> tuple[float, float]:
@@ -36,7 +36,7 @@ def solved(a: float, dp: np.polynomial.Polynomial, first: float) -> tuple[float,
 def test_a_valve_opens_where_the_curved_pressure_difference_crosses_zero():
     """dp = -1 + 1.2 x + 1.5 x^2 crosses at x = (-1.2 + sqrt(7.44)) / 3; a chord would say 0.588."""
     with double():
-        left, impulse, share = _opening_valve(*[jnp.asarray(x) for x in (-1.0, 1.2, 1.7)], jnp.asarray(True))
+        left, impulse, share = opening_valve(*[jnp.asarray(x) for x in (-1.0, 1.2, 1.7)], jnp.asarray(True))
     moment = (-1.2 + np.sqrt(7.44)) / 3.0
     dp = np.polynomial.Polynomial([-1.0, 1.2, 1.5])
     flow = dp.integ() - dp.integ()(moment)
@@ -48,7 +48,7 @@ def test_a_valve_opens_where_the_curved_pressure_difference_crosses_zero():
 def test_the_moment_of_opening_moves_with_the_pressure_as_the_curve_says():
     """d moment / d dp0 = -1 / (slope there), for a shift of the whole curve."""
     with double():
-        moved = jax.grad(lambda up: _opening_valve(-1.0 + up, jnp.asarray(1.2), 1.7 + up, jnp.asarray(True))[0])(0.0)
+        moved = jax.grad(lambda up: opening_valve(-1.0 + up, jnp.asarray(1.2), 1.7 + up, jnp.asarray(True))[0])(0.0)
     moment = (-1.2 + np.sqrt(7.44)) / 3.0
     assert float(moved) == pytest.approx(1.0 / (1.2 + 3.0 * moment), rel=1e-10)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import InputError
-from .extras import refusal, required
+from ...core.extras import required
+from .refusal import refusal
 
 __all__ = ["CdmFiles", "CdmTables", "DuckDbFile", "SqlServer", "table_files"]
 
@@ -68,7 +69,7 @@ class CdmFiles(CdmTables):
     def rows(
         self, table: str, columns: Sequence[str], only: tuple[str, Iterable[int]] | None = None
     ) -> Iterator[tuple[Any, ...]]:
-        compute = required("pyarrow.compute", "omop")
+        compute = required("pyarrow.compute", "omop", "reading OMOP tables")
         kept = None
         if only is not None:
             written = self._names[table][only[0]]
@@ -88,7 +89,7 @@ class CdmFiles(CdmTables):
         yield from self._lines
 
     def _open(self, table: str, path: Path) -> Any:
-        dataset = required("pyarrow.dataset", "omop")
+        dataset = required("pyarrow.dataset", "omop", "reading OMOP tables")
         parts = _parts(path)
         with refusal(self.name, table):
             if all(part.suffix.lower() == ".parquet" for part in parts):
@@ -96,8 +97,9 @@ class CdmFiles(CdmTables):
             return dataset.dataset([str(part) for part in parts], format=self._text(table, parts[0]))
 
     def _text(self, table: str, path: Path) -> Any:
-        csv, dataset = required("pyarrow.csv", "omop"), required("pyarrow.dataset", "omop")
-        arrow = required("pyarrow", "omop")
+        csv = required("pyarrow.csv", "omop", "reading OMOP tables")
+        dataset = required("pyarrow.dataset", "omop", "reading OMOP tables")
+        arrow = required("pyarrow", "omop", "reading OMOP tables")
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             header = file.readline(1 << 16)
         delimiter = max((",", "\t", ";"), key=header.count)
@@ -125,7 +127,7 @@ class DuckDbFile(CdmTables):
     """A DuckDB database file, opened read-only and without access to any other file or to the network."""
 
     def __init__(self, path: Path):
-        duckdb = required("duckdb", "omop")
+        duckdb = required("duckdb", "omop", "reading OMOP tables")
         self.name = path.name
         with refusal(self.name, "the database"):
             settings = {"enable_external_access": "false", "memory_limit": "1GB", "threads": "1"}
@@ -157,7 +159,7 @@ class SqlServer(CdmTables):
     """Any database that SQLAlchemy reaches. The address may hold a password: no message or result shows it."""
 
     def __init__(self, address: str):
-        sqlalchemy = required("sqlalchemy", "omop")
+        sqlalchemy = required("sqlalchemy", "omop", "reading OMOP tables")
         self._text = sqlalchemy.text
         try:
             url = sqlalchemy.engine.make_url(address)

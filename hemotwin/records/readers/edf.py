@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import InputError
+from ...core.extras import required
 from ...core.registry import register
 from ..codes import sex_of, target
 from ..collect import Collector
 from ..reading import Place
 from ..signal import Channel
 from . import Reader
-from .extras import refusal, required
+from .refusal import refusal
 from .signals import offer_channels
 
 __all__ = ["Edf"]
@@ -40,7 +41,7 @@ class Edf(Reader):
     def read(self, path: Path, collector: Collector, mapping: Mapping[str, Any] | None) -> None:
         """Offer beat and numbers of every channel; raises `InputError` when the file is damaged or cut off."""
         _checked(path)
-        library = required("pyedflib", "wave")
+        library = required("pyedflib", "wave", "reading EDF")
         with refusal(path.name, "the recording"):
             file = library.EdfReader(str(path))
         try:

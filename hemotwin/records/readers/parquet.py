@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import InputError
+from ...core.extras import required
 from ...core.registry import register
 from ..collect import Collector
 from . import Reader
-from .extras import refusal, required
+from .refusal import refusal
 from .table import Row, offer_table
 
 __all__ = ["ParquetTable"]
@@ -49,7 +50,7 @@ def _opened(path: Path) -> tuple[Any, list[str]]:
     with path.open("rb") as begin:
         if begin.read(4) != _MARK:
             raise InputError(f"{path.name}: no Parquet file: its first bytes are of another format.")
-    parquet = required("pyarrow.parquet", "omop")
+    parquet = required("pyarrow.parquet", "omop", "reading Parquet")
     with refusal(path.name, "the table"):
         file = parquet.ParquetFile(str(path), memory_map=False)
         names = [str(name) for name in file.schema_arrow.names]

@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...core.errors import InputError
+from ...core.extras import required
 from ...core.registry import register
 from ..codes import target
 from ..collect import Collector
 from ..reading import Place
 from ..signal import Channel
 from . import Reader, Source
-from .extras import refusal, required
+from .refusal import refusal
 from .signals import offer_channels
 
 __all__ = ["Wfdb"]
@@ -56,7 +57,7 @@ class Wfdb(Reader):
     def read(self, path: Path, collector: Collector, mapping: Mapping[str, Any] | None) -> None:
         """Offer beat and numbers of every channel; raises `InputError` when header or signal files are unusable."""
         _checked(path)
-        library = required("wfdb", "wave")
+        library = required("wfdb", "wave", "reading WFDB")
         stem = str(path.with_suffix(""))
         with refusal(path.name, "the header"):
             header = library.rdheader(stem, rd_segments=True)

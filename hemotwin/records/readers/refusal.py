@@ -1,28 +1,16 @@
-"""Libraries that only some readers need: imported when they are used, and what they raise put into words."""
+"""What a library raises on a damaged source, put into words."""
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from ...core.errors import InputError
 
-__all__ = ["refusal", "required"]
+__all__ = ["refusal"]
 
 _PLACE = re.compile(r"\S*://\S*|(?<!\w)/\S+")  # an address may hold a password, a path a name
-
-
-def required(module: str, extra: str) -> Any:
-    """The module; raises `InputError` with the install command when it is not there."""
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise InputError(
-            f"this format needs {module.partition('.')[0]}, which is not installed: `pip install 'hemotwin[{extra}]'`."
-        ) from None
 
 
 @contextmanager
