@@ -16,7 +16,8 @@ from functools import lru_cache
 
 from .errors import UnitError, nearest
 
-__all__ = ["Unit", "convert", "factor", "known_units", "parse_amount", "parse_unit", "same_dimension"]
+__all__ = ["Unit", "convert", "factor", "known_units", "parse_amount", "parse_unit", "same_dimension",
+           "spellings"]  # fmt: skip
 
 Dimension = tuple[int, int, int]
 NONE: Dimension = (0, 0, 0)
@@ -94,6 +95,13 @@ class Unit:
 def known_units() -> tuple[str, ...]:
     """The units a record usually carries, for messages; any UCUM product of their parts is read too."""
     return _COMMON
+
+
+def spellings() -> dict[str, tuple[str, ...]]:
+    """The clinical spellings that are read as a UCUM unit, by that unit; case does not matter in them."""
+    units = dict.fromkeys(_ALIASES.values())
+    found = {unit: tuple(word for word, meant in _ALIASES.items() if unit == meant != word) for unit in units}
+    return {unit: words for unit, words in found.items() if words}
 
 
 @lru_cache(maxsize=4096)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .codes import Target, find_name, modalities, sex_of
+from .kinds import KINDS
 from .policy import purposes
 from .record import Measurement, MeasurementSet, Records
 from .rows import RowFate
@@ -28,7 +29,6 @@ WITHHELD = "(withheld)"
 OLDEST = 90  # a: ages above 89 are given as 90 (45 CFR 164.514(b)(2)(i)(C))
 NEAREST_DAY, FARTHEST_DAY = 31, 3650  # days that dates are moved by, to either side
 _COVARIATES = ("sex", "age", "height", "weight", "bsa")
-_KINDS = ("exact", "interval", "censored", "ordinal", "waveform", "derived", "recovered")
 _WORD_OF_OURS = re.compile(r"[a-z][a-z_]{0,40}")
 _UNSAID = "A sentence is withheld: it may quote the record."
 _REASONS = {
@@ -99,7 +99,7 @@ class Deidentifier:
         condition = f"state {self._token('condition', m.condition, 5)}" if m.condition else None
         return Measurement(
             patient=name, observable=m.observable, value=m.value, unit=m.unit, sd=m.sd, lower=m.lower, upper=m.upper,
-            kind=m.kind if m.kind in _KINDS else "exact",
+            kind=m.kind if m.kind in KINDS else "exact",
             modality=m.modality if m.modality in modalities() else "unspecified",
             time=shifted_time(m.time, days), condition=condition,
             quality=m.quality if _WORD_OF_OURS.fullmatch(m.quality) else WITHHELD, origin=self.origin(m.origin),

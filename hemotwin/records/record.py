@@ -16,6 +16,7 @@ from ..core.errors import UnknownNameError
 from ..core.table import Table
 from .codes import observables
 from .inventory import Inventory
+from .kinds import NOT_COUNTED
 from .quality_rules import Flag, load_rules
 from .reading import show_range
 from .rows import FATES, RowFate, RowLog
@@ -58,7 +59,7 @@ class Measurement:
     @property
     def counted(self) -> bool:
         """Whether it is evidence of its own: everything but a derived or recovered reading."""
-        return self.kind not in ("derived", "recovered")
+        return self.kind not in NOT_COUNTED
 
     @property
     def shown(self) -> str | float | None:

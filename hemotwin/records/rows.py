@@ -9,9 +9,15 @@ from typing import overload
 
 from ..core.errors import InputError
 
-__all__ = ["FATES", "RowFate", "RowLog"]
+__all__ = ["FATES", "FATE_MEANINGS", "RowFate", "RowLog"]
 
-FATES = ("used", "derived", "duplicate", "quarantined")
+FATE_MEANINGS = {
+    "used": "a reading or covariate of the patient: evidence of a twin",
+    "derived": "a function of other rows: shown beside the fit, never counted twice",
+    "duplicate": "repeats a row that came before it",
+    "quarantined": "set aside, with the reason and, where there is one, the fix",
+}
+FATES = tuple(FATE_MEANINGS)
 _UNSETTLED = len(FATES)
 _TEXT_WIDTH = 60
 ROW_LIMIT = 20_000_000

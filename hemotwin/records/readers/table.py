@@ -17,11 +17,11 @@ from ..mapping import Column, WideMapping
 from ..marks import MARK_COLUMN, refusal
 from ..reading import Place
 
-__all__ = ["Row", "offer_table"]
+__all__ = ["HEADERS", "Row", "offer_table"]
 
 Row = tuple[int, list[str]]
 
-_HEADERS = {
+HEADERS = {
     "patient": ("patient", "patient_id", "id", "subject", "subject_id", "person", "person_id", "case", "pseudonym"),
     "observable": (
         "observable",
@@ -66,7 +66,7 @@ def _long_columns(names: Sequence[str]) -> dict[str, int] | None:
     """Position of each known header when the table is in long form; None when it is not."""
     found: dict[str, int] = {}
     for position, name in enumerate(names):
-        for role, words in _HEADERS.items():
+        for role, words in HEADERS.items():
             if role not in found and normalise(name) in words:
                 found[role] = position
                 break
@@ -148,7 +148,7 @@ def _own_mapping(names: Sequence[str], path: Path) -> WideMapping:
         target: Target | None = find_name(match[1]) if match else find_name(name)
         if target is not None and (match or target.name == "sex"):
             columns[name] = Column(target, match[2] if match else "")
-        elif not match and (role := next((r for r in ("patient", "time") if normalise(name) in _HEADERS[r]), None)):
+        elif not match and (role := next((r for r in ("patient", "time") if normalise(name) in HEADERS[r]), None)):
             roles.setdefault(role, name)
     if all(column.target is None or column.target.name == "sex" for column in columns.values()):
         raise InputError(_no_mapping(names, path))
@@ -156,7 +156,7 @@ def _own_mapping(names: Sequence[str], path: Path) -> WideMapping:
 
 
 def _no_mapping(names: Sequence[str], path: Path) -> str:
-    known = [name for words in _HEADERS.values() for name in words]
+    known = [name for words in HEADERS.values() for name in words]
     close = {
         name: hit[0]
         for name in names[:40]
