@@ -25,6 +25,7 @@ _PUBLIC = {
     "simulate": "prediction.simulate",
     "predict": "prediction.predict",
     "report": "reports.report",
+    "readiness": "reports.readiness_page",
 }
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "load",
     "predict",
     "read",
+    "readiness",
     "report",
     "scenario",
     "simulate",

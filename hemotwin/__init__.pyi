@@ -6,6 +6,7 @@ from .physiology.scenario import scenario as scenario
 from .prediction.predict import predict as predict
 from .prediction.simulate import simulate as simulate
 from .records.read import read as read
+from .reports.readiness_page import readiness as readiness
 from .reports.report import report as report
 
 __version__: str
@@ -18,6 +19,7 @@ __all__ = [
     "load",
     "predict",
     "read",
+    "readiness",
     "report",
     "scenario",
     "simulate",

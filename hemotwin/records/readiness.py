@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..core.configs import load_yaml
+from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, nearest
+from ..core.table import Table
 from .codes import observables
 from .inventory import DAY, Fact
 from .ladder import GRADES, Rung, Standing, ladder, standing, visits
@@ -73,7 +76,7 @@ class Gap:
     level_without_gap: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Readiness:
     """The readiness of a data set. `level` is the highest that a patient reaches; `reached` counts them by level."""
 
@@ -101,6 +104,23 @@ class Readiness:
         """How many patients can be served each twin, or each question, of `what`."""
         found = Counter(name for one in self.patients for name in (*one.twins, *one.questions))
         return {name: found[name] for name in what}
+
+    def tables(self, limit: int | None = None) -> dict[str, Table]:
+        """The report by title: levels, readings, twins and questions, gaps, worklist (up to `limit` lines), quality."""
+        from .readiness_tables import tables
+
+        return {table.title: table for table in tables(self, limit)}
+
+    def __repr__(self) -> str:
+        from .readiness_tables import lead
+
+        return f"<Readiness of {self.source}: {lead(self)}>"
+
+    def _repr_html_(self) -> str:
+        from .readiness_tables import lead
+
+        text = f"<p>{html.escape(lead(self))}</p><p>{html.escape(self.records.counts_sentence)}</p>"
+        return text + "".join(table._repr_html_() for table in self.tables().values()) + f"<p>{DISCLAIMER}</p>"
 
 
 def assess(records: Records, costs: Costs | None = None) -> Readiness:

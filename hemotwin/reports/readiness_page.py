@@ -13,11 +13,12 @@ from ..core.table import Table, format_cell
 from ..core.whole_file import write_whole
 from ..records.ladder import ladder
 from ..records.needs import questions, twins
-from ..records.readiness import Readiness
+from ..records.readiness import Readiness, assess, load_costs
 from ..records.readiness_tables import evidence, lead, tables
+from ..records.record import Records
 from .missingness import STATES, missingness
 
-__all__ = ["page", "write_page"]
+__all__ = ["page", "readiness", "write_page"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 HINTS = {
@@ -27,6 +28,18 @@ HINTS = {
     "Cost of the gaps, in examinations": "What it takes to bring each patient to the twin within reach.",
     "Worklist": "Whose twin needs which measurement; the shortest way first.",
 }
+
+
+def readiness(records: Records, *, costs: str | Path | None = None, path: str | Path | None = None) -> Readiness:
+    """What records are good for before anything is computed: level, evidence, twins, questions, gaps and worklist.
+
+    `costs` is a YAML file with your own cost of each examination, which prices the worklist; `path` also writes the
+    report as one page. Needs no JAX. Raises `InputError` for a cost file that cannot be used.
+    """
+    found = assess(records, None if costs is None else load_costs(costs))
+    if path is not None:
+        write_page(found, path)
+    return found
 
 
 def write_page(readiness: Readiness, path: str | Path) -> Path:

@@ -45,3 +45,16 @@ def test_page_appears_whole_and_leaves_no_draft(tmp_path):
     target = tmp_path / "out" / "r.html"
     assert write_page(readiness(tmp_path, "A,sbp,120,mmHg,,\n"), target) == target
     assert [path.name for path in target.parent.iterdir()] == ["r.html"]
+
+
+def test_front_door_gives_the_report_its_page_and_its_tables(tmp_path):
+    (tmp_path / "t.csv").write_text(HEADER + "<A>,sbp,120,mmHg,2020-01-01,cuff\n<A>,dbp,80,mmHg,2020-01-01,cuff\n")
+    (tmp_path / "costs.yaml").write_text(
+        "currency: EUR\nexaminations: {cuff: 5, right_heart_catheter: 1500, echo: 180}\n"
+    )
+    found = ht.readiness(ht.read(tmp_path / "t.csv"), costs=tmp_path / "costs.yaml", path=tmp_path / "r.html")
+    assert found.level == 4 and repr(found).startswith("<Readiness of t.csv: Readiness level 4 of 7")
+    assert (tmp_path / "r.html").read_text() == page(found)
+    assert found.worklist[0].cost == 180  # of what gives a flow the echocardiogram asks least of the patient
+    assert {"Level by level", "Worklist"} <= found.tables().keys()
+    assert "Not for clinical use." in found._repr_html_() and "<A>" not in found._repr_html_()
