@@ -17,6 +17,7 @@ __all__ = [
     "Served",
     "asked_for",
     "examination_of",
+    "examination_taken",
     "examinations",
     "missing",
     "questions",
@@ -45,12 +46,17 @@ class Served:
 
 @dataclass(frozen=True)
 class Examination:
-    """What gives a reading: its burden to the patient is bedside, imaging or invasive."""
+    """What gives a reading: its burden to the patient is bedside, imaging or invasive.
+
+    `modality` is how its readings count as taken, `also` further modalities that belong to the same examination.
+    """
 
     name: str
     label: str
     burden: str
     gives: Names
+    modality: str = "unspecified"
+    also: tuple[str, ...] = ()
 
 
 def serves(one: Served, names: Collection[str]) -> bool:
@@ -89,6 +95,16 @@ def examination_of(name: str) -> Examination:
     return next(one for one in examinations().values() if name in one.gives)
 
 
+def examination_taken(name: str, modality: str) -> Examination | None:
+    """The examination that a recorded reading came from: by how it was taken, else the one of least burden.
+
+    None for a reading that no examination gives, such as a charted resistance.
+    """
+    giving = [one for one in examinations().values() if name in one.gives]
+    of_its_kind = [one for one in giving if modality in (one.modality, *one.also)]
+    return next(iter(of_its_kind or giving), None)
+
+
 def asked_for(have: Collection[str]) -> tuple[str, ...]:
     """Readings that the twins ask for or are sharpened by; of alternatives those that lack least beside `have`."""
     wanted: dict[str, None] = {}
@@ -110,7 +126,10 @@ def _needs() -> dict[str, Any]:
     for name, entry in data["examinations"].items():
         if entry["burden"] not in _BURDENS:
             raise InputError(f"needs.yaml {name}: `burden` must be one of {', '.join(_BURDENS)}.")
-        found["examinations"][name] = Examination(name, entry["label"], entry["burden"], frozenset(entry["gives"]))
+        found["examinations"][name] = Examination(
+            name, entry["label"], entry["burden"], frozenset(entry["gives"]), entry["modality"],
+            tuple(entry.get("also", ())),
+        )  # fmt: skip
     found["examinations"] = dict(sorted(found["examinations"].items(), key=lambda e: _BURDENS.index(e[1].burden)))
     for section in ("twins", "questions"):
         found[section] = {
