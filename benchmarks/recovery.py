@@ -61,7 +61,7 @@ def main() -> int:
     for name in BANDS:
         rng = np.random.default_rng([SEED, len(name)])
         with double():
-            truth = _truth(model, load_prior(name), name, count, rng)
+            truth = drawn_patients(model, load_prior(name), name, count, rng)
         for kind, channels in RECORDS.items():
             began = time.perf_counter()
             with double():
@@ -71,7 +71,7 @@ def main() -> int:
     return bars.finish()
 
 
-def _truth(model: Model, prior: Prior, name: str, count: int, rng: np.random.Generator) -> Truth:
+def drawn_patients(model: Model, prior: Prior, name: str, count: int, rng: np.random.Generator) -> Truth:
     """Patients with a steady beat, drawn from the prior; a draw without one is replaced."""
     more = count + 8
     covariates = [
@@ -92,7 +92,7 @@ def _truth(model: Model, prior: Prior, name: str, count: int, rng: np.random.Gen
                  {n: found.of(n)[sound] for n in found.names})  # fmt: skip
 
 
-def _record(truth: Truth, prior: Prior, k: int, channels: dict[str, str], rng: np.random.Generator) -> MeasurementSet:
+def record_of(truth: Truth, prior: Prior, k: int, channels: dict[str, str], rng: np.random.Generator) -> MeasurementSet:
     """Patient k's record: reading + zero error + noise."""
     noise, names = load_noise("clinical"), truth.priors[k].names
     rows = []
@@ -111,9 +111,9 @@ def _recovered(
 ) -> tuple[np.ndarray, int, np.ndarray]:
     """Whether each quantity's interval holds its truth [N, B], fits that failed, and posterior over prior sd [N, B]."""
     prior = load_prior(name)
-    sets = [_record(truth, prior, k, channels, rng) for k in range(len(truth.priors))]
+    sets = [record_of(truth, prior, k, channels, rng) for k in range(len(truth.priors))]
     cohort = prepare(model, sets, prior, load_noise("clinical"), None)
-    posteriors = _posteriors(cohort, model, rng)
+    posteriors = fitted(cohort, model, rng)
     inside = np.zeros((len(cohort.problem.names), len(sets)), dtype=bool)
     width = np.full(inside.shape, np.nan)
     for k, posterior in enumerate(posteriors):
@@ -129,7 +129,7 @@ def _recovered(
     return inside[order], sum(p is None for p in posteriors), width[order]
 
 
-def _posteriors(cohort: Cohort, model: Model, rng: np.random.Generator) -> list[LaplacePosterior | None]:
+def fitted(cohort: Cohort, model: Model, rng: np.random.Generator) -> list[LaplacePosterior | None]:
     """Posteriors from the recipe's start, the prior's centre and random ones: the first starts of `calibrate`."""
     count, names = len(cohort.sets), len(cohort.problem.names)
     z = rng.standard_normal((names, count, STARTS))

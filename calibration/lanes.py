@@ -19,7 +19,7 @@ from .priors import PatientPrior, Prior
 from .problem import LaneData, Problem
 from .starting import starting_values
 
-__all__ = ["Cohort", "prepare", "recipe", "run_lanes"]
+__all__ = ["WIDTH_LARGE", "Cohort", "arrays", "prepare", "recipe", "run_lanes", "usable"]
 
 WIDTH_SMALL, WIDTH_LARGE, SMALL = 8, 32, 3  # lanes per block, and the number of patients up to which blocks are small
 REFERENCE_BSA = 1.75  # m2, of the reference adult; used only where no indexed value is counted
@@ -85,13 +85,14 @@ def prepare(model: Model, sets: Sequence[MeasurementSet], prior: Prior, noise: N
             "Give one value that the twin can use, such as a cuff pressure in mmHg."
         )
     channels = sorted({m.channel for _, readings, _ in kept for m in readings}, key=lambda c: (known.index(c[0]), c[1]))
-    return _arrays(model, kept, prior, noise, free, channels, skipped)
+    return arrays(model, kept, prior, noise, free, channels, skipped)
 
 
-def _arrays(
+def arrays(
     model: Model, kept: list[Any], prior: Prior, noise: Noise, free: Any, channels: list[tuple[str, str]],
     skipped: dict[str, str],
 ) -> Cohort:  # fmt: skip
+    """The cohort of some channels from (patient, its readings in these channels, what was left aside)."""
     priors = [prior.for_patient(one.covariates, free) for one, _, _ in kept]
     names = priors[0].names
     nuisances = tuple(n for n in names if n.startswith("offset."))
@@ -158,9 +159,11 @@ def _check_names(model: Model, names: tuple[str, ...]) -> None:
         )
 
 
-def run_lanes(run: Any, cohort: Cohort, data: LaneData, z: np.ndarray, steps: int, hold: bool = False) -> Any:
-    """The method over any number of lanes, in blocks of one width."""
-    width = WIDTH_SMALL if len(cohort.sets) <= SMALL else WIDTH_LARGE
+def run_lanes(
+    run: Any, cohort: Cohort, data: LaneData, z: np.ndarray, steps: int, hold: bool = False, width: int | None = None
+) -> Any:
+    """The method over any number of lanes, in blocks of one width (None: by the number of patients)."""
+    width = width or (WIDTH_SMALL if len(cohort.sets) <= SMALL else WIDTH_LARGE)
 
     def block(lanes: np.ndarray) -> Any:
         return run(cohort.problem, LaneData(*map(jnp.asarray, data.take(lanes))), jnp.asarray(z[:, lanes]), steps, hold)
