@@ -75,7 +75,10 @@ class AdmittingCollector(Collector):
         return dataclasses.replace(one, measurements=tagged)
 
     def _consent(self, m: Measurement) -> tuple[str, ...]:
-        return self.governance.consent(m.patient, m.observable, m.time, self._tags.get(m.origin))
+        """What a reading may be used for; one made of several rows for what all of them may be used for."""
+        origins = (m.origin, *self.joined.get(m.origin, ()))
+        given = [self.governance.consent(m.patient, m.observable, m.time, self._tags.get(one)) for one in origins]
+        return tuple(purpose for purpose in given[0] if all(purpose in one for one in given))
 
 
 def _name(patient: str) -> str:

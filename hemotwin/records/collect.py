@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.errors import InputError, UnitError
 from ..core.units import convert, same_dimension
+from .agreement import Agreement
 from .codes import ObservableInfo, Target, find_modality, info, nearest_names, sex_of
 from .inventory import DAY, Fact, Inventory
 from .judge import Judge
@@ -18,7 +19,7 @@ from .reading import Place, Reading, show_range
 from .record import Records
 from .repeat_visits import flags_between
 from .rows import RowLog
-from .values import ValueProblem, Written, is_missing, moment, parse_number, parse_value
+from .values import ValueProblem, Written, is_missing, moment, parse_number, parse_value, plain_time
 from .visit import Selection, condition_of
 
 __all__ = ["Collector"]
@@ -33,10 +34,10 @@ _UNIT_RULES = ("unit_given", "unit_fits")
 class Collector:
     """Takes what readers find, keeps the readings that a twin may be made of, and accounts for every row.
 
-    A reading is kept for each patient, channel, condition and day, the latest of the day; without times the first one,
-    and a different later one is set aside as a conflicting duplicate. Which visit and condition they are chosen from
-    at the end says `selection`. Memory is bounded: past a million kept readings reading stops
-    with an `InputError` that asks to split the file.
+    A reading is kept for each patient, channel, condition and day, the latest of the day. What several rows say of one
+    moment (or all without a time) is one value, a range or a contradiction (`Agreement`), whatever their order. Which
+    visit and condition they are chosen from at the end says `selection`. Memory is bounded: past a million kept
+    readings reading stops with an `InputError` that asks to split the file.
     """
 
     def __init__(self, selection: Selection | None = None) -> None:
@@ -44,8 +45,9 @@ class Collector:
         self.inventory = Inventory()
         self.selection = Selection() if selection is None else selection
         self._rules: Counter[str] = Counter()
-        self._kept: dict[str, dict[tuple, Reading]] = {}
-        self._born: dict[str, tuple[str, int]] = {}
+        self.joined: dict[str, tuple[str, ...]] = {}  # origin of a reading made of several rows: those of the others
+        self._kept: dict[str, dict[tuple, Agreement]] = {}
+        self._born: dict[str, dict[str, list[int]]] = {}
         self._fractions: dict[str, list[int]] = {}
         self._count = 0
         self._hints = HINT_LIMIT
@@ -70,13 +72,7 @@ class Collector:
         """A birth date: it gives the age at the time of the measurements, and is itself not kept."""
         name = self.see(patient)
         row = self._row(place, name, "birthDate", "(not kept)", "")
-        if name in self._born:
-            if self._born[name][0] == date:
-                self.log.settle(row, "duplicate", "the same birth date came first")
-            else:
-                self.log.settle(row, "quarantined", "another birth date came first: keep the right one")
-            return
-        self._born[name] = (date, row)
+        self._born.setdefault(name, {}).setdefault(date, []).append(row)
         self.inventory.add(name, Fact("age", True, method=True, permitted=self.permits(place, name, "age", None)))
 
     def offer(
@@ -93,10 +89,12 @@ class Collector:
         modality: str | None = None,
         condition: str | None = None,
         consent: str | None = None,
+        visit: str = "",
     ) -> None:
         """One value with all that is known of it: it is kept, or set aside with the reason.
 
         `consent` are the purposes that the record permits for it; a collector that admits by policy looks at them.
+        `visit` is the identifier of the encounter that the record names.
         """
         name = self.see(patient)
         row = self._row(place, name, field, text, unit or "")
@@ -108,7 +106,8 @@ class Collector:
             if target.role == "recognised":
                 self._recognised(row, target, unit)
                 return
-            reading, note = self._reading(row, name, target, text, unit, sd, time, modality, condition)
+            reading, note = self._reading(row, name, target, text, unit, sd, plain_time(time), modality, condition)
+            reading.visit = visit
         except (ValueProblem, UnitError) as problem:
             self._hints -= isinstance(problem, UnitError)
             reason = str(problem) if self._hints > 0 else str(problem.args[0])
@@ -139,7 +138,7 @@ class Collector:
     def records(self, source: Path, sha256: str) -> Records:
         """Judge every patient's readings together and hand over the records; each row has its fate from here on."""
         judge = Judge(self.log, self.selection, self._binned())
-        sets = [judge.set_of(name, list(kept.values()), self._born.get(name)) for name, kept in self._kept.items()]
+        sets = [judge.set_of(name, *self._gathered(kept), self._birth(name)) for name, kept in self._kept.items()]
         counts = self._rules + judge.rules
         return Records(sets, self.log, source, sha256, flags_between(sets), counts, self.inventory)
 
@@ -206,28 +205,51 @@ class Collector:
     def _keep(self, new: Reading, note: str) -> None:
         kept = self._kept[new.patient]
         day = new.when if new.when is None or self.selection.asked else new.when // DAY
-        key = (new.name, new.modality, condition_of(new.condition), day)
-        old = kept.get(key)
-        if old is None:
-            self._count += 1
-            if self._count > KEPT_LIMIT:
-                raise InputError(
-                    f"{self.log[new.row].origin}: more than {KEPT_LIMIT:,} different readings in one source; "
-                    "split it by patient and read the parts."
-                )
-            kept[key] = new
-            self.log.settle(new.row, "used", note)
-        elif old.when == new.when and old.same_as(new):
-            self.log.settle(new.row, "duplicate", f"the same as {self.log[old.row].origin}")
-        elif old.when == new.when:
-            reason = f"conflicting duplicate: {self.log[old.row].origin} already gives {old}: keep the right one"
-            self.log.settle(new.row, "quarantined", reason)
-        else:
-            later, earlier = (new, old) if (new.when or 0.0) > (old.when or 0.0) else (old, new)
-            reason = f"a twin is of one visit: {later} of {later.time} is later than this one of {earlier.time}"
-            kept[key] = later
-            self.log.settle(later.row, "used", note if later is new else self.log[old.row].reason)
-            self.log.settle(earlier.row, "quarantined", reason)
+        visit = new.visit if self.selection.encounter else ""
+        key = (new.name, new.modality, condition_of(new.condition), day, visit)
+        if (slot := kept.get(key)) is not None:
+            slot.add(new, note, self.log)
+            return
+        self._count += 1
+        if self._count > KEPT_LIMIT:
+            raise InputError(
+                f"{self.log[new.row].origin}: more than {KEPT_LIMIT:,} different readings in one source; "
+                "split it by patient and read the parts."
+            )
+        kept[key] = Agreement(new, note)
+
+    def _gathered(self, kept: dict[tuple, Agreement]) -> tuple[list[Reading], list[Agreement]]:
+        """A patient's readings, in an order that is not that of the rows, and the contradictions among the rows."""
+        readings, contradictions = [], []
+        for _, slot in sorted(kept.items(), key=lambda one: _order(one[0])):
+            reading, by = slot.settle(self.log)
+            if by:
+                self._rules[by] += 1
+            if reading is None:
+                contradictions.append(slot)
+            else:
+                readings.append(reading)
+                if reading.more:
+                    origin, *others = (self.log[row].origin for row in (reading.row, *reading.more))
+                    self.joined[origin] = tuple(others)
+        return readings, contradictions
+
+    def _birth(self, patient: str) -> tuple[str, int] | None:
+        """The birth date and its row; none where two are recorded that contradict each other."""
+        dates = self._born.get(patient, {})
+        finest = max(dates, key=len, default="")
+        if any(not finest.startswith(date) for date in dates):
+            for row in (row for rows in dates.values() for row in rows):
+                self.log.settle(row, "quarantined", "contradiction: more than one birth date: keep the right one")
+            return None
+        for row in (row for rows in dates.values() for row in rows):
+            self.log.settle(row, "duplicate", "the same birth date is recorded elsewhere")
+        return (finest, min(dates[finest], key=self.log.place)) if dates else None
+
+
+def _order(key: tuple) -> tuple:
+    name, modality, condition, day, visit = key
+    return name, modality, condition, day is not None, day or 0.0, visit
 
 
 def _row_rule(problem: Exception, target: Target | None, text: Any, unit: str | None) -> str:

@@ -21,7 +21,7 @@ from .record import Measurement, MeasurementSet, Records
 from .rows import RowFate
 from .secret import Secret
 from .shifted_time import shifted_time
-from .values import ValueProblem, parse_number
+from .values import ValueProblem, parse_number, plain_time
 
 __all__ = ["WITHHELD", "Deidentifier", "deidentify"]
 
@@ -101,7 +101,7 @@ class Deidentifier:
             patient=name, observable=m.observable, value=m.value, unit=m.unit, sd=m.sd, lower=m.lower, upper=m.upper,
             kind=m.kind if m.kind in KINDS else "exact",
             modality=m.modality if m.modality in modalities() else "unspecified",
-            time=shifted_time(m.time, days), condition=condition,
+            time=plain_time(shifted_time(m.time, days)), condition=condition,
             quality=m.quality if _WORD_OF_OURS.fullmatch(m.quality) else WITHHELD, origin=self.origin(m.origin),
             consent=tuple(purpose for purpose in m.consent if purpose in purposes()),
         )  # fmt: skip

@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from typing import Any
 
+from .agreement import Agreement
 from .codes import info, observables
 from .derived import derived_reason
 from .quality import find_conflicts, flag_of, implausible, impossible_order, mosteller
@@ -15,11 +16,13 @@ from .record import Measurement, MeasurementSet
 from .recovered import recovered
 from .rows import RowLog
 from .values import years_between
-from .visit import Choice, Selection, choose, too_old
+from .visit import Choice, Selection, choose, of_visit, too_old
 
 __all__ = ["Judge"]
 
 _BODY = ("sex", "age", "height", "weight")
+_COUNTED = ("contradiction_at_one_moment", "repeats_at_one_moment")  # where the rows are gathered, of every visit
+_NAMED = ("too_far_apart", "contradiction_at_one_moment")  # what was set aside, and the twin lacks for that
 
 
 class Judge:
@@ -33,12 +36,23 @@ class Judge:
         self.rules: Counter[str] = Counter()
         self._order = {name: k for k, name in enumerate(observables())}
 
-    def set_of(self, patient: str, kept: list[Reading], born: tuple[str, int] | None) -> MeasurementSet:
-        """The patient's readings of one visit and condition, each row settled."""
+    def set_of(
+        self, patient: str, kept: list[Reading], contradictions: list[Agreement], born: tuple[str, int] | None
+    ) -> MeasurementSet:
+        """The patient's readings of one visit and condition, each row settled.
+
+        `contradictions` are rows of one moment that left no reading; those that the visit lacks are named.
+        """
         choice = choose([one for one in kept if one.modality], self.selection)
         for one, by, reason in choice.aside:
             self._settle(one, by, reason)
         flags = [flag_of("too_far_apart", sentence) for sentence in choice.too_far]
+        flags += self._contradictions(contradictions, kept, choice)
+        flags += [
+            flag_of("repeats_at_one_moment", f"{self.log[one.row].reason[:1].upper()}{self.log[one.row].reason[1:]} "
+                    f"({info(one.name).label}).", (one.name,))
+            for one in choice.taken if one.more
+        ]  # fmt: skip
         readings = self._in_order([self._as_range(one) for one in self._once(choice.taken)], flags)
         covariates, bsa = self._covariates([one for one in kept if not one.modality], choice, readings, born, flags)
         found = find_conflicts(readings, covariates, bsa)
@@ -47,20 +61,33 @@ class Judge:
         for one in readings:
             reason = derived_reason(one, readings, covariates)
             if reason:
-                self.log.settle(one.row, "derived", reason)
+                self._give(one, "derived", reason)
             sd = one.sd if reason else found.widened.get(one.row, one.sd)
             quality = found.flagged.get(one.row, "ok")
             measurements.append(self._measurement(one, "derived" if reason else one.kind, sd, quality))
         measurements += self._recovered(patient, readings, choice, flags)
         measurements.sort(key=lambda m: (self._order[m.observable], m.modality))
-        self.rules.update(flag.rule for flag in flags)
-        conflicts = tuple(
-            flag.sentence for flag in flags if flag.consequence != "quarantine" or flag.rule == "too_far_apart"
-        )
+        self.rules.update(flag.rule for flag in flags if flag.rule not in _COUNTED)
+        conflicts = tuple(flag.sentence for flag in flags if flag.consequence != "quarantine" or flag.rule in _NAMED)
         return MeasurementSet(patient, covariates, tuple(measurements), conflicts, tuple(flags), choice.sentence)
 
+    def _contradictions(self, found: list[Agreement], kept: list[Reading], choice: Choice) -> list[Flag]:
+        """A flag for every observable that the visit lacks because the rows of its moment contradict each other."""
+        have = {one.name for one in choice.taken} | {one.name for one in kept if not one.modality}
+        return [
+            flag_of("contradiction_at_one_moment", f"{slot.contradiction[:1].upper()}{slot.contradiction[1:]}: none of "
+                    "these values is used.", (slot.best.name,))
+            for slot in found
+            if slot.best.name not in have and of_visit(slot.best, choice, self.selection)
+        ]  # fmt: skip
+
+    def _give(self, one: Reading, fate: str, reason: str) -> None:
+        """The fate of every row that a reading was made of."""
+        for row in (one.row, *one.more):
+            self.log.settle(row, fate, reason)
+
     def _settle(self, one: Reading, by: str, reason: str) -> None:
-        self.log.settle(one.row, "duplicate" if by == "duplicate" else "quarantined", reason)
+        self._give(one, "duplicate" if by == "duplicate" else "quarantined", reason)
         if by in ("other_condition",):
             self.rules[by] += 1
 
@@ -73,7 +100,7 @@ class Judge:
             if old is None:
                 kept.append(one)
                 continue
-            self.log.settle(one.row, "duplicate", f"the same as {self.log[old.row].origin}")
+            self._give(one, "duplicate", f"the same as {self.log[old.row].origin}")
             if old.modality == "unspecified":  # the value stays where it stood first, and gains its method
                 kept[kept.index(old)] = dataclasses.replace(old, modality=one.modality, sd=old.sd or one.sd)
         return kept
@@ -91,8 +118,8 @@ class Judge:
 
     def _in_order(self, readings: list[Reading], flags: list[Flag]) -> list[Reading]:
         bad = impossible_order(readings)
-        for row, (_, reason) in bad.items():
-            self.log.settle(row, "quarantined", reason)
+        for one in (one for one in readings if one.row in bad):
+            self._give(one, "quarantined", bad[one.row][1])
         for by, reason in dict.fromkeys(bad.values()):
             names = tuple(one.name for one in readings if bad.get(one.row) == (by, reason))
             flags.append(flag_of(by, f"{reason[:1].upper()}{reason[1:]}.", names))
@@ -121,7 +148,7 @@ class Judge:
         if bsa is not None:
             covariates["bsa"] = bsa
             if recorded:
-                self.log.settle(recorded.row, "derived", f"height and weight give {bsa:.3g} m2 (Mosteller)")
+                self._give(recorded, "derived", f"height and weight give {bsa:.3g} m2 (Mosteller)")
         elif recorded:
             covariates["bsa"] = recorded.value
         return covariates, recorded.value if recorded else None
@@ -129,12 +156,12 @@ class Judge:
     def _not_nearest(self, one: Reading, kept: Reading) -> None:
         if one.when is None or kept.when is None or one.when == kept.when:
             if one.same_as(kept):
-                self.log.settle(one.row, "duplicate", f"the same as {self.log[kept.row].origin}")
+                self._give(one, "duplicate", f"the same as {self.log[kept.row].origin}")
                 return
-            reason = f"conflicting duplicate: {self.log[kept.row].origin} already gives {kept}: keep the right one"
+            reason = f"the record gives {kept} elsewhere, with a time: keep the right one"
         else:
             reason = f"a twin is of one visit: {kept} of {kept.time} is nearer to it than this one of {one.time}"
-        self.log.settle(one.row, "quarantined", reason)
+        self._give(one, "quarantined", reason)
 
     def _age(self, born: tuple[str, int], covariates: dict[str, Any], readings: list[Reading]) -> None:
         date, row = born

@@ -27,7 +27,8 @@ class Reading:
     """One usable reading on its way into a `MeasurementSet`; `resolution` is the size of its last written digit.
 
     An exact reading has a `value`; of the kinds interval, censored and ordinal `value` is None and `lower` and `upper`
-    bound it, None where a bound is not known. `when` is `time` in seconds.
+    bound it, None where a bound is not known. `when` is `time` in seconds, `visit` the identifier of the encounter that
+    the record names, `more` further rows that the reading was made of.
     """
 
     patient: str
@@ -43,6 +44,8 @@ class Reading:
     kind: str = "exact"
     lower: float | None = None
     upper: float | None = None
+    visit: str = ""
+    more: tuple[int, ...] = ()
 
     @property
     def exact(self) -> bool:

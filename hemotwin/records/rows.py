@@ -82,6 +82,12 @@ class RowLog(Sequence[RowFate]):
         self._fate[index] = FATES.index(fate)
         self._columns["reason"][index] = self._keep(reason, bounded=True)
 
+    def place(self, index: int) -> tuple[str, int, str]:
+        """Where a row stood, as (prefix, number, suffix): rows compare by the names of their files, then by number."""
+        words = (self._texts[self._columns[name][index]] for name in ("prefix", "suffix"))
+        prefix, suffix = words
+        return prefix, self._number[index], suffix
+
     def settled(self, index: int) -> bool:
         """Whether the row has its fate."""
         return self._fate[index] != _UNSETTLED

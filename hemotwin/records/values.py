@@ -15,7 +15,9 @@ from typing import Any
 
 from ..core.configs import config_path, load_yaml
 
-__all__ = ["ValueProblem", "Written", "is_missing", "moment", "parse_number", "parse_value", "years_between"]
+__all__ = [
+    "ValueProblem", "Written", "is_missing", "moment", "parse_number", "parse_value", "plain_time", "years_between",
+]  # fmt: skip
 
 _NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,3})?")
 _RANGE = re.compile(rf"({_NUMBER.pattern})\s*(?:-|\u2013|\u2014|\.\.|\bto\b|\bbis\b)\s*({_NUMBER.pattern})")
@@ -38,6 +40,7 @@ _MISSING = {
     "n.a.",
 }
 _LARGEST = 1e9
+_CLOCK = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2}(?:\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})?")
 
 
 class ValueProblem(ValueError):
@@ -149,6 +152,21 @@ def _advice(text: str) -> str:
     if re.search(r"\d", text):
         return "text in a number: put the number alone in the value and the unit in the unit"
     return "the value is text where a number is expected: give one plain number"
+
+
+@lru_cache(maxsize=65536)
+def plain_time(text: str | None) -> str | None:
+    """A date and time in one form, so that sources compare: 2020-03-01T09:30 for "2020-03-01 09:30:00".
+
+    Midnight without a zone stands for a day without a time, as exports fill it in; anything else stays as it is.
+    """
+    if not text or (match := _CLOCK.fullmatch(text.strip())) is None:
+        return text or None
+    day, minute, second, zone = match.groups()
+    second = "" if second is None or not second.strip(":0.") else second
+    if minute == "00:00" and not second and not zone:
+        return day
+    return f"{day}T{minute}{second}{'Z' if zone in ('+00:00', 'Z') else zone or ''}"
 
 
 @lru_cache(maxsize=65536)

@@ -19,11 +19,12 @@ from ..core.units import convert, parse_amount
 from .reading import Reading
 from .values import moment
 
-__all__ = ["Choice", "Selection", "choose", "condition_of", "is_slow", "reach_of", "too_old"]
+__all__ = ["Choice", "Selection", "choose", "condition_of", "is_slow", "of_visit", "reach_of", "too_old"]
 
 DAY = 86400.0
 REST, TOO_FAR, OTHER_CONDITION = "rest", "too_far_apart", "other_condition"
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
+_ENCOUNTER = re.compile(r"(?:id:|Encounter/|visit_occurrence/)\s*(\S.{0,63})")
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,20 @@ class Selection:
     """Which visit and condition the caller asks for; the default is the latest visit, at rest where there is a choice.
 
     `reach` in seconds replaces that of the data file; `between` are the first and last moment of a fixed window;
-    `visit` is "latest", "fullest" (most readings), or a date or moment as text.
+    `visit` is "latest", "fullest" (most readings), or a date or moment as text; `encounter` the identifier of the visit
+    where it is asked for by that.
     """
 
     reach: float | None = None
     between: tuple[float, float] | None = None
     visit: str = "latest"
     condition: str | None = None
+    encounter: str = ""
 
     @property
     def asked(self) -> bool:
-        """Whether a time was asked for, which readings without one cannot meet."""
-        return self.between is not None or self.visit not in ("latest", "fullest")
+        """Whether a time or visit was asked for, which readings that name none cannot meet."""
+        return self.between is not None or bool(self.encounter) or self.visit not in ("latest", "fullest")
 
     @classmethod
     def of(cls, window: str | None = None, visit: str | None = None, condition: str | None = None) -> Selection:
@@ -52,11 +55,15 @@ class Selection:
         """
         reach, between = _window(window)
         chosen = (visit or "latest").strip()
+        state = condition_of(condition) if condition else None
+        if named := _ENCOUNTER.fullmatch(chosen):
+            return cls(reach, between, "latest", state, named[1].strip())
         if chosen not in ("latest", "fullest") and moment(chosen) is None:
             raise InputError(
-                f"`visit` must be latest, fullest, or a date such as 2019-05-01 or 2019-05-01T09:30, but got {visit!r}."
+                "`visit` must be latest, fullest, a date such as 2019-05-01 or 2019-05-01T09:30, or the identifier of "
+                f"an encounter written as id:123, but got {visit!r}."
             )
-        return cls(reach, between, chosen, condition_of(condition) if condition else None)
+        return cls(reach, between, chosen, state)
 
 
 @dataclass
@@ -98,8 +105,9 @@ def choose(readings: Sequence[Reading], selection: Selection) -> Choice:
     undated = [one for one in readings if one.when is None]
     if selection.asked:
         reason = "it has no time, and a visit was asked for: add the time, or leave out --visit and --window"
-        choice.aside += [(one, TOO_FAR, reason) for one in undated]
-        undated = []
+        named = [one for one in undated if selection.encounter and one.visit == selection.encounter]
+        choice.aside += [(one, TOO_FAR, reason) for one in undated if one not in named]
+        undated = named
     anchor, near, far = _visit(dated, selection)
     pool = [*undated, *near]
     choice.condition, unsaid = _chosen_condition(pool, selection)
@@ -121,7 +129,7 @@ def choose(readings: Sequence[Reading], selection: Selection) -> Choice:
         choice.time, choice.when = anchor.time, anchor.when
     _one_per_channel(same, choice)
     _too_far(far, anchor, choice)
-    choice.sentence = _sentence(choice, dated, undated, anchor)
+    choice.sentence = _sentence(choice, dated, undated, anchor, selection.encounter)
     return choice
 
 
@@ -133,6 +141,15 @@ def reach_of(name: str, selection: Selection) -> float:
 def is_slow(name: str) -> bool:
     """Whether an observable describes the shape of the heart, which keeps for months."""
     return name in _rules()["slow"]
+
+
+def of_visit(one: Reading, choice: Choice, selection: Selection) -> bool:
+    """Whether a reading would have belonged to the visit that was chosen, had it been usable."""
+    if selection.encounter and one.visit not in ("", selection.encounter):
+        return False
+    if one.when is None or choice.when is None:
+        return not (selection.asked and one.when is None)
+    return abs(choice.when - one.when) <= reach_of(one.name, selection) + DAY
 
 
 def too_old(one: Reading, choice: Choice) -> str:
@@ -150,6 +167,8 @@ def _visit(dated: list[Reading], selection: Selection) -> tuple[Reading | None, 
     if selection.between is not None:
         first, last = selection.between
         inside = [one for one in dated if first <= _when(one) <= last]
+    if selection.encounter:  # a source that names no encounter (a waveform beside a chart) may be of it
+        inside = [one for one in inside if one.visit in ("", selection.encounter)]
     anchor = _anchor(inside, selection)
     if anchor is None:
         return None, [], list(dated)
@@ -160,6 +179,8 @@ def _visit(dated: list[Reading], selection: Selection) -> tuple[Reading | None, 
 
 def _anchor(inside: list[Reading], selection: Selection) -> Reading | None:
     visit = selection.visit
+    if selection.encounter:
+        inside = [one for one in inside if one.visit == selection.encounter]
     if visit not in ("latest", "fullest"):
         asked = moment(visit) or 0.0
         if _DATE.fullmatch(visit):
@@ -170,9 +191,14 @@ def _anchor(inside: list[Reading], selection: Selection) -> Reading | None:
             ]
     fast = [one for one in inside if not is_slow(one.name)] or inside
     if visit == "fullest" and fast:
-        days = {int(_when(one) // DAY): one for one in sorted(fast, key=_when)}
-        return max(days.values(), key=lambda one: (_channels_near(inside, one, selection), _when(one)))
-    return max(fast, key=_when, default=None)
+        days = {int(_when(one) // DAY): one for one in sorted(fast, key=_latest)}
+        return max(days.values(), key=lambda one: (_channels_near(inside, one, selection), *_latest(one)))
+    return max(fast, key=_latest, default=None)
+
+
+def _latest(one: Reading) -> tuple[float, int, str]:
+    """Later is larger; of one moment, the time that is written more exactly."""
+    return _when(one), len(one.time or ""), one.time or ""
 
 
 def _channels_near(inside: list[Reading], anchor: Reading, selection: Selection) -> int:
@@ -198,7 +224,7 @@ def _chosen_condition(pool: list[Reading], selection: Selection) -> tuple[str, b
     if len(said) == 1 and not said & set(_rules()["conditions"]) and not _known_state(next(iter(said))):
         return next(iter(said)), True
     counts = Counter(condition_of(one.condition) for one in pool)
-    return (REST, True) if REST in counts or not counts else (max(counts, key=lambda name: counts[name]), False)
+    return (REST, True) if REST in counts or not counts else (max(sorted(counts), key=lambda name: counts[name]), False)
 
 
 def _one_per_channel(same: list[Reading], choice: Choice) -> None:
@@ -215,7 +241,8 @@ def _not_taken(one: Reading, kept: Reading) -> tuple[str, str]:
     if one.when is None or kept.when is None or one.when == kept.when:
         if one.same_as(kept):
             return "duplicate", f"the record already gives {kept}" + (f" of {kept.time}" if kept.time else "")
-        return "conflict", f"conflicting duplicate: the record already gives {kept}: keep the right one"
+        how = "in words of a condition" if kept.when == one.when else "with a time"
+        return "conflict", f"contradiction: the record gives {kept} too, {how}, which goes first: keep the right one"
     word = "later" if kept.when > one.when else "nearer to the visit"
     return "other_visit", f"a twin is of one visit: {kept} of {kept.time} is {word} than this one of {one.time}"
 
@@ -247,10 +274,12 @@ def _other_condition(one: Reading, chosen: str) -> str:
     return f"{said}, while the twin is of {chosen!r}: a twin is of one condition, choose with --condition"
 
 
-def _sentence(choice: Choice, dated: list[Reading], undated: list[Reading], anchor: Reading | None) -> str:
+def _sentence(choice: Choice, dated: list[Reading], undated: list[Reading], anchor: Reading | None, asked: str) -> str:
     if not choice.taken:
         return ""
     parts = [f"of {choice.time}" if choice.time else "no times are recorded", f"in condition {choice.condition}"]
+    if asked:
+        parts.insert(0, f"encounter {asked}")
     if anchor is not None and undated:
         parts.append(f"{len(undated)} reading(s) without a time taken to be of it")
     days = {int(_when(one) // DAY) for one in dated}

@@ -56,6 +56,8 @@ def lineage(twin: CalibratedTwin) -> Lineage:
             continue
         if row.origin in fitted:
             found.append((row, f"reading: {fitted[row.origin]}"))
+        elif label := next((fitted[at] for at in fitted if row.reason.endswith(f", with {at}")), ""):
+            found.append((row, f"reading: {label}"))  # one of several values of one moment, kept as a range
         elif row.origin not in shown and not _left_aside(row, twin.assumptions):
             # a twin saved before its readings knew their rows cannot tell the two apart
             found.append((row, "covariate of the prior" if fitted else "reading or covariate"))

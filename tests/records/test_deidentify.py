@@ -148,7 +148,7 @@ def test_intervals_and_times_of_day_stay(tmp_path):
         for which, times in (("before", before), ("after", after))
     }
     assert gap["before"] == gap["after"] and gap["before"].days == 12
-    assert before["dbp"][10:] == after["dbp"][10:] == "T08:30:00"
+    assert before["dbp"][10:] == after["dbp"][10:] == "T08:30"
     assert before["dbp"][:10] != after["dbp"][:10]
     assert after["pcwp_mean"] is None  # free text in the place of a time
 

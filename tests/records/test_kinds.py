@@ -63,7 +63,10 @@ def test_range_is_shown_and_enters_no_array(tmp_path):
 
 def test_range_repeats_itself_and_contradicts_another(tmp_path):
     records = read_rows(tmp_path, "A,lvef,55-60,%", "A,lvef,55 to 60,%", "A,lvef,40-45,%")
-    assert [row.fate for row in records.rows] == ["used", "duplicate", "quarantined"]
+    assert [row.fate for row in records.rows] == ["quarantined"] * 3 and len(records["A"]) == 0
+    assert "from 40 to 60 %" in records.rows[0].reason
+    records = read_rows(tmp_path, "A,lvef,55-60,%", "A,lvef,57,%", "A,lvef,<65,%")
+    assert [row.fate for row in records.rows] == ["duplicate", "used", "duplicate"]
 
 
 def test_order_of_a_range_is_impossible_only_when_all_of_it_is(tmp_path):
