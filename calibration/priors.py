@@ -228,7 +228,7 @@ class Prior:
             notes.append(f"Age unknown: reference age {self.reference_age:g} y used.")
             return self.reference_age
         if age < ADULT_FROM:
-            notes.append(f"Age {age:g} y is below {ADULT_FROM:g} y: the prior of adults is extrapolated.")
+            notes.append(f"The age is below {ADULT_FROM:g} y: the prior of adults is extrapolated.")
         return age
 
     def _bsa(self, covariates: Mapping[str, Any], notes: list[str]) -> float:

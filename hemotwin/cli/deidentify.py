@@ -17,9 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--audit", metavar="FILE", help="audit log to append to (default: HEMOTWIN_AUDIT)")
     parser.add_argument("--key-file", metavar="FILE", help="the key (default: the file in HEMOTWIN_KEY_FILE)")
     parser.add_argument("--new-key", metavar="FILE", help="make a key, and nothing else")
-    shared = "people who must share sex, age and body size (default: that of the policy, or 5; 1: not checked)"
+    shared = (
+        "people who must share sex, age, body size and pattern of times (default: the policy's, or 5; 1: not checked)"
+    )
     parser.add_argument("--k", type=int, metavar="K", help=shared)
-    coarser = "round age (a), height (cm), weight (kg) or bsa (m2); NAME=none leaves it out"
+    coarser = (
+        "round age (a), height (cm), weight (kg), bsa (m2) or time (d: time=1 keeps the day); NAME=none leaves it out"
+    )
     parser.add_argument("--round", action="append", default=[], metavar="NAME=STEP", help=coarser)
 
 
@@ -69,11 +73,9 @@ def _write(
     records: Any, key: Any, steps: dict[str, float | None], options: argparse.Namespace
 ) -> tuple[dict[str, int], list[str]]:
     """The table as the policy lets it go, and whose it is beside it; counts of rows and the hashes of the files."""
-    import dataclasses
-
     from ..core.errors import InputError
     from ..core.provenance import sha256_of
-    from ..records.anonymity import check_anonymity, generalised
+    from ..records.anonymity import as_shown, check_anonymity, shown_of
     from ..records.deidentify import deidentify
     from ..records.write import write_csv
 
@@ -86,10 +88,10 @@ def _write(
             f"policy {policy.name} permits the licences {', '.join(policy.licences)}; this is another one."
         )
     coarser = {**(policy.rounding if policy else {}), **steps}
-    sets = [dataclasses.replace(one, covariates=generalised(one.covariates, coarser)) for one in safe]
+    sets = [as_shown(one, coarser) for one in safe]
     leaving = [one for one in sets if one.counted or one.covariates]
     k = options.k if options.k is not None else policy.k if policy else 5
-    check_anonymity([one.covariates for one in leaving], max(k, policy.k if policy else 1))
+    check_anonymity([shown_of(one) for one in leaving], max(k, policy.k if policy else 1))
     written = [write_csv(leaving, options.out, "de-identified: keyed pseudonyms, moved dates. Not for clinical use.")]
     if safe.governance and safe.governance.facts():
         written.append(_governance(safe.governance, [one.patient for one in leaving], written[0]))
@@ -113,7 +115,7 @@ def _governance(governance: Any, patients: list[str], table: Any) -> Any:
 
 def _steps(given: list[str]) -> dict[str, float | None]:
     from ..core.errors import InputError
-    from ..records.anonymity import QUASI_IDENTIFIERS
+    from ..records.anonymity import ROUNDED, check_steps
 
     steps: dict[str, float | None] = {}
     for word in given:
@@ -121,8 +123,7 @@ def _steps(given: list[str]) -> dict[str, float | None]:
         try:
             steps[name] = None if step == "none" else float(step)
         except ValueError:
-            step = ""
-        if name not in QUASI_IDENTIFIERS or not step:
-            raise InputError(f"--round must be written as NAME=STEP with one of {', '.join(QUASI_IDENTIFIERS)} and a "
-                             "number or none, as in --round age=10.")  # fmt: skip
+            raise InputError(f"--round must be written as NAME=STEP with one of {', '.join(ROUNDED)} and a number or "
+                             "none, as in --round age=10.") from None  # fmt: skip
+    check_steps(steps, "--round")
     return steps

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.configs import config_path, load_yaml
 from ..core.errors import InputError, UnknownNameError, nearest
+from .anonymity import check_steps
 
 __all__ = ["FORMATS", "Policy", "load_policy", "purpose_of", "purposes"]
 
@@ -26,8 +27,8 @@ _KEYS = {
 class Policy:
     """For one purpose: whether consent must be there or may be assumed, and the conditions of an export.
 
-    `k` people must share what `rounding` leaves of sex, age and body size; `licences` are SPDX identifiers that permit
-    passing on, None for any.
+    `k` people must share what `rounding` leaves of sex, age, body size and times; `licences` are SPDX identifiers that
+    permit passing on, None for any.
     """
 
     name: str
@@ -88,6 +89,7 @@ def _policy(name: str, data: Any, where: str) -> Policy:
     rounding = export.get("round") or {}
     if not isinstance(rounding, Mapping):
         raise InputError(f"{where}: `export.round` must be written as {{age: 5, height: null}}, but got {rounding!r}.")
+    check_steps(rounding, f"{where}: `export.round`")
     licences = export.get("licences")
     return Policy(
         name, purpose,

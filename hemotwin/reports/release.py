@@ -10,14 +10,21 @@ from typing import Any
 from ..calibration.twin import CalibratedTwin
 from ..core.errors import InputError
 from ..records.anonymity import check_anonymity, generalised
+from ..records.codes import find_name, info
 from ..records.consent import ConsentRegister
 from ..records.policy import Policy
+from ..records.rows import RowFate
 from ..records.values import moment
 
 __all__ = ["released"]
 
 _PSEUDONYM = re.compile(r"S-[a-z2-7]{16}")
 _COVARIATES = ("sex", "age", "height", "weight")
+_FIELDS = {"gender": "sex", "birthDate": "age"}  # of a FHIR Patient
+_ROUNDED = "(rounded)"
+_WITHOUT_INDEX = (
+    "Values per body surface area are left out: beside the same value without it they would give the exact body size."
+)
 
 
 def released(
@@ -28,6 +35,10 @@ def released(
     name_of: Callable[[str], str] | None = None,
 ) -> list[CalibratedTwin]:
     """The twins as they may be exported in a form ("fhir", "csv", "parquet", "rocrate"), covariates rounded.
+
+    What would give a rounded covariate back is rounded or left out with it: the rows of the lineage, and values per
+    body surface area. k holds over sex, age, body size and steward, which is all of a person that an export shows.
+
 
     Consent is asked of every reading and covariate that a twin was made of: a denial in the register, such as a
     withdrawal since the twin was made, stops the export, and a permission is one of the register or the one under which
@@ -47,8 +58,34 @@ def released(
     for twin in twins:
         _check_consent(twin, policy, known)
     leaving = [dataclasses.replace(one, covariates=generalised(one.covariates, policy.rounding)) for one in twins]
-    check_anonymity([one.covariates for one in leaving], policy.k)
-    return leaving
+    check_anonymity([{**one.covariates, "site": one.provenance.get("steward")} for one in leaving], policy.k)
+    return [_coarse(one, policy) for one in leaving]
+
+
+def _coarse(twin: CalibratedTwin, policy: Policy) -> CalibratedTwin:
+    """A twin, its covariates rounded already, without what would give them back."""
+    coarse = dataclasses.replace(twin, rows=tuple(_rounded(row, twin, policy) for row in twin.rows))
+    if not policy.rounding.keys() & {"height", "weight", "bsa"}:
+        return coarse
+    fit = tuple(row for row in twin.fit if not row.observable.endswith("_index"))
+    unmeasured = tuple(row for row in twin.unmeasured if not row.observable.endswith("_index"))
+    fewer = len(fit) + len(unmeasured) < len(twin.fit) + len(twin.unmeasured)
+    covariates = {
+        name: value for name, value in twin.covariates.items() if name != "bsa"
+    }  # a what-if has no index then
+    said = (*twin.assumptions, _WITHOUT_INDEX) if fewer else twin.assumptions
+    return dataclasses.replace(coarse, covariates=covariates, assumptions=said, fit=fit, unmeasured=unmeasured)
+
+
+def _rounded(row: RowFate, twin: CalibratedTwin, policy: Policy) -> RowFate:
+    """A row of the record as the lineage may show it: of a rounded covariate the rounded value, or none."""
+    found = find_name(row.field)
+    name = _FIELDS.get(row.field) or (found.name if found else "")
+    if name not in policy.rounding:
+        return row
+    value = twin.covariates.get(name)
+    text = _ROUNDED if value is None or row.field in _FIELDS else value if isinstance(value, str) else f"{value:g}"
+    return dataclasses.replace(row, text=text, reason="", unit=row.unit if text == _ROUNDED else info(name).unit)
 
 
 def _check_licence(twin: CalibratedTwin, policy: Policy) -> None:
