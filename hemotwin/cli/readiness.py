@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+from typing import Any
 
 from .inputs import add_record, read_record
 
@@ -15,17 +17,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
     add_record(parser)
     parser.add_argument("--costs", metavar="FILE", help="your own cost of each examination (YAML), to price the gaps")
+    parser.add_argument(
+        "--deep", action="store_true", help="also what a calibration is expected to learn, and what to measure next"
+    )
+    parser.add_argument(
+        "--about",
+        action="append",
+        metavar="NAME",
+        help="with --deep: quantity or reading that the next measurement is to serve (may be repeated)",
+    )
+    parser.add_argument(
+        "--prior", default="adult_wide", help="with --deep: prior of the quantities (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--noise", default="clinical", help="with --deep: errors of the readings (default: %(default)s)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON")
     parser.add_argument("--html", metavar="FILE", help="write a page with the picture of what is missing")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print level, evidence, twins, questions, gaps and worklist; write JSON and page when asked for."""
+    """Print level, evidence, twins, questions, gaps and worklist; with --deep what to expect; write JSON and page."""
+    from ..core.errors import InputError
     from ..records.readiness import assess, load_costs
     from ..records.readiness_tables import lead, tables
     from .terminal import say, show
 
+    if options.about and not options.deep:
+        raise InputError("--about ranks what to measure next, which is worked out with --deep alone: add --deep.")
     readiness = assess(read_record(options), load_costs(options.costs) if options.costs else None)
+    if options.deep:
+        readiness = _deepened(readiness, options)
     say(f"{readiness.source}: {readiness.records.counts_sentence}")
     say(lead(readiness))
     for table in tables(readiness, limit=SHOWN):
@@ -41,3 +63,16 @@ def run(options: argparse.Namespace) -> int:
         say(f"Page: {write_page(readiness, options.html)}")
     say("\nNot for clinical use.")
     return 0
+
+
+def _deepened(readiness: Any, options: argparse.Namespace) -> Any:
+    from ..reports.deep_readiness import deepened
+    from .terminal import Progress
+
+    progress = Progress()
+    if importlib.util.find_spec("jax") is not None:
+        from ..engine.compile_cache import enable
+
+        enable()
+        progress("linearising the circulation; the first run on a machine compiles, later ones do not")
+    return deepened(readiness, prior=options.prior, noise=options.noise, about=options.about or (), progress=progress)

@@ -17,6 +17,7 @@ from .codes import observables
 from .inventory import DAY, Fact
 from .ladder import GRADES, Rung, Standing, ladder, standing, visits
 from .needs import Served, examination_of, examinations, missing, questions, serves, twins
+from .readiness_expected import Expectation
 from .record import Records
 
 __all__ = ["Costs", "Gap", "PatientReadiness", "Readiness", "Task", "assess", "load_costs"]
@@ -78,7 +79,10 @@ class Gap:
 
 @dataclass(frozen=True, repr=False)
 class Readiness:
-    """The readiness of a data set. `level` is the highest that a patient reaches; `reached` counts them by level."""
+    """The readiness of a data set. `level` is the highest that a patient reaches; `reached` counts them by level.
+
+    `expected` says what a calibration would learn and what to measure next, where that was asked for.
+    """
 
     source: str
     sha256: str
@@ -90,6 +94,7 @@ class Readiness:
     steward: str
     licence: str
     records: Records = field(repr=False, compare=False)
+    expected: Expectation | None = field(default=None, repr=False)
 
     @property
     def rung(self) -> Rung:

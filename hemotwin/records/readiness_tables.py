@@ -15,6 +15,7 @@ from .codes import info, observables
 from .ladder import GRADES, ladder, left_without
 from .needs import asked_for, examinations, questions, twins
 from .readiness import PatientReadiness, Readiness
+from .readiness_expected_tables import expected_as_dict, expected_tables
 from .structure import structure_of
 
 __all__ = ["as_dict", "columns_of", "evidence", "lead", "mended_by", "tables", "write_json"]
@@ -78,8 +79,9 @@ def _example(reached: list[PatientReadiness], level: int) -> str:
 
 
 def tables(readiness: Readiness, limit: int | None = None) -> list[Table]:
-    """Evidence for each level, readings, twins and questions, gaps, worklist (up to `limit` lines), quality."""
+    """Evidence for each level, readings, twins and questions, gaps, expectation, worklist (`limit` lines), quality."""
     every = [_levels(readiness), _readings(readiness), _served(readiness), _gaps(readiness), _cost_of_gaps(readiness)]
+    every += [] if readiness.expected is None else expected_tables(readiness.expected, limit)
     every += [_worklist(readiness, limit), readiness.records.quality()]
     return [table for table in every if len(table)]
 
@@ -181,7 +183,7 @@ def as_dict(readiness: Readiness) -> dict[str, Any]:
         "between_patients": [flag.sentence for flag in readiness.records.flags],
         "patients": [_patient(one, readiness) for one in readiness.patients],
         "structure": structure_of(readiness.records),
-    }  # fmt: skip
+    } | ({} if readiness.expected is None else {"expected": expected_as_dict(readiness.expected)})  # fmt: skip
 
 
 def _patient(one: PatientReadiness, readiness: Readiness) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
@@ -9,6 +10,7 @@ from markupsafe import Markup
 
 from .. import __version__
 from ..core.disclaimer import DISCLAIMER
+from ..core.errors import InputError
 from ..core.table import Table, format_cell
 from ..core.whole_file import write_whole
 from ..records.ladder import ladder
@@ -16,6 +18,8 @@ from ..records.needs import questions, twins
 from ..records.readiness import Readiness, assess, load_costs
 from ..records.readiness_tables import evidence, lead, tables
 from ..records.record import Records
+from .deep_readiness import deepened
+from .expected_picture import expected_picture
 from .missingness import STATES, missingness
 
 __all__ = ["page", "readiness", "write_page"]
@@ -26,17 +30,31 @@ HINTS = {
     "What it can serve": "A twin or question is served when one visit holds what it needs.",
     "Cost of the gaps, in levels": "The level the data set would have if this were not lacking.",
     "Cost of the gaps, in examinations": "What it takes to bring each patient to the twin within reach.",
+    "What a calibration is expected to learn": "Before any fit; the prior takes part in every number.",
+    "Best next reading": "Bits by which one more reading, with the noise of its method, narrows all quantities.",
+    "Best next examination": "The same for all readings that an examination adds, each piece of evidence once.",
+    "Expected patient by patient": "How many quantities each record is expected to identify, and what adds most.",
     "Worklist": "Whose twin needs which measurement; the shortest way first.",
 }
 
 
-def readiness(records: Records, *, costs: str | Path | None = None, path: str | Path | None = None) -> Readiness:
+def readiness(
+    records: Records, *, costs: str | Path | None = None, path: str | Path | None = None, deep: bool = False,
+    about: Sequence[str] = (), prior: str | Path = "adult_wide", noise: str | Path = "clinical",
+) -> Readiness:  # fmt: skip
     """What records are good for before anything is computed: level, evidence, twins, questions, gaps and worklist.
 
     `costs` is a YAML file with your own cost of each examination, which prices the worklist; `path` also writes the
-    report as one page. Needs no JAX. Raises `InputError` for a cost file that cannot be used.
+    report as one page. With `deep` the circulation is linearised under `prior` and `noise`: `.expected` then says which
+    quantities each record is expected to identify and what to measure next, all in all or for the quantities and
+    readings that `about` names. Only that needs JAX. Raises `InputError` for a cost file that cannot be used, and for
+    `about` without `deep`.
     """
     found = assess(records, None if costs is None else load_costs(costs))
+    if deep:
+        found = deepened(found, about=about, prior=prior, noise=noise)
+    elif about:
+        raise InputError("`about` ranks what to measure next, which is worked out with `deep` alone: add deep=True.")
     if path is not None:
         write_page(found, path)
     return found
@@ -62,6 +80,7 @@ def page(readiness: Readiness) -> str:
     return shelf.get_template("readiness.html").render(
         style=style, disclaimer=DISCLAIMER, version=__version__, readiness=readiness, lead=lead(readiness),
         top=ladder()[-1].level, rungs=rungs, picture=Markup(picture["svg"]), caption=picture["caption"],
+        expected=expected_picture(readiness.expected) if readiness.expected else None,
         states=list(STATES.items()), served=_served(readiness, count), counts=readiness.records.summary(),
         sections=[_section(table) for table in tables(readiness)[1:] if table.title != "What it can serve"],
         flags=[flag.sentence for flag in readiness.records.flags],
