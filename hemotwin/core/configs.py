@@ -12,6 +12,8 @@ from .errors import InputError
 
 __all__ = ["config_path", "load_yaml"]
 
+ENTRIES_LIMIT = 1_000_000  # entries of a data file, every alias written out: a small file must not fill the memory
+DEPTH_LIMIT = 100
 # libyaml reads the same documents several times faster where it is compiled in
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -35,10 +37,29 @@ def config_path(*parts: str) -> Path:
 
 
 def load_yaml(path: str | Path) -> Any:
-    """Read a YAML data file; raises `InputError` with the file and line when it is malformed."""
+    """Read a YAML data file; raises `InputError` with the file and line when it is malformed or grows without end."""
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        data = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, RecursionError, UnicodeDecodeError, OSError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         raise InputError(f"{Path(path).name}{where}: not readable as YAML ({str(error).splitlines()[0]}).") from None
+    if _written_out(data, {}, 0) > ENTRIES_LIMIT:
+        raise InputError(
+            f"{Path(path).name}: its aliases stand for more than {ENTRIES_LIMIT:,} entries or for themselves: write "
+            "out what they stand for."
+        )
+    return data
+
+
+def _written_out(data: Any, met: dict[int, float], depth: int) -> float:
+    """Entries once every alias is written out; infinite where one holds itself or lies too deep."""
+    if not isinstance(data, dict | list):
+        return 1.0
+    if depth > DEPTH_LIMIT:
+        return float("inf")
+    if id(data) not in met:
+        met[id(data)] = float("inf")  # until it is counted: what meets itself has no end
+        values = [*data, *data.values()] if isinstance(data, dict) else data
+        met[id(data)] = 1.0 + sum(_written_out(one, met, depth + 1) for one in values)
+    return met[id(data)]

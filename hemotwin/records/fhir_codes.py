@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from .codes import (
@@ -36,9 +37,9 @@ class Meaning:
 def codings(concept: Any) -> list[Coding]:
     """(system, code) pairs of a CodeableConcept; a code without a system that looks like LOINC is taken as one."""
     found = []
-    listed = concept.get("coding") if isinstance(concept, Mapping) else None
+    listed = concept.get("coding") if isinstance(concept, dict) else None
     for one in listed if isinstance(listed, list) else ():
-        code = one.get("code") if isinstance(one, Mapping) else None
+        code = one.get("code") if isinstance(one, dict) else None
         if not isinstance(code, str) or not code.strip():
             continue
         address = one.get("system")
@@ -57,6 +58,11 @@ def resolve(own: Sequence[Coding], parent: Sequence[Coding] | None = None, text:
     systolic, diastolic or mean code takes its site from the panel; inside a panel that is not known it means nothing.
     Codes that contradict each other or the panel are a problem.
     """
+    return _resolve(tuple(own), None if parent is None else tuple(parent), text)
+
+
+@lru_cache(maxsize=4096)
+def _resolve(own: tuple[Coding, ...], parent: tuple[Coding, ...] | None, text: str) -> Meaning:
     panel = panel_of(own) or (panel_of(parent) if parent else None)
     specific = [found for coding in own if generic_part(coding) is None and (found := find_code(coding))]
     if specific:

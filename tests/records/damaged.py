@@ -100,7 +100,9 @@ def _resources() -> list[dict[str, Any]]:
 
 def damaged(folder: Path, good: dict[str, bytes], rng: np.random.Generator) -> Path:
     """Write one damaged input below the folder and return what is to be read."""
-    kind = KINDS[int(rng.integers(len(KINDS)))]
+    rare = next((kind for kind, share in RARE.items() if rng.random() < share), None)
+    usual = [kind for kind in KINDS if kind not in RARE]
+    kind = rare or usual[int(rng.integers(len(usual)))]
     return kind(folder, good, rng)
 
 
@@ -189,6 +191,58 @@ def _archive(folder: Path, good: dict[str, bytes], rng: np.random.Generator) -> 
     return path
 
 
+def _repeated(folder: Path, good: dict[str, bytes], rng: np.random.Generator) -> Path:
+    """Resources or rows that share one identity: the same patient, observation or person twice, with other content."""
+    if rng.random() < 0.4:
+        lines = good["t.csv"].decode().splitlines()
+        lines += [line.replace("112", str(rng.choice(HUGE))) for line in lines[1:]] * int(rng.integers(1, 20))
+        return _write(folder, good, "t.csv", "\n".join(lines).encode("utf-8", "surrogatepass"))
+    resources: Any = json.loads(good["b.json"])
+    entries = resources["entry"]
+    for _ in range(int(rng.integers(1, 9))):
+        other = deepcopy(entries[int(rng.integers(len(entries)))])
+        other["resource"] |= {"id": str(rng.choice(["A", "a", "", "Patient/A", "#A", "A" * 300]))}
+        other["fullUrl"] = str(rng.choice(["urn:uuid:A", "A", "../A", ""]))
+        if "valueQuantity" in other["resource"]:
+            other["resource"]["valueQuantity"]["value"] = ODD[int(rng.integers(len(ODD)))]
+        entries.append(other)
+    return _write(folder, good, "b.json", json.dumps(resources).encode())
+
+
+def _entities(folder: Path, good: dict[str, bytes], rng: np.random.Generator) -> Path:
+    """A small XML text whose entities grow a billionfold where a parser expands them, under any ending."""
+    lines = ["<?xml version='1.0'?>", "<!DOCTYPE r [", "<!ENTITY a0 'lol'>", "<!ENTITY x SYSTEM 'file:///etc/passwd'>"]
+    lines += [f"<!ENTITY a{k} '{f'&a{k - 1};' * 10}'>" for k in range(1, 10)]
+    text = "\n".join([*lines, "]>", "<r>&a9;&x;</r>"])
+    name = str(rng.choice([*sorted(good), "r.xml", "r.html", "t_mapping.yaml"]))
+    if name.endswith(".yaml"):
+        aliases = ["&a0 [lol]", *(f"&a{k} [{', '.join([f'*a{k - 1}'] * 10)}]" for k in range(1, 10))]
+        (folder / name).write_text(f"columns: {{x: [{', '.join(aliases)}]}}")
+        return _write(folder, good, "t.csv", good["t.csv"])
+    return _write(folder, good, name, text.encode())
+
+
+def _growing(folder: Path, good: dict[str, bytes], rng: np.random.Generator) -> Path:
+    """A small file that holds far more rows, members or text than it seems."""
+    choice = rng.random()
+    if choice < 0.4:
+        import pyarrow
+        from pyarrow import parquet
+
+        text = pyarrow.DictionaryArray.from_arrays(
+            pyarrow.array(np.zeros(30_000_000, dtype=np.int32)), pyarrow.array(["x" * 50])
+        )
+        parquet.write_table(pyarrow.table({"patient": text, "sbp [mmHg]": text}), str(folder / "t.parquet"))
+        return folder / "t.parquet"
+    with zipfile.ZipFile(folder / "z.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        if choice < 0.7:
+            for k in range(12_000):
+                archive.writestr(f"{k}.csv", b"a")
+        else:
+            archive.writestr("b.json", b'{"resourceType": "Bundle", "entry": [' + b" " * (80 << 20) + b"]}")
+    return folder / "z.zip"
+
+
 def _header(folder: Path, good: dict[str, bytes], rng: np.random.Generator) -> Path:
     """A waveform header that names other files, or more samples than there are."""
     words = good["r1.hea"].decode().split(" ")
@@ -215,5 +269,6 @@ def _write(folder: Path, good: dict[str, bytes], name: str, data: bytes) -> Path
 
 
 KINDS: tuple[Callable[[Path, dict[str, bytes], np.random.Generator], Path], ...] = (
-    _bytes, _cut, _renamed, _cells, _tree, _archive, _header, _mapping,
+    _bytes, _cut, _renamed, _cells, _tree, _archive, _header, _mapping, _repeated, _entities, _growing,
 )  # fmt: skip
+RARE = {_growing: 0.05}  # these take a second each: chosen so often, whatever their number

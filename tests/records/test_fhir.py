@@ -271,3 +271,25 @@ def test_entry_without_end_is_refused_before_memory_fills(tmp_path, monkeypatch)
 def test_limit_and_range_keep_their_kind(tmp_path, value, kind, lower, upper):
     measured = [(m.kind, m.lower, m.upper) for m in read_bundle(tmp_path, observation(concept(SYSTOLIC), **value))["A"]]
     assert measured == ([] if kind is None else [(kind, lower, upper)])
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [observation(concept("99999-9"), valueString="Zwickel was seen at noon"),
+     observation(concept(SYSTOLIC), valueString="Zwickel refused 2 times"),
+     observation(concept("99999-9"), valueCodeableConcept={"text": "brother of Zwickel"}),
+     observation(concept(SYSTOLIC), 900, dataAbsentReason={"text": "x"}, note=[{"text": "Zwickel"}]),
+     observation(concept(SYSTOLIC), component=["Zwickel"]), "Zwickel", ["Zwickel"]],
+)  # fmt: skip
+def test_free_text_is_in_no_row(tmp_path, resource):
+    records = read_bundle(tmp_path, resource, observation(concept("8867-4"), 70, "/min"))
+    assert len(records.rows) == 2 and "Zwickel" not in str(list(records.rows))
+    lines = tmp_path / "x.ndjson"
+    lines.write_text('{"text": "Zwickel was\n{"resourceType": "Patient", "id": "A"}\n')
+    assert "Zwickel" not in str(list(checked(ht.read(lines)).rows))
+
+
+def test_text_that_is_a_number_a_range_or_a_mistyped_number_is_shown(tmp_path):
+    for text in ("120", "55-60", "1,5", "12/8"):
+        (row,) = read_bundle(tmp_path, observation(concept(SYSTOLIC), valueString=text)).rows
+        assert row.text == text

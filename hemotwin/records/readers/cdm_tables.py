@@ -13,12 +13,14 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...core.extras import required
+from ..rows import ROW_LIMIT
 from .refusal import refusal
 
 __all__ = ["CdmFiles", "CdmTables", "DuckDbFile", "SqlServer", "table_files"]
 
 BATCH = 8192
-TABLES = ("person", "measurement", "observation", "concept")
+EVENTS = ("measurement", "observation")
+TABLES = ("person", *EVENTS, "concept")
 _NAME = re.compile(rf"(?:\d+[a-z]?_)?({'|'.join(TABLES)})(?:\.(parquet|csv|tsv))?", re.IGNORECASE)
 
 
@@ -93,7 +95,12 @@ class CdmFiles(CdmTables):
         parts = _parts(path)
         with refusal(self.name, table):
             if all(part.suffix.lower() == ".parquet" for part in parts):
-                return dataset.dataset([str(part) for part in parts], format="parquet")
+                opened = dataset.dataset([str(part) for part in parts], format="parquet")
+                if table in EVENTS and (rows := opened.count_rows()) > ROW_LIMIT:  # the vocabulary has millions
+                    raise InputError(
+                        f"{self.name}: {table} has {rows:,} rows, allowed are {ROW_LIMIT:,}: export some patients."
+                    )
+                return opened
             return dataset.dataset([str(part) for part in parts], format=self._text(table, parts[0]))
 
     def _text(self, table: str, path: Path) -> Any:

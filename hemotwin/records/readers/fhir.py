@@ -1,11 +1,13 @@
 """FHIR R4 from plain JSON: a bundle, a list, one resource, or an NDJSON export. Lenient with what can be understood.
 
-Observations and Patients are read; of a Patient only gender and birth date, never a name or an address. An entry that
-is malformed is set aside by itself. Source of the format: HL7 FHIR R4, https://hl7.org/fhir/R4/observation.html
+Observations and Patients are read; of a Patient only gender and birth date, never a name or an address; free text is
+left out of the account. An entry that is malformed is set aside by itself. Source of the format: HL7 FHIR R4,
+https://hl7.org/fhir/R4/observation.html
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +20,7 @@ from ..collect import Collector
 from ..fhir_codes import codings, resolve
 from ..marks import mark_of_labels, refusal
 from ..reading import Place
+from ..values import ValueProblem, is_missing, parse_value
 from . import Reader
 from .json_stream import ELEMENT_LIMIT, beginning, decode, elements
 from .written_unit import believed_unit
@@ -26,6 +29,7 @@ __all__ = ["Fhir"]
 
 _REFUSED = {"entered-in-error": "entered in error", "cancelled": "cancelled"}
 _LINES = (".ndjson", ".jsonl")
+_SHORT = re.compile(r"[\d\s.,:/<>=~+-]{1,40}")  # numbers and their marks, which say how to mend them
 
 
 @register("reader", "fhir")
@@ -43,7 +47,7 @@ class Fhir(Reader):
     def read(self, path: Path, collector: Collector, mapping: Mapping[str, Any] | None) -> None:
         """Offer every Observation; raises `InputError` for malformed JSON or a file without any FHIR resource."""
         names: dict[str, str] = {}
-        for _, entry in _entries(path, None):  # patients first: an Observation may point to one that comes later
+        for _, entry in _entries(path, None, '"Patient"'):  # an Observation may point to one that comes later
             full, resource = _resource(entry)
             if resource.get("resourceType") == "Patient" and _text(resource.get("id")) and full:
                 names[_tail(full)] = _text(resource.get("id"))
@@ -68,7 +72,7 @@ class _File:
         kind = _text(resource.get("resourceType"))
         place = Place(self.prefix, number)
         if not kind:
-            shown = entry if isinstance(entry, str) else f"({type(entry).__name__})"
+            shown = f"({type(entry).__name__})"
             self.collector.set_aside(place, "", "entry", shown, "", "not a FHIR resource: `resourceType` is missing")
             return
         self.count += 1
@@ -114,12 +118,11 @@ class _File:
             self._value(place, patient, resource, resource, own, None)
         for number, part in enumerate(components, 1):
             here = Place(place.prefix, place.number, f" component {number}")
-            if isinstance(part, Mapping):
+            if isinstance(part, dict):
                 self._value(here, patient, resource, part, codings(part.get("code")), own)
             else:
-                self.collector.set_aside(
-                    here, patient, "component", str(part)[:60], "", "the component is not an object"
-                )
+                shown = f"({type(part).__name__})"
+                self.collector.set_aside(here, patient, "component", shown, "", "the component is not an object")
 
     def _value(
         self,
@@ -140,6 +143,7 @@ class _File:
             problem = marked
         elif problem is None and meaning.problem:
             problem = meaning.problem
+        given = _without_free_text(given, "" if meaning.target is None else meaning.target.name)
         if problem is not None:
             self.collector.set_aside(
                 place, patient, field, given if isinstance(given, str | int | float) else "", unit, problem
@@ -150,7 +154,7 @@ class _File:
             method = ""
         self.collector.offer(
             place, patient, meaning.target, field, given, unit, time=_time(whole), modality=method,
-            consent=_purposes_of_use(whole),
+            consent=_purposes_of_use(whole), visit=_tail(_text(_mapping(whole.get("encounter")).get("reference"))),
         )  # fmt: skip
 
     def _subject(self, resource: Mapping[str, Any]) -> str:
@@ -161,10 +165,13 @@ class _File:
         return self.names.get(tail, tail)
 
 
-def _entries(path: Path, collector: Collector | None) -> Iterator[tuple[int, Any]]:
-    """Every entry with its number; bad lines of an NDJSON file go to the collector where there is one."""
+def _entries(path: Path, collector: Collector | None, naming: str = "") -> Iterator[tuple[int, Any]]:
+    """Every entry with its number; bad lines of an NDJSON file go to the collector where there is one.
+
+    Lines that do not hold `naming` may be left out, unless they are written with escapes.
+    """
     if path.suffix.lower() in _LINES:
-        yield from _lines(path, collector)
+        yield from _lines(path, collector, naming)
         return
     number = 0
     for key, value in elements(path):
@@ -175,7 +182,7 @@ def _entries(path: Path, collector: Collector | None) -> Iterator[tuple[int, Any
             yield number, entry
 
 
-def _lines(path: Path, collector: Collector | None) -> Iterator[tuple[int, Any]]:
+def _lines(path: Path, collector: Collector | None, naming: str) -> Iterator[tuple[int, Any]]:
     with path.open("r", encoding="utf-8-sig", errors="replace") as file:
         number = 0
         while line := file.readline(ELEMENT_LIMIT):
@@ -183,6 +190,8 @@ def _lines(path: Path, collector: Collector | None) -> Iterator[tuple[int, Any]]
             whole = line
             while whole and not whole.endswith("\n") and len(whole) == ELEMENT_LIMIT:
                 whole = file.readline(ELEMENT_LIMIT)
+            if naming and naming not in line and "\\u" not in line:
+                continue
             try:
                 if whole is not line:
                     raise ValueError(f"the line is longer than {ELEMENT_LIMIT:,} characters: it is no resource")
@@ -190,20 +199,20 @@ def _lines(path: Path, collector: Collector | None) -> Iterator[tuple[int, Any]]
                     yield from ((number, entry) for entry in _unpacked(decode(line)))
             except ValueError as error:
                 if collector is not None:
-                    collector.set_aside(Place(f"{path.name} line ", number), "", "entry", line[:60], "", str(error))
+                    collector.set_aside(Place(f"{path.name} line ", number), "", "entry", "", "", str(error))
 
 
 def _unpacked(value: Any) -> list[Any]:
     """The entries of a bundle within a list or on a line; anything else as it is."""
-    inner = value.get("resource", value) if isinstance(value, Mapping) else value
-    if isinstance(inner, Mapping) and inner.get("resourceType") == "Bundle":
+    inner = value.get("resource", value) if isinstance(value, dict) else value
+    if isinstance(inner, dict) and inner.get("resourceType") == "Bundle":
         return _list(inner.get("entry"))
     return [value]
 
 
 def _resource(entry: Any) -> tuple[str, Mapping[str, Any]]:
     """(fullUrl, resource) of a bundle entry or of a bare resource; an empty resource for anything else."""
-    if not isinstance(entry, Mapping):
+    if not isinstance(entry, dict):
         return "", {}
     if "resourceType" in entry:
         return "", entry
@@ -240,6 +249,21 @@ def _quantity(part: Mapping[str, Any]) -> tuple[Any, str, str | None]:
     return "", "", "there is no value: give valueQuantity with value and unit"
 
 
+def _without_free_text(given: Any, name: str) -> Any:
+    """The value, unless it is text that is neither a number, a range nor a word known for this reading: words of a
+    record may name a person."""
+    if not isinstance(given, str) or not given or name == "sex":
+        return given
+    try:
+        parse_value(given, name)
+    except ValueProblem:
+        if is_missing(given) or _SHORT.fullmatch(given):
+            return given
+        numbers = len(re.findall(r"\d+", given))
+        return f"(free text, numbers in it: {numbers})" if numbers else "(free text)"
+    return given
+
+
 def _range(written: Mapping[str, Any]) -> tuple[str, str, str | None]:
     """A Range as text: "55 to 60", or a limit where one end is open; both ends must be in one unit."""
     ends = [_mapping(written.get(end)) for end in ("low", "high")]
@@ -266,7 +290,7 @@ def _time(resource: Mapping[str, Any]) -> str | None:
 
 def _field(part: Mapping[str, Any]) -> str:
     code = _mapping(part.get("code"))
-    named = [one for one in _list(code.get("coding")) if isinstance(one, Mapping)]
+    named = [one for one in _list(code.get("coding")) if isinstance(one, dict)]
     best = next((one for one in reversed(named) if _text(one.get("display"))), named[-1] if named else {})
     words = f"{_text(best.get('code'))} {_text(best.get('display')) or _text(code.get('text'))}".strip()
     return words or "Observation without a code"
@@ -291,7 +315,7 @@ def _tail(reference: str) -> str:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:

@@ -51,9 +51,8 @@ class ObservationList(Reader):
 
 def _offer(collector: Collector, place: Place, patient: str, entry: Any) -> None:
     if not isinstance(entry, Mapping):
-        collector.set_aside(
-            place, patient, "observation", str(entry)[:60], "", "not an object with observable and value"
-        )
+        shown = f"({type(entry).__name__})"
+        collector.set_aside(place, patient, "observation", shown, "", "not an object with observable and value")
         return
     field = next((entry[key] for key in ("observable", "name", "code") if isinstance(entry.get(key), str)), "")
     own = entry.get("patient")

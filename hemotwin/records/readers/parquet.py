@@ -13,6 +13,7 @@ from ...core.errors import InputError
 from ...core.extras import required
 from ...core.registry import register
 from ..collect import Collector
+from ..rows import ROW_LIMIT
 from . import Reader
 from .refusal import refusal
 from .table import Row, offer_table
@@ -61,6 +62,10 @@ def _opened(path: Path) -> tuple[Any, list[str]]:
 def _within_limits(path: Path, file: Any, names: list[str]) -> None:
     if len(set(names)) < len(names) or len(names) > COLUMNS_LIMIT:
         raise InputError(f"{path.name}: {len(names)} columns, some of one name: export the table again.")
+    if file.metadata.num_rows > ROW_LIMIT:
+        raise InputError(
+            f"{path.name}: {file.metadata.num_rows:,} rows, allowed are {ROW_LIMIT:,}: split the file by patient."
+        )
     with refusal(path.name, "the table"):
         groups = [file.metadata.row_group(k).total_byte_size for k in range(file.metadata.num_row_groups)]
     if max(groups, default=0) > GROUP_LIMIT:

@@ -43,6 +43,7 @@ HEADERS = {
     "consent": ("consent", "purposes", "permitted_use"),
     "mark": (MARK_COLUMN,),
 }
+HEADER_LIMIT = 200  # characters; a longer header names no unit
 _UNIT_IN_HEADER = re.compile(r"(.+?)\s*[\[(]\s*([^\[\]()]*(?:\[[^\]]*\][^\[\]()]*)?)\s*[\])]\s*$")
 
 
@@ -144,7 +145,7 @@ def _own_mapping(names: Sequence[str], path: Path) -> WideMapping:
     roles: dict[str, str] = {}
     columns: dict[str, Column] = {}
     for name in names:
-        match = _UNIT_IN_HEADER.fullmatch(name)
+        match = _UNIT_IN_HEADER.fullmatch(name) if len(name) <= HEADER_LIMIT else None
         target: Target | None = find_name(match[1]) if match else find_name(name)
         if target is not None and (match or target.name == "sex"):
             columns[name] = Column(target, match[2] if match else "")
