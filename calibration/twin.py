@@ -145,6 +145,13 @@ class CalibratedTwin:
         return tuple(q.name for q in self.quantities if q.verdict == "informed" and q.kind != "nuisance")
 
     @property
+    def sha256(self) -> str:
+        """Hash of all that the twin says; where its rows stood and when it was made do not enter."""
+        from .digest import twin_sha256
+
+        return twin_sha256(self)
+
+    @property
     def dataset(self) -> xr.Dataset:
         """Pressures, volumes and flows of the steady beat at the best mode."""
         return self.waves

@@ -61,7 +61,7 @@ def lineage(twin: CalibratedTwin) -> Lineage:
         elif row.origin not in shown and not _left_aside(row, twin.assumptions):
             # a twin saved before its readings knew their rows cannot tell the two apart
             found.append((row, "covariate of the prior" if fitted else "reading or covariate"))
-    facts = {name: twin.provenance[name] for name in _FACTS if name in twin.provenance}
+    facts = {name: twin.provenance[name] for name in _FACTS if name in twin.provenance} | {"twin_sha256": twin.sha256}
     return Lineage(twin.patient, tuple(found), facts)
 
 
