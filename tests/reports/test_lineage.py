@@ -13,6 +13,7 @@ from hemotwin.calibration.lanes import usable
 from hemotwin.calibration.twin import CalibratedTwins, load
 from hemotwin.cli import main
 from hemotwin.physiology.observable import all_observables
+from hemotwin.records.codes import observables
 from hemotwin.records.evidence import evidence_sha256
 from hemotwin.records.rows import RowFate
 from hemotwin.reports.lineage import lineage
@@ -85,6 +86,67 @@ def test_command_line_lists_the_rows_of_a_saved_twin(tmp_path, capsys):
     assert shown.count("example.csv row") == 12 and "row 14" not in shown and "record sha256: 0f0f" in shown
     assert main(["lineage", str(tmp_path / "t.zarr"), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["rows"]) == 12
+
+
+def three_sources(folder):
+    """One patient in a charted table, a bundle and a waveform: repeats, contradictions and strangers among them."""
+    from tests.records.signals import pulses, write_wfdb
+
+    folder.mkdir()
+    subject = {"subject": {"reference": "Patient/w7"}, "effectiveDateTime": "2024-03-01T08:01:00"}
+    write_wfdb(folder, "w7", {"ABP": pulses(60), "PLETH": pulses(60)}, ["mmHg", "NU"])
+    table(
+        folder, "w7,pcwp,14,mmHg,2024-03-01T08:00,catheter", "w7,co,4.9,L/min,2024-03-01T08:00,thermodilution",
+        "w7,co,4.9,L/min,2024-03-01T08:00,thermodilution", "w7,age,63,a,,", "w7,sex,purple,,,",
+        "w7,lactate,2,mmol/L,2024-03-01T08:00,", "other,sbp,99,mmHg,2024-03-01,cuff",
+        "w7,mpap,30,mmHg,2019-03-01T08:00,catheter", header="patient,observable,value,unit,time,method",
+        name="charted.csv",
+    )  # fmt: skip
+    bundle(
+        folder, {"resourceType": "Patient", "id": "w7", "gender": "female", "birthDate": "1960-05"},
+        observation(concept("75994-4"), 14, method={"text": "catheter"}, **subject),
+        observation(concept("8414-5"), 27, method={"text": "catheter"}, **subject),
+        observation(concept("8867-4"), 400, "/min", **subject), name="icu.json",
+    )  # fmt: skip
+    return folder
+
+
+USED = {
+    "charted.csv line 3": "cardiac output", "charted.csv line 5": None, "icu.json entry 1 gender": None,
+    "icu.json entry 3": "mean pulmonary artery pressure", "w7.hea signal 1 ABP systolic": "systolic blood pressure",
+    "w7.hea signal 1 ABP diastolic": "diastolic blood pressure", "w7.hea signal 1 ABP rate": "heart rate",
+    "w7.hea signal 1 ABP mean": "mean arterial pressure",
+}  # fmt: skip
+WEDGE = {"charted.csv line 2", "icu.json entry 2"}  # the same value in two sources: one of them is the reading
+
+
+def lists_exactly_the_rows_used(found):
+    """(place, use) of a lineage, held to what the three sources have to give."""
+    used = dict(found)
+    assert len(WEDGE & used.keys()) == 1 and used.keys() - WEDGE == USED.keys(), used
+    for place, label in USED.items():
+        assert used[place] == ("covariate of the prior" if label is None else f"reading: {label}"), place
+
+
+def test_lineage_of_several_sources_names_each_row_in_its_own_file(tmp_path):
+    twin = twin_of(ht.read(three_sources(tmp_path / "w")), "w7")
+    labels = {m.origin: observables()[m.observable].label for m in ht.read(tmp_path / "w")["w7"]}
+    twin = dataclasses.replace(twin, fit=tuple(dataclasses.replace(row, label=labels[row.origin]) for row in twin.fit))
+    lists_exactly_the_rows_used([(row.origin, use) for row, use in lineage(twin).rows])
+
+
+@pytest.mark.slow
+def test_command_line_lists_exactly_the_rows_that_a_calibration_used(tmp_path, capsys):
+    out = str(tmp_path / "w.zarr")
+    record = str(three_sources(tmp_path / "w"))
+    assert main(["calibrate", record, "--patient", "w7", "--out", out, "--starts", "3"]) == 0
+    capsys.readouterr()
+    assert main(["lineage", out, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    lists_exactly_the_rows_used([(row["origin"], row["used_as"]) for row in said["rows"]])
+    counted = [row for row in ht.load(out)["w7"].fit if row.counted]
+    assert len([row for row in said["rows"] if row["used_as"].startswith("reading")]) == len(counted)
+    assert said["facts"]["twin_sha256"] == ht.load(out)["w7"].sha256
 
 
 @pytest.mark.parametrize("fate", ["derived", "duplicate", "quarantined"])
