@@ -23,7 +23,9 @@ def add_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mapping", metavar="FILE", help="mapping of a wide table's columns (YAML)")
     parser.add_argument("--governance", metavar="FILE", help="steward, licence, policy and consent register (YAML)")
     parser.add_argument("--audit", metavar="FILE", help="audit log to append to (default: HEMOTWIN_AUDIT)")
-    parser.add_argument("--visit", metavar="WHEN", help="which visit: latest, fullest, or a date (default: latest)")
+    parser.add_argument(
+        "--visit", metavar="WHEN", help="latest, fullest, a date, or an encounter as id:123 (default: latest)"
+    )
     parser.add_argument("--window", metavar="SPAN", help='readings that belong to it: "24 h", or two dates as FROM/TO')
     parser.add_argument("--condition", metavar="STATE", help="which condition, such as exercise (default: rest)")
 

@@ -51,6 +51,7 @@ class Collector:
         self._fractions: dict[str, list[int]] = {}
         self._count = 0
         self._hints = HINT_LIMIT
+        self._met = False  # a reading of the encounter that was asked for
 
     def see(self, patient: str) -> str:
         """A patient who is in the source, with or without a usable value; returns the name that is kept."""
@@ -107,7 +108,8 @@ class Collector:
                 self._recognised(row, target, unit)
                 return
             reading, note = self._reading(row, name, target, text, unit, sd, plain_time(time), modality, condition)
-            reading.visit = visit
+            reading.visit = visit[:64]
+            self._met = self._met or reading.visit == self.selection.encounter
         except (ValueProblem, UnitError) as problem:
             self._hints -= isinstance(problem, UnitError)
             reason = str(problem) if self._hints > 0 else str(problem.args[0])
@@ -139,6 +141,11 @@ class Collector:
         """Judge every patient's readings together and hand over the records; each row has its fate from here on."""
         judge = Judge(self.log, self.selection, self._binned())
         sets = [judge.set_of(name, *self._gathered(kept), self._birth(name)) for name, kept in self._kept.items()]
+        if self.selection.encounter and not self._met:
+            raise InputError(
+                f"no usable reading names the encounter `{self.selection.encounter}`: give what Observation.encounter "
+                "(FHIR) or visit_occurrence_id (OMOP) says, or choose by date."
+            )
         counts = self._rules + judge.rules
         return Records(sets, self.log, source, sha256, flags_between(sets), counts, self.inventory)
 

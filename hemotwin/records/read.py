@@ -42,10 +42,11 @@ def read(
     taken, a patient in several files is merged, and a file that cannot be read becomes a quarantined row with the
     reason.
 
-    A twin is of one visit and one condition. `visit` is "latest" (the default), "fullest" (most readings), or a date or
-    moment such as 2019-05-01; `window` how far from it readings may lie ("24 h"), or two dates (2019-01-01/2019-03-31);
-    `condition` a state such as exercise (default: rest where there is any). What was chosen is said in `choice` of each
-    patient's set, and readings too far apart are set aside and flagged.
+    A twin is of one visit and one condition. `visit` is "latest" (the default), "fullest" (most readings), a date or
+    moment such as 2019-05-01, or an encounter as id:123 (Observation.encounter, visit_occurrence_id); `window` how far
+    from it readings may lie ("24 h"), or two dates (2019-01-01/2019-03-31); `condition` a state such as exercise
+    (default: rest where there is any). What was chosen is said in `choice` of each patient's set, and readings too far
+    apart are set aside and flagged.
 
     `governance` says whose the record is and what it may be used for: a YAML file or its data, by default
     `governance.yaml` in the folder or `<stem>_governance.yaml` beside the file; what its policy does not permit is

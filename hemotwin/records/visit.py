@@ -19,7 +19,7 @@ from ..core.units import convert, parse_amount
 from .reading import Reading
 from .values import moment
 
-__all__ = ["Choice", "Selection", "choose", "condition_of", "is_slow", "of_visit", "reach_of", "too_old"]
+__all__ = ["Choice", "Selection", "acting", "choose", "condition_of", "is_slow", "of_visit", "reach_of", "too_old"]
 
 DAY = 86400.0
 REST, TOO_FAR, OTHER_CONDITION = "rest", "too_far_apart", "other_condition"
@@ -91,6 +91,18 @@ def condition_of(text: str | None) -> str:
     A drug or device that is named stays apart from any other: "dobutamine 5" is not "nitric oxide".
     """
     return REST if not text or not text.strip() else _condition(text.strip().lower()[:80])
+
+
+@lru_cache(maxsize=65536)
+def acting(text: str) -> str:
+    """The drug or device in a text that changes the circulation while it acts, in the words of the data file; "" for
+    none, and for what a patient keeps at hand or is given at one place (a spray, a dental anaesthetic)."""
+    words = text.strip().lower()[:200]
+    if not words or any(re.search(rf"(?<![a-z]){re.escape(word)}", words) for word in _rules()["local"]):
+        return ""
+    known = (word for group in ("support", "drug") for word in _rules()["conditions"][group])
+    found = [word for word in known if re.search(rf"(?<![a-z]){re.escape(word)}(?![a-z])", words)]
+    return max(found, key=len, default="")
 
 
 def choose(readings: Sequence[Reading], selection: Selection) -> Choice:
@@ -210,7 +222,9 @@ def _within(one: Reading, anchor: Reading, selection: Selection) -> bool:
     whole_day = 0.0 if _has_clock(one) and _has_clock(anchor) else DAY  # a date without a clock may be any time of it
     if is_slow(one.name):
         return abs(gap) <= reach_of(one.name, selection) + whole_day
-    return -whole_day <= gap <= reach_of(one.name, selection) + whole_day - (1.0 if whole_day else 0.0)
+    if gap < 0.0 and (_has_clock(anchor) or gap <= -DAY):  # later than the visit, not only on a day without a clock
+        return False
+    return gap <= reach_of(one.name, selection) + whole_day - (1.0 if whole_day else 0.0)
 
 
 def _chosen_condition(pool: list[Reading], selection: Selection) -> tuple[str, bool]:
@@ -348,4 +362,7 @@ def _rules() -> dict[str, Any]:
     data = load_yaml(config_path("codes", "visits.yaml"))
     reach = {name: convert(entry["value"], entry["unit"], "s") for name, entry in data["reach"].items()}
     body = convert(data["body"]["value"], data["body"]["unit"], "s")
-    return {"reach": reach, "slow": frozenset(data["slow"]), "conditions": data["conditions"], "body": body}
+    return {
+        "reach": reach, "slow": frozenset(data["slow"]), "conditions": data["conditions"], "body": body,
+        "local": data["local"],
+    }  # fmt: skip

@@ -225,3 +225,75 @@ def test_synthetic_model_of_28_persons_is_read_row_by_row(data_folder):
     ages = [one.covariates["age"] for one in records if "age" in one.covariates]
     assert min(ages) < 15 and max(ages) > 60
     assert all(one.covariates["sex"] in ("male", "female") for one in records)
+
+
+def stay(day: int, hour: int = 0) -> datetime.datetime:
+    return datetime.datetime(2024, 3, day, hour)
+
+
+def states(folder: Path, drug: dict[str, list[Any]] | None = None, device: dict[str, list[Any]] | None = None) -> Path:
+    """Heart rates of person 7 at 8, 12 and 20 o'clock of one day and of the next, beside exposures."""
+    times = [stay(1, 8), stay(1, 12), stay(1, 20), stay(2)]
+    rows = [(7, 3027018, 0, 70.0 + k, 8541, "/min", 0) for k in range(4)]
+    tables = model(*rows)
+    tables["measurement"] |= {
+        "measurement_date": [one.date() for one in times], "measurement_datetime": times,
+        "visit_occurrence_id": [1, 1, 1, 2],
+    }  # fmt: skip
+    tables["concept"] = {name: [*column, more] for (name, column), more in zip(
+        CONCEPT.items(), [3027018, "LOINC", "8867-4", "Heart rate"], strict=True)}  # fmt: skip
+    names = {1: "dobutamine 12.5 MG/ML Injection", 2: "NDA1 epinephrine Auto-Injector", 3: "Impella pump", 4: "aspirin"}
+    for number, name in names.items():
+        for column, more in zip(tables["concept"].values(), [number, "RxNorm", str(number), name], strict=True):
+            column.append(more)
+    for kind, given in (("drug", drug), ("device", device)):
+        if given:
+            tables[f"{kind}_exposure"] = {
+                "person_id": [7] * len(given["of"]), f"{kind}_concept_id": given["of"],
+                f"{kind}_exposure_start_date": [one.date() for one in given["start"]],
+                f"{kind}_exposure_start_datetime": given["start"],
+                f"{kind}_exposure_end_date": [one and one.date() for one in given["end"]],
+                f"{kind}_exposure_end_datetime": given["end"],
+            }  # fmt: skip
+    return write(folder, tables)
+
+
+def rates(folder: Path, **asked: str) -> dict[tuple[float | None, str | None], str | None]:
+    return {(m.value, m.time): m.condition for m in checked(ht.read(folder, **asked))["7"]}
+
+
+def test_measurement_during_an_infusion_is_of_that_condition_and_the_latest_at_rest_is_taken(tmp_path):
+    given = {"of": [1, 4, 2], "start": [stay(1, 10), stay(1), stay(1)], "end": [stay(1, 14), stay(9), stay(9)]}
+    folder = states(tmp_path / "cdm", drug=given)
+    assert rates(folder, visit="2024-03-01") == {(72, "2024-03-01T20:00"): None}  # no state of aspirin or a pen at hand
+    assert rates(folder, visit="2024-03-01", condition="dobutamine") == {(71, "2024-03-01T12:00"): "dobutamine"}
+    (row,) = [row for row in ht.read(folder).rows if row.field == "drug_exposure"]
+    assert "(1 of 3 exposures change the circulation)" in row.reason
+
+
+def test_exposure_without_a_time_holds_for_its_days_and_a_device_without_an_end_stays(tmp_path):
+    folder = states(tmp_path / "a", drug={"of": [1], "start": [stay(1)], "end": [stay(1)]})
+    assert set(rates(folder, visit="2024-03-01").values()) == {"dobutamine"} and set(rates(folder).values()) == {None}
+    folder = states(tmp_path / "b", device={"of": [3], "start": [stay(1, 13)], "end": [None]})
+    assert rates(folder) == {(71, "2024-03-01T12:00"): None}  # rest goes first where there is any
+    assert rates(folder, condition="impella") == {(73, "2024-03-02"): "impella"}
+
+
+def test_two_exposures_at_once_are_a_condition_of_their_own(tmp_path):
+    given = {"of": [1], "start": [stay(1, 10)], "end": [stay(2, 14)]}
+    folder = states(tmp_path / "a", drug=given, device={"of": [3], "start": [stay(2)], "end": [None]})
+    assert rates(folder, condition="dobutamine + impella") == {(73, "2024-03-02"): "dobutamine + impella"}
+
+
+def test_visit_occurrence_chooses_the_visit_and_dates_what_has_no_date(tmp_path):
+    folder = states(tmp_path / "cdm")
+    assert rates(folder, visit="id:1") == {(72, "2024-03-01T20:00"): None}
+    assert ht.read(folder, visit="id:1")["7"].choice.startswith("The visit: encounter 1; of 2024-03-01T20:00")
+    with pytest.raises(InputError, match="no usable reading names the encounter `3`"):
+        ht.read(folder, visit="id:3")
+    tables = model(*BP)
+    tables["measurement"] |= {"measurement_date": [None, None], "visit_occurrence_id": [5, 6]}
+    tables["visit_occurrence"] = {"visit_occurrence_id": [5, 6], "visit_start_date": [DAY, DAY],
+                                  "visit_end_date": [DAY, DAY + datetime.timedelta(3)]}  # fmt: skip
+    times = {m.observable: m.time for m in checked(ht.read(write(tmp_path / "undated", tables)))["7"]}
+    assert times == {"sbp": "2024-03-01", "dbp": None}

@@ -148,3 +148,24 @@ def test_body_size_of_another_year_is_said(tmp_path):
     records = read(tmp_path, *CLINIC, "A,weight,70,kg,2017-01-01,", "A,height,170,cm,2020-05-01,")
     assert any("Body weight 70 kg was taken 2017-01-01" in text for text in records["A"].conflicts)
     assert records["A"].covariates["weight"] == 70
+
+
+def test_encounter_of_a_fhir_observation_chooses_its_visit(tmp_path):
+    from .build import bundle, concept, observation
+
+    def rate(value, time, encounter):
+        more = {"encounter": {"reference": f"Encounter/{encounter}"}} if encounter else {}
+        return observation(concept("8867-4"), value, "/min", effectiveDateTime=time, **more)
+
+    weight = observation(concept("29463-7"), 70, "kg", effectiveDateTime="2020-01-01")
+    path = bundle(
+        tmp_path, rate(70, "2020-01-01T10:00:00", "e1"), rate(90, "2020-01-01T15:00:00", "e2"),
+        rate(80, "2020-01-01T09:00:00", ""), weight,
+    )  # fmt: skip
+    assert values(checked(ht.read(path)))["heart_rate", "unspecified"] == 90
+    for visit in ("id:e1", "Encounter/e1"):
+        records = checked(ht.read(path, visit=visit))
+        assert values(records)["heart_rate", "unspecified"] == 70 and records["A"].covariates["weight"] == 70
+    assert "encounter e1" in records["A"].choice
+    with pytest.raises(InputError, match="no usable reading names the encounter `e3`"):
+        ht.read(path, visit="id:e3")

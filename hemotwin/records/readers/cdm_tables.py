@@ -20,7 +20,7 @@ __all__ = ["CdmFiles", "CdmTables", "DuckDbFile", "SqlServer", "table_files"]
 
 BATCH = 8192
 EVENTS = ("measurement", "observation")
-TABLES = ("person", *EVENTS, "concept")
+TABLES = ("person", *EVENTS, "concept", "visit_occurrence", "drug_exposure", "device_exposure")
 _NAME = re.compile(rf"(?:\d+[a-z]?_)?({'|'.join(TABLES)})(?:\.(parquet|csv|tsv))?", re.IGNORECASE)
 
 

@@ -1,5 +1,6 @@
 """OMOP common data model 5.4: persons, measurements and observations, by standard concept and UCUM unit.
 
+A measurement is of its visit_occurrence, and of the state that drug_exposure and device_exposure tell.
 Source of the model: OHDSI, https://ohdsi.github.io/CommonDataModel/cdm54.html
 """
 
@@ -22,6 +23,7 @@ from ..fhir_codes import Meaning, resolve
 from ..reading import Place
 from . import Reader, Source
 from .cdm_tables import CdmFiles, CdmTables, DuckDbFile, SqlServer, table_files
+from .omop_states import EXPOSURES, Exposures
 from .written_unit import believed_unit
 
 __all__ = ["Omop", "read_address"]
@@ -30,11 +32,12 @@ _EVENTS = {
     "measurement": (
         "measurement_id", "person_id", "measurement_concept_id", "measurement_source_concept_id", "measurement_date",
         "measurement_datetime", "value_as_number", "unit_concept_id", "unit_source_value", "operator_concept_id",
-        "value_as_concept_id",
+        "value_as_concept_id", "visit_occurrence_id",
     ),
     "observation": (
         "observation_id", "person_id", "observation_concept_id", "observation_source_concept_id", "observation_date",
         "observation_datetime", "value_as_number", "unit_concept_id", "unit_source_value", "", "value_as_concept_id",
+        "visit_occurrence_id",
     ),
 }  # fmt: skip
 _PERSON = (
@@ -113,11 +116,15 @@ class _Model:
                 f"{tables.name}: no OMOP table in it: expected are person, measurement and observation of CDM 5.4."
             )
         self.concepts = self._vocabulary()
+        self.exposures = Exposures()
+        self._days: dict[str, str] | None = None
 
     def take(self) -> None:
-        """Persons first, so that those without any measurement are in the records too."""
+        """Persons first, so that those without any measurement are in the records too; then the states that they were
+        in, and what was measured."""
         if self.tables.columns("person"):
             self._persons()
+        self._states()
         for table in _EVENTS:
             if self.tables.columns(table):
                 self._events(table)
@@ -146,7 +153,7 @@ class _Model:
         meanings: dict[tuple[int, int], tuple[Meaning, str]] = {}
         needed = (f"{table}_id", "person_id", f"{table}_concept_id")
         for row in self._rows(table, _EVENTS[table], needed):
-            number, person, standard, source, day, moment, value, unit, unit_text, operator, coded = row
+            number, person, standard, source, day, moment, value, unit, unit_text, operator, coded, visit = row
             key = (_number(standard), _number(source))
             if key not in meanings:
                 meanings[key] = self._meaning(*key)
@@ -159,8 +166,44 @@ class _Model:
             if problem:
                 self.collector.set_aside(place, patient, field, shown, believed, problem)
                 continue
-            time = _moment(moment) or _day(day) or None
-            self.collector.offer(place, patient, meaning.target, field, shown, believed, time=time)
+            encounter = _identifier(visit) if _number(visit) else ""
+            time = _moment(moment) or _day(day) or self._day_of(encounter) or None
+            self.collector.offer(
+                place, patient, meaning.target, field, shown, believed, time=time, visit=encounter,
+                condition=self.exposures.condition(patient, time),
+            )  # fmt: skip
+
+    def _states(self) -> None:
+        """Exposures to what changes the circulation; a row of the account for each table that holds no measurement."""
+        tables = [table for table in (*EXPOSURES, "visit_occurrence") if self.tables.columns(table)]
+        for number, table in enumerate(tables, 1):
+            reason = "holds no measurement: read for the visits that measurements belong to"
+            if table in EXPOSURES:
+                rows = self._rows(table, EXPOSURES[table], EXPOSURES[table][:2])
+                texts = ((_identifier(row[0]), row[1], _word(row[2]), *map(_moment_or_day, row[3:])) for row in rows)
+                self.exposures.take(table, texts, lambda one: self._name(_number(one)))
+                count, on = self.exposures.counts[table]
+                reason = (
+                    "holds no measurement: read for the state that measurements were taken in "
+                    f"({on} of {count} exposures change the circulation)"
+                )
+            self.collector.set_aside(Place("OMOP state table ", number), "", table, "", "", reason)
+        self.exposures.close()
+
+    def _name(self, concept: int) -> str:
+        return self.concepts[concept].name if concept in self.concepts else ""
+
+    def _day_of(self, encounter: str) -> str:
+        """The day of a visit that lasted one, for a measurement without a date; "" for any other."""
+        if not encounter:
+            return ""
+        if self._days is None:
+            names = ("visit_occurrence_id", "visit_start_date", "visit_end_date")
+            present = set(names) <= set(self.tables.columns("visit_occurrence"))
+            rows = self._rows("visit_occurrence", names, names) if present else ()
+            days = ((_identifier(one), _day(start), _day(end)) for one, start, end in rows)
+            self._days = {one: start for one, start, end in days if start and start == end}
+        return self._days.get(encounter, "")
 
     def _meaning(self, standard: int, source: int) -> tuple[Meaning, str]:
         """Standard and source concept together: the most specific code wins, a contradiction is a problem."""
@@ -211,8 +254,10 @@ class _Model:
 
     def _used(self) -> set[int]:
         used: set[int] = set()
-        for table in _EVENTS:
-            names = (f"{table}_concept_id", f"{table}_source_concept_id", "unit_concept_id")
+        for table in (*_EVENTS, *EXPOSURES):
+            subject = table.removesuffix("_exposure")
+            names = (f"{subject}_concept_id", f"{subject}_source_concept_id", "unit_concept_id")
+            names = names[:1] if table in EXPOSURES else names
             present = [name for name in names if name in self.tables.columns(table)]
             for row in self.tables.rows(table, present) if present else ():
                 used.update(map(_number, row))
@@ -272,6 +317,10 @@ def _date(year: Any, month: Any, day: Any) -> str:
     known = [_number(year), _number(month), _number(day)]
     known = known[: known.index(0)] if 0 in known else known
     return "-".join(f"{part:0{width}d}" for part, width in zip(known, (4, 2, 2), strict=False))
+
+
+def _moment_or_day(value: Any) -> str:
+    return _moment(value) if isinstance(value, datetime) or not isinstance(value, date) else _day(value)
 
 
 def _moment(value: Any) -> str:
