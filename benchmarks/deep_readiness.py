@@ -1,0 +1,147 @@
+"""Deep readiness held to calibrations: are quantities that it calls identified recovered, and is its advice sound?
+
+Patients are drawn from a prior and records made of them with the noise of readings, as in recovery.py: a cuff with a
+heart rate; the same with an echo; a right-heart catheter with a heart rate. From each record the expectation is worked
+out without a fit; then the record is calibrated and the truth looked for in the 90 % intervals of the quantities that
+were called identified. Beside that: expected against actual contraction, and for the cuff the best next reading taken
+and fitted, its bits against those that were promised.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from typing import Any
+
+import numpy as np
+from bars import Bars
+from recovery import BANDS, RECORDS, Truth, drawn_patients, fitted, record_of
+
+import hemotwin as ht
+from hemotwin.calibration.expected_information import expected_information
+from hemotwin.calibration.lanes import Cohort, prepare
+from hemotwin.calibration.likelihood import load_noise
+from hemotwin.calibration.posterior import LaplacePosterior
+from hemotwin.calibration.priors import Prior, load_prior
+from hemotwin.calibration.rows import INFORMED
+from hemotwin.engine.precision import double
+from hemotwin.physiology.model import Model
+from hemotwin.records.needs import examinations
+from hemotwin.records.readiness_expected import IDENTIFIED, Expectation
+from hemotwin.records.record import MeasurementSet
+
+SEED, DRAWS = 512, 4000  # draws of z per patient, for the ends of its intervals
+ENDS = (5.0, 95.0)  # per cent, of the 90 % interval
+RECOVERED = 0.90  # share of patients in whom an identified quantity lies in its interval
+FIFTY, WITHIN = 50, 60.0  # patients, and seconds for them once compiled
+Posteriors = list[LaplacePosterior | None]
+
+
+def main() -> int:
+    """Run the benchmark; 1 when a bar is missed."""
+    bars = Bars("deep_readiness", __doc__ or "")
+    count, model = 16 if bars.quick else 128, ht.circulation("adult")
+    for name in ("adult_wide",) if bars.quick else BANDS:
+        rng, prior = np.random.default_rng([SEED, len(name)]), load_prior(name)
+        with double():
+            truth = drawn_patients(model, prior, name, count, rng)
+        for kind, channels in RECORDS.items():
+            sets = [record_of(truth, prior, k, channels, rng) for k in range(len(truth.priors))]
+            expected = expected_information(model, sets, prior=name)
+            cohort, posteriors = _calibrated(model, sets, prior, rng)
+            _recovered(bars, f"{name}.{kind}", truth, expected, cohort, posteriors, rng)
+            if kind == "cuff":
+                _advice(bars, f"{name}.{kind}", model, prior, truth, sets, expected, posteriors, rng)
+            if kind == "catheter" and name == "adult_wide":
+                _speed(bars, model, sets)
+    return bars.finish()
+
+
+def _calibrated(
+    model: Model, sets: list[MeasurementSet], prior: Prior, rng: np.random.Generator
+) -> tuple[Cohort, Posteriors]:
+    """The posteriors that calibrations of these records end with."""
+    with double():
+        cohort = prepare(model, sets, prior, load_noise("clinical"), None)
+        return cohort, fitted(cohort, model, rng)
+
+
+def _recovered(
+    bars: Bars, name: str, truth: Truth, expected: Expectation, cohort: Cohort, posteriors: Posteriors,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """How often the 90 % interval of an identified quantity holds its truth (the bar), by quantity too."""
+    names = cohort.problem.free
+    shape = (len(names), len(posteriors))
+    called, inside, actual = np.zeros(shape, bool), np.zeros(shape, bool), np.full(shape, np.nan)
+    ratio = np.array([[q.contraction for q in one.quantities] for one in expected.patients]).T
+    for k, posterior in enumerate(posteriors):
+        called[:, k] = [q.verdict == IDENTIFIED for q in expected.patients[k].quantities]
+        if posterior is None:
+            continue
+        factor, centre = cohort.data.factor[:, :, k], cohort.data.centre[:, k]
+        low, high = np.percentile(centre[:, None] + factor @ posterior.draws(DRAWS, rng)[0], ENDS, axis=1)
+        own = dict(zip(truth.priors[k].names, truth.theta[:, k], strict=True))
+        true = np.array([own[n] for n in names])
+        inside[:, k] = (low[: len(names)] <= true) & (true <= high[: len(names)])
+        actual[:, k] = _ratio(factor, posterior.mixture_covariance)[: len(names)]
+    bars.least(f"{name}.identified_recovered", float(inside[called].mean()), RECOVERED)
+    bars.figure(f"{name}.identified_calls", float(called.sum()), f"of {called.size} quantities of {shape[1]} patients")
+    bars.figure(f"{name}.others_recovered", float(inside[~called].mean()), "nominal 0.9")
+    off = np.abs(ratio - actual)
+    bars.figure(f"{name}.contraction_off", float(np.nanmean(off)), "mean |expected - actual posterior over prior sd|")
+    agreed = (ratio < INFORMED) == (actual < INFORMED)
+    bars.figure(f"{name}.verdict_of_the_twin", float(agreed.mean()), "share of verdicts that the twin gives too")
+    bars.tables[name] = {
+        n: {"called_identified": int(called[k].sum()), "recovered": float(inside[k][called[k]].mean()),
+            "expected": float(ratio[k].mean()), "actual": float(np.nanmean(actual[k]))}
+        for k, n in enumerate(names) if called[k].any()
+    }  # fmt: skip
+    for n, row in bars.tables[name].items():
+        print(f"  {n:32s} identified in {row['called_identified']:3d}, recovered {row['recovered']:.3f}, "
+              f"expected {row['expected']:.2f}, actual {row['actual']:.2f}")  # fmt: skip
+
+
+def _ratio(factor: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Posterior over prior sd [N] of a covariance in z."""
+    variance = np.einsum("nm,mo,no->n", factor, covariance, factor)
+    return np.sqrt(variance / np.einsum("nm,nm->n", factor, factor))
+
+
+def _advice(
+    bars: Bars, name: str, model: Model, prior: Prior, truth: Truth, sets: list[MeasurementSet],
+    expected: Expectation, before: Posteriors, rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """The best next reading taken and fitted: bits gained against bits promised, means over the patients."""
+    more = []
+    for k, one in enumerate(sets):
+        step = expected.patients[k].readings[0]
+        by = {step.name: examinations()[step.examination].modality}
+        (taken,) = record_of(truth, prior, k, by, rng).measurements
+        more.append(dataclasses.replace(one, measurements=(*one.measurements, taken)))
+    cohort, after = _calibrated(model, more, prior, rng)
+    free = len(cohort.problem.free)
+    gained = [
+        0.5 * (_log_det(old, free) - _log_det(new, free)) / np.log(2.0)
+        for old, new in zip(before, after, strict=True) if old is not None and new is not None
+    ]  # fmt: skip
+    promised = float(np.mean([one.readings[0].gain for one in expected.patients]))
+    bars.figure(f"{name}.next_reading_promised", promised, "bits")
+    bars.figure(f"{name}.next_reading_gained", float(np.mean(gained)), "bits")
+
+
+def _log_det(posterior: LaplacePosterior, free: int) -> Any:
+    return np.linalg.slogdet(posterior.mixture_covariance[:free, :free])[1]
+
+
+def _speed(bars: Bars, model: Model, sets: list[MeasurementSet]) -> None:
+    """Seconds for fifty catheter records once compiled."""
+    fifty = [dataclasses.replace(sets[k % len(sets)], patient=f"T{k}") for k in range(FIFTY)]
+    start = time.perf_counter()
+    expected_information(model, fifty)
+    bars.most("fifty_patients", time.perf_counter() - start, WITHIN, "s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
