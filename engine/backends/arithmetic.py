@@ -1,0 +1,141 @@
+"""How a kernel computes one operation, in the cheapest form that a GPU has for it.
+
+Cosines come from their Taylor series after a reduction to half a turn: the library's cosine guards against arguments of
+1e5 turns with a branch that no beat ever takes. On an NVIDIA GPU joined products, reciprocals and roots are single
+instructions of PTX (ISA 8.0, section 9.7: fma.rn, rcp.approx.ftz and sqrt.approx.ftz; the approximate ones have a
+relative error below 2^-22 and serve float32 alone); interpreted, the same program runs in the operations that its names
+say.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from .straight_line import Constant, Operation, Rare, run
+
+__all__ = ["Arithmetic"]
+
+TERMS = {"float32": 7, "float64": 11}  # of Taylor's series; up to a quarter turn the next one is lost in rounding
+PI_LOW = {"float32": math.pi - float(np.float32(math.pi)), "float64": math.sin(math.pi)}  # pi less its rounded value
+
+OWN = {"add": lax.add, "sub": lax.sub, "mul": lax.mul, "neg": lax.neg}  # what rewriting makes
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Computes operations on blocks of `width` patients; `ptx` writes NVIDIA's own instructions where they help."""
+
+    width: int
+    ptx: bool
+
+    def run(self, body: Iterable[Operation | Rare], values: dict[int, Any]) -> None:
+        """Compute a body in order, adding every output to `values` (number -> array)."""
+        for piece in body:
+            if isinstance(piece, Rare):
+                self._vote(piece, values)
+            else:
+                run((piece,), self, values)
+
+    def _vote(self, rare: Rare, values: dict[int, Any]) -> None:
+        """A rare part runs when at least one patient of the block needs it; elsewhere nobody reads its outputs."""
+        types = {o.output: o.dtype for o in rare.operations}
+
+        def needed() -> tuple[Any, ...]:
+            inside = dict(values)
+            run(rare.operations, self, inside)
+            return tuple(self._wide(inside[i]) for i in rare.outputs)
+
+        def passed_by() -> tuple[Any, ...]:
+            return tuple(jnp.zeros((self.width,), types[i]) for i in rare.outputs)
+
+        anybody = jnp.max(self._wide(values[rare.predicate]).astype(jnp.int32)) > 0
+        values.update(zip(rare.outputs, lax.cond(anybody, needed, passed_by), strict=True))
+
+    def __call__(self, operation: Operation, inputs: list[Any]) -> Any:
+        name, dtype = operation.name, operation.dtype
+        if name in ("fma", "fms", "fnma"):
+            a, b, c = inputs
+            return self.joined(
+                self._negated(a) if name == "fnma" else a, b, self._negated(c) if name == "fms" else c, dtype
+            )
+        if name == "reciprocal":
+            return self._reciprocal(self._array(inputs[0]))
+        if name in ("cos", "sin"):
+            return self._turned(self._array(inputs[0]), name)
+        if name == "sqrt" and self._short(dtype):
+            return _instruction("sqrt.approx.ftz.f32 $0, $1;", "=f,f", self._wide(inputs[0]))
+        shaped = self._alike(inputs)
+        if operation.primitive is None:
+            return OWN[name](*shaped)
+        return operation.primitive.bind(*shaped, **dict(operation.params))
+
+    def joined(self, a: Any, b: Any, c: Any, dtype: str) -> Any:
+        """a b + c, rounded once where the device can."""
+        if not self.ptx:
+            a, b, c = self._alike([a, b, c])
+            return a * b + c
+        kind, letter = {"float32": ("f32", "f"), "float64": ("f64", "d")}[dtype]
+        text = f"fma.rn.{kind} $0, $1, $2, $3;"
+        return _instruction(text, f"={letter},{letter},{letter},{letter}", *(self._wide(x) for x in (a, b, c)))
+
+    def _short(self, dtype: str) -> bool:
+        return self.ptx and dtype == "float32"
+
+    def _reciprocal(self, x: Any) -> Any:
+        if self._short(str(x.dtype)):
+            return _instruction("rcp.approx.ftz.f32 $0, $1;", "=f,f", self._wide(x))
+        return 1.0 / x
+
+    def _turned(self, x: Any, name: str) -> Any:
+        """cos x or sin x: x = k pi + r, |r| <= pi/2, (-1)^k times the series in r."""
+        dtype = str(x.dtype)
+        number = lambda value: Constant(value, dtype)  # noqa: E731
+        turns = jnp.floor(self.joined(x, number(1.0 / math.pi), number(0.5), dtype))
+        r = self.joined(turns, number(-float(np.dtype(dtype).type(math.pi))), x, dtype)
+        r = self.joined(turns, number(-PI_LOW[dtype]), r, dtype)
+        odd = turns - 2.0 * jnp.floor(0.5 * turns)
+        square, first = r * r, 0 if name == "cos" else 1
+        series: Any = number(0.0)
+        for term in reversed(range(TERMS[dtype])):
+            coefficient = number((-1.0) ** term / math.factorial(2 * term + first))
+            series = coefficient if term == TERMS[dtype] - 1 else self.joined(series, square, coefficient, dtype)
+        value = series if name == "cos" else series * r
+        return value - 2.0 * (odd * value)
+
+    def _negated(self, x: Any) -> Any:
+        return Constant(-x.value, x.dtype) if isinstance(x, Constant) else -x
+
+    def _array(self, x: Any) -> Any:
+        return jnp.asarray(x.value, x.dtype) if isinstance(x, Constant) else x
+
+    def _wide(self, x: Any) -> Any:
+        x = self._array(x)
+        return jnp.broadcast_to(x, (self.width,)) if x.ndim == 0 else x
+
+    def _alike(self, inputs: list[Any]) -> list[Any]:
+        arrays = [self._array(x) for x in inputs]
+        return [self._wide(x) for x in arrays] if any(x.ndim for x in arrays) else arrays
+
+
+def _instruction(text: str, constraints: str, *inputs: Any) -> Any:
+    """One instruction on every element of equally shaped arrays."""
+    shape = jax.ShapeDtypeStruct(inputs[0].shape, inputs[0].dtype)
+    return _triton().elementwise_inline_asm(
+        text, args=inputs, constraints=constraints, pack=1, result_shape_dtypes=[shape]
+    )[0]
+
+
+@functools.cache
+def _triton() -> Any:
+    from jax.experimental.pallas import triton
+
+    return triton

@@ -1,0 +1,175 @@
+"""One GPU kernel for any System: a thread per patient, state and reductions in registers, whole beats in one launch.
+
+Written in Pallas and compiled by Triton, from the same `System` and `BeatMap` that XLA runs. A program instance holds a
+block of `width` patients (32: one warp) with parameters [P, B] and state [S, B] read once and the results written once.
+Tangents are carried a few at a time, because all of them would not fit in registers: the grid's second axis runs over
+the directions, each pass beside its own beat.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ...core.errors import HemotwinError, InputError
+from ..beat import Beat, BeatMap, Linearised
+from .kernel_program import Program, program
+
+__all__ = ["Launch", "PallasBeat", "compiled_kernel"]
+
+WARP = 32  # threads that a GPU of NVIDIA's runs in step
+LONGEST = 2**31 - 1  # elements of one array that a kernel's 32-bit offsets reach
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a kernel is laid out and computed.
+
+    width: patients per program instance, a power of 2; warps: warps that share them; tangents: directions carried
+    beside one beat. arithmetic: "fused" (products joined with sums, reciprocals) or "exact" (every operation as XLA's
+    step has it). rare: blocks pass by what none of their patients needs in a step. interpret: run as an XLA program on
+    any device, slowly, to check a kernel without a GPU.
+    """
+
+    width: int = WARP
+    warps: int = 1
+    tangents: int = 2
+    arithmetic: str = "fused"
+    rare: bool = True
+    interpret: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("width", "warps", "tangents"):
+            value = getattr(self, name)
+            if value < 1 or value & (value - 1):
+                raise InputError(f"`{name}` must be a power of 2, but got {value}.")
+        if self.arithmetic not in ("fused", "exact"):
+            raise InputError(f"`arithmetic` must be 'fused' or 'exact', but got {self.arithmetic!r}.")
+
+
+@dataclass(frozen=True)
+class PallasBeat:
+    """The kernel of a beat; equal ones share compiled programs. Traceable: use it inside `jax.jit`."""
+
+    beat: BeatMap
+    launch: Launch = Launch()
+
+    def __call__(self, parameters: jax.Array, state: jax.Array, steps: Any, beats: Any = 1) -> Beat:
+        """Run `beats` beats in one launch: parameters [P, B], state [S, B]; the reductions are the last beat's."""
+        body = self.program(str(state.dtype))
+        ends = self._launched(body, (parameters, state), steps, beats, 1)
+        return Beat(*(rows[:, : state.shape[1]] for rows in ends))
+
+    def linearised(self, parameters: jax.Array, state: jax.Array, steps: Any, free: tuple[int, ...]) -> Linearised:
+        """One beat with its derivatives by the state rows, then the parameter rows `free`, as `BeatMap.linearised`."""
+        size, lanes = len(self.beat.system.state), state.shape[1]
+        found = []
+        for rows, count in (((), size), (free, len(free))):
+            if count:
+                body = self.program(str(state.dtype), self.launch.tangents, rows)
+                passes = -(-count // self.launch.tangents)
+                found.append((count, self._launched(body, (parameters, state), steps, 1, passes)))
+        ends = found[0][1]
+        jacobians = (jnp.concatenate([f[i][:, :n, :lanes] for n, f in found], axis=1) for i in (2, 3))
+        return Linearised(ends[0][:, :lanes], ends[1][:, :lanes], *jacobians)
+
+    def program(self, dtype: str, tangents: int = 0, free: tuple[int, ...] = ()) -> Program:
+        """What one block computes, with its counts of operations."""
+        how = self.launch
+        return program(self.beat, how.width, dtype, tangents, free, arithmetic=how.arithmetic, rare=how.rare)
+
+    def _launched(self, body: Program, inputs: tuple[Any, Any], steps: Any, beats: Any, passes: int) -> list[jax.Array]:
+        from jax.experimental import pallas as pl
+        from jax.experimental.pallas import triton
+
+        width, lanes = self.launch.width, inputs[1].shape[1]
+        padded = -(-lanes // width) * width
+        rows = [x if padded == lanes else jnp.pad(x, ((0, 0), (0, padded - lanes)), mode="edge") for x in inputs]
+        sizes = (len(self.beat.system.state), max(1, len(self.beat.reductions)))
+        shapes = [(size, padded) for size in sizes]
+        blocks = [pl.BlockSpec((size, width), lambda i, j: (0, i)) for size in sizes]
+        if body.tangents:
+            shapes += [(size, passes * body.tangents, padded) for size in sizes]
+            blocks += [pl.BlockSpec((size, body.tangents, width), lambda i, j: (0, j, i)) for size in sizes]
+        _check_reach(shapes)
+        run = pl.pallas_call(
+            functools.partial(_kernel, body, not self.launch.interpret),
+            grid=(padded // width, passes),
+            in_specs=[pl.BlockSpec((x.shape[0], width), lambda i, j: (0, i)) for x in rows]
+            + [pl.BlockSpec((2,), lambda i, j: (0,))],
+            out_specs=blocks,
+            out_shape=[jax.ShapeDtypeStruct(shape, body.dtype) for shape in shapes],
+            compiler_params=triton.CompilerParams(num_warps=self.launch.warps, num_stages=1),
+            interpret=self.launch.interpret,
+            name="beat" if not body.tangents else "beat_with_tangents",
+        )
+        counts = jnp.stack([jnp.asarray(steps, jnp.int32), jnp.asarray(beats, jnp.int32)])
+        found = run(*rows, counts)
+        return [x[: len(self.beat.reductions)] if i % 2 else x for i, x in enumerate(found)]
+
+
+def _kernel(body: Program, ptx: bool, parameters: Any, state: Any, counts: Any, *ends: Any) -> None:
+    """One block: read its rows, run, write the results. Passes beyond the first write the same beat once more."""
+    from jax.experimental import pallas as pl
+
+    rows = tuple(parameters[i, :] for i in range(parameters.shape[0]))
+    start = tuple(state[i, :] for i in range(state.shape[0]))
+    first = pl.program_id(1) * max(1, body.tangents)
+    found = body(rows, start, counts[0], counts[1], first, ptx=ptx)
+    for reference, values in zip(ends, (found.state, found.values), strict=False):
+        for i, value in enumerate(values):
+            reference[i, :] = value
+    for reference, ways in zip(ends[2:], (found.state_tangents, found.values_tangents), strict=False):
+        for t, values in enumerate(ways):
+            for i, value in enumerate(values):
+                reference[i, t, :] = value
+
+
+def _check_reach(shapes: list[tuple[int, ...]]) -> None:
+    for shape in shapes:
+        if math.prod(shape) > LONGEST:
+            raise InputError(
+                f"a kernel's results must have at most {LONGEST} numbers, but {' x '.join(map(str, shape))} have more: "
+                f"run at most {shape[-1] * LONGEST // math.prod(shape)} patients at a time."
+            )
+
+
+@functools.lru_cache(maxsize=64)
+def compiled_kernel(beat: BeatMap, free: tuple[int, ...] | None = None, launch: Launch | None = None) -> Any:
+    """The jitted kernel (free None) or its linearisation, called as `engine.beat.compiled`'s programs are.
+
+    Lanes are spread over all GPUs that JAX sees. Raises `HemotwinError` when it sees none, unless the launch is
+    interpreted.
+    """
+    launch = launch or Launch()
+    if not launch.interpret and jax.default_backend() != "gpu":
+        raise HemotwinError(
+            f"backend 'pallas' must have a GPU, but JAX sees only {jax.devices()[0].platform}: take backend 'xla', "
+            "install 'hemotwin[gpu]' where there is a GPU, or check a kernel with interpret=True (slow)."
+        )
+    kernel = PallasBeat(beat, launch)
+    run = kernel.__call__ if free is None else functools.partial(kernel.linearised, free=free)
+    devices = jax.local_devices()
+    return jax.jit(run if len(devices) == 1 else _spread(run, devices))
+
+
+def _spread(run: Any, devices: list[Any]) -> Any:
+    """`run` with the lanes divided among the devices, padded so that each gets as many."""
+    mesh, spec = jax.make_mesh((len(devices),), ("patients",), devices=devices), jax.sharding.PartitionSpec
+    lanes, everywhere = spec(None, "patients"), spec()
+
+    def spread(parameters: jax.Array, state: jax.Array, steps: Any) -> Any:
+        count = state.shape[-1]
+        missing = -count % len(devices)
+        rows = [jnp.pad(x, ((0, 0), (0, missing)), mode="edge") for x in (parameters, state)]
+        ends = jax.eval_shape(run, *rows, steps)
+        out = jax.tree.map(lambda x: spec(*([None] * (x.ndim - 1)), "patients"), ends)
+        each = jax.shard_map(run, mesh=mesh, in_specs=(lanes, lanes, everywhere), out_specs=out, check_vma=False)
+        return jax.tree.map(lambda x: x[..., :count], each(*rows, jnp.asarray(steps, jnp.int32)))
+
+    return spread
