@@ -112,9 +112,9 @@ class Expectation:
     def sentence(self) -> str:
         """What the numbers are and what they depend on."""
         return (
-            f"Expected and local, before any fit: the circulation `{self.circulation}` was linearised at {self.draws} "
+            f"Expected and local, before any fit: the circulation {self.circulation} was linearised at {self.draws} "
             "draws around where the record's own values place the patient. The ratio is the posterior sd over the "
-            f"prior sd that such a record leads to, with the prior `{self.prior}` and the noise `{self.noise}`; under "
+            f"prior sd that such a record leads to, with the prior {self.prior} and the noise {self.noise}; under "
             f"a narrower prior the same record informs less. {IDENTIFIED}: below {self.identified_below:g}; {PARTLY}: "
             f"below {self.partly_below:g}; {NOT_INFORMED}: the rest, where a twin repeats the prior."
         )

@@ -14,7 +14,7 @@ __all__ = ["expected_picture"]
 
 CLASSES = {IDENTIFIED: "visit", PARTLY: "other", NOT_INFORMED: "none"}  # colours that the picture of what is there has
 MOST_ROWS = 60
-WIDE, HIGH, GAP, LEFT, RIGHT = 34, 19, 2, 150, 76  # px
+WIDE, HIGH, GAP, LEFT, RIGHT = 34, 19, 2, 150, 96  # px
 HEAD, SLANT = 24, 5.2  # px above the first row, and for each letter of a slanted head
 DARK = 0.7  # below this contraction the cell is dark and its number white
 
@@ -25,8 +25,8 @@ def expected_picture(found: Expectation) -> dict[str, Any] | None:
         return None
     rows = sorted(found.patients, key=lambda one: (-len(one.named(IDENTIFIED)), -len(one.named(PARTLY)), one.patient))
     shown = rows[:MOST_ROWS]
-    caption = "Each cell is the expected posterior sd in per cent of the prior sd: 100 means that nothing is learnt. "
-    caption += found.sentence
+    caption = "Each cell is the posterior sd that a calibration is expected to reach, in per cent of the prior sd: 100 "
+    caption += "means that nothing is learnt. What it rests on stands below the table of the quantities."
     if len(shown) < len(rows):
         caption += f" The first {len(shown)} of {len(rows)} patients are drawn; all are in the JSON file."
     limits = {
@@ -47,7 +47,7 @@ def _svg(rows: list[Expected]) -> str:
     for k, name in enumerate(columns):
         x, y = LEFT + k * WIDE + WIDE / 2 + 4, top - 8
         parts.append(f'<text class="head" transform="translate({x:.0f} {y}) rotate(-55)">{html.escape(name)}</text>')
-    parts.append(f'<text class="head end" x="{right + 34}" y="{top - 8}">identified</text>')
+    parts.append(f'<text class="head end" x="{right + 52}" y="{top - 8}">identified</text>')
     for r, one in enumerate(rows):
         parts += _row(one, top + r * HIGH, right)
     return "".join((*parts, "</svg>"))
@@ -68,5 +68,5 @@ def _row(one: Expected, y: int, right: int) -> list[str]:
             f'style="font-size:10px;fill:{ink};text-anchor:middle;pointer-events:none">{share}</text>'
         )
     count = f"{len(one.named(IDENTIFIED))} of {len(one.quantities)}"
-    parts.append(f'<text class="level" x="{right + 34}" y="{y + 14}">{count}</text>')
+    parts.append(f'<text class="level" x="{right + 52}" y="{y + 14}">{count}</text>')
     return parts

@@ -100,9 +100,14 @@ def _served(readiness: Readiness, count: int) -> list[dict[str, object]]:
 
 def _section(table: Table) -> dict[str, object]:
     cells = [[row[k] for row in table.rows] for k in range(len(table.columns))]
-    numbers = [all(cell is None or isinstance(cell, int | float) for cell in column) for column in cells]
+    numbers = [all(cell is None or _is_number(cell) for cell in column) for column in cells]
     return {
         "title": table.title, "hint": HINTS.get(table.title, ""), "note": table.note, "numbers": numbers,
         "columns": list(zip(table.columns, numbers, strict=True)),
         "rows": [[format_cell(cell) for cell in row] for row in table.rows],
     }  # fmt: skip
+
+
+def _is_number(cell: object) -> bool:
+    """Whether a cell is a number, or the text of one with its decimals kept."""
+    return isinstance(cell, int | float) or (isinstance(cell, str) and cell.replace(".", "", 1).isdigit())
