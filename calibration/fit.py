@@ -99,15 +99,15 @@ def _calibrated(
     job: Job, records: Any, prior: str, noise: str, free: Any, steps: int | None, method: str
 ) -> CalibratedTwins:
     """All patients at the model's number of steps, those with coarse values again on twice as many."""
-    model, clock, sets = job.model, job.clock, _sets(records)
-    twins, skipped, number = {}, {}, steps or model.steps
+    model, clock, everyone = job.model, job.clock, _sets(records)
+    twins, skipped, number, sets = {}, {}, steps or model.steps, everyone
     while sets:
         cohort = prepare(model, sets, load_prior(prior), load_noise(noise), free)
         clock.done("prepare", f"{len(cohort.sets)} patient(s), {int(cohort.data.mask.sum())} values, {number} steps")
         facts = provenance(
             precision="float64", circulation=model.name, circulation_version=model.declaration.version,
             valves=model.valves, prior=prior, noise=noise, method=method, seed=job.seed, starts=job.starts,
-            steps=number, draws=job.draws, seconds=clock.seconds, **_source(records),
+            steps=number, draws=job.draws, patients=len(everyone), seconds=clock.seconds, **_source(records),
         )  # fmt: skip
         seen = {one.patient: {"evidence_sha256": evidence_sha256([one])} for one in cohort.sets}
         found = [twin.with_provenance(facts | seen[twin.patient]) for twin in job.run(cohort, number)]
@@ -116,7 +116,7 @@ def _calibrated(
         finer = number * 2 <= FINEST and steps is None
         sets = [one for one in cohort.sets if finer and _coarse(twins.get(one.patient))]
         number *= 2
-    order = [one.patient for one in _sets(records) if one.patient in twins]
+    order = [one.patient for one in everyone if one.patient in twins]
     return CalibratedTwins(tuple(twins[patient] for patient in order), skipped, facts)
 
 
