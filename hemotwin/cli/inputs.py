@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ __all__ = [
     "WHAT_IFS", "add_fit", "add_record", "add_scenario", "add_twins", "calibrated", "read_record", "read_twins",
     "scenarios",
 ]  # fmt: skip
+
+AT_THE_SOURCE = ("check", "map")
 
 # What every twin is asked unless the caller says otherwise.
 WHAT_IFS = (["inhaled_nitric_oxide"], ["fluid_bolus", "volume=500 mL", "over=10 min"])
@@ -69,13 +73,48 @@ def note_read(options: argparse.Namespace, records: Any) -> None:
 
 
 def read_record(options: argparse.Namespace) -> Any:
-    """The records at RECORD, or those of the patients asked for."""
+    """The records at RECORD, or those of the patients asked for.
+
+    Where the policy asks for pseudonyms a failure is told without its words, which may name a person or a file; only
+    the verbs that show the record's own words to whoever holds it tell all.
+    """
     from ..records.read import read
 
     asked = {key: getattr(options, key, None) for key in ("mapping", "visit", "window", "condition", "governance")}
-    records = read(options.record, **{key: value for key, value in asked.items() if value is not None})
+    with _failing_without_names(options):
+        records = read(options.record, **{key: value for key, value in asked.items() if value is not None})
     note_read(options, records)
-    return records if options.patient is None else records.select(list(dict.fromkeys(options.patient)))
+    if options.patient is None:
+        return records
+    with _failing_without_names(options):
+        return records.select(list(dict.fromkeys(options.patient)))
+
+
+@contextmanager
+def _failing_without_names(options: argparse.Namespace) -> Iterator[None]:
+    from ..core.errors import HemotwinError, InputError
+
+    try:
+        yield
+    except (HemotwinError, OSError) as error:
+        if options.verb in AT_THE_SOURCE or not _wants_pseudonyms(options):
+            raise
+        raise InputError(
+            f"the record cannot be read ({type(error).__name__}); its policy asks for pseudonyms and what is wrong may "
+            "name a person, so only `hemotwin check` at the source tells it."
+        ) from None
+
+
+def _wants_pseudonyms(options: argparse.Namespace) -> bool:
+    """Whether the record's policy keeps names from leaving; a governance that cannot be read is told in full."""
+    from ..core.errors import HemotwinError
+    from ..records.governance import load_governance
+
+    try:
+        policy = load_governance(Path(options.record), getattr(options, "governance", None)).policy
+    except (HemotwinError, OSError):
+        return False
+    return policy is not None and policy.pseudonyms == "required"
 
 
 def calibrated(options: argparse.Namespace, records: Any, progress: Any) -> Any:

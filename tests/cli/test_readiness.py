@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from hemotwin.cli import main
 from tests.cli.stand_ins import TABLE
 
@@ -31,3 +33,25 @@ def test_unknown_costs_end_with_two(tmp_path, capsys):
     costs.write_text("examinations: {ecco: 1}")
     assert main(["readiness", str(record), "--costs", str(costs)]) == 2
     assert "did you mean `echo`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["readiness", "calibrate", "twin"])
+def test_failure_to_read_names_nobody_where_the_policy_asks_for_pseudonyms(tmp_path, capsys, verb):
+    record = tmp_path / "Zwickelhuber.csv"
+    record.write_text("patient;blood of Zwickelhuber\nZwickelhuber,1\n")
+    policy = tmp_path / "Zwickelhuber_governance.yaml"
+    policy.write_text("policy: care\n")
+    assert main([verb, str(record)]) == 2
+    assert "Zwickelhuber" in capsys.readouterr().err
+    policy.write_text("policy: research\n")
+    for more in ([], ["--patient", "nobody"]):
+        assert main([verb, str(record), *more]) == 2
+        told = capsys.readouterr()
+        assert "Zwickelhuber" not in told.out + told.err
+        assert "only `hemotwin check` at the source tells it" in told.err
+    assert main(["check", str(record)]) == 2
+    assert "Zwickelhuber" in capsys.readouterr().err
+    record.write_text("patient,observable,value,unit,consent\nZwickelhuber,sbp,120,mmHg,research\n")
+    assert main([verb, str(record), "--patient", "nobody"]) == 2  # whose names are near is not told either
+    told = capsys.readouterr()
+    assert "Zwickelhuber" not in told.out + told.err
