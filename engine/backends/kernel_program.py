@@ -38,8 +38,8 @@ class Outcome:
 class Program:
     """The beat of `beat` on blocks of `width` patients of type `dtype`, with `tangents` directions at a time.
 
-    Directions are those of the state rows, or of the parameter rows `free` when there are any. `line` is the rewritten
-    step, None for the step exactly as XLA runs it.
+    Directions are those of the state rows, or of the parameter rows `free` when there are any. `onset` and `line` are
+    the rewritten beginning and step, None for both exactly as XLA runs them.
     """
 
     beat: BeatMap
@@ -47,6 +47,7 @@ class Program:
     dtype: str
     tangents: int = 0
     free: tuple[int, ...] = ()
+    onset: StraightLine | None = None
     line: StraightLine | None = None
 
     def __call__(
@@ -54,15 +55,14 @@ class Program:
     ) -> Outcome:
         """Run on one block; with tangents, of the directions `first`, `first` + 1, ... through a single beat."""
         seeds, pushed = self._directions(first)
-        carried = _tracing(self).begin(rows, state, steps)
+        invariants = [*rows, steps, *(x for way in seeds for x in way)]
         if self.tangents:
-            start = self._tangents_at_onset(rows, state, steps, seeds, pushed)
-            carried = self._loop(rows, seeds, [*carried, *start], steps, ptx)
-            return self._outcome(carried)
+            begun = self._begun(invariants, [*state, *(x for way in pushed for x in way)], ptx)
+            return self._outcome(self._loop(invariants, begun, steps, ptx))
 
         def one(_: Any, held: tuple[Any, ...]) -> tuple[Any, ...]:
-            begun = _tracing(self).begin(rows, held[: len(state)], steps)
-            done = self._outcome(self._loop(rows, (), begun, steps, ptx))
+            begun = self._begun(invariants, held[: len(state)], ptx)
+            done = self._outcome(self._loop(invariants, begun, steps, ptx))
             return (*done.state, *done.values)
 
         nothing = tuple(jnp.zeros_like(state[0]) for _ in self.beat.reductions)
@@ -78,22 +78,18 @@ class Program:
             return tuple(one_hot(len(self.free), n) for n in numbers), tuple(() for _ in numbers)
         return tuple(() for _ in numbers), tuple(one_hot(size, n) for n in numbers)
 
-    def _tangents_at_onset(self, rows: Any, state: Any, steps: Any, seeds: Any, pushed: Any) -> list[Any]:
-        trace_of, wide = _tracing(self), lambda x: jnp.broadcast_to(x, (self.width,))
-        if self.free:
-            moved = tuple(rows[i] for i in self.free)
-            push = jax.linearize(lambda r: trace_of.begin(trace_of.rebuilt(rows, r), state, steps), moved)[1]
-            ways = seeds
-        else:
-            push = jax.linearize(lambda x: trace_of.begin(rows, x, steps), state)[1]
-            ways = pushed
-        return [leaf for way in ways for leaf in push(tuple(wide(x) for x in way))]
+    def _begun(self, invariants: Sequence[Any], state: Sequence[Any], ptx: bool) -> list[Any]:
+        """What is carried into the first step, tangents included."""
+        if self.onset is None:
+            return _tracing(self).onset([*invariants, *state], [])
+        values = dict(enumerate([*invariants, *state]))
+        run(self.onset.prologue, Arithmetic(self.width, ptx), values)
+        return self._wide(self.onset, values)
 
-    def _loop(self, rows: Any, seeds: Any, carried: Sequence[Any], steps: Any, ptx: bool) -> list[Any]:
-        invariants = [*rows, steps, *(x for way in seeds for x in way)]
+    def _loop(self, invariants: Sequence[Any], carried: Sequence[Any], steps: Any, ptx: bool) -> list[Any]:
         if self.line is None:
-            step = lambda k, kept: _tracing(self).step(invariants, [*kept, k])  # noqa: E731
-            return list(lax.fori_loop(0, steps, lambda k, kept: tuple(step(k, kept)), tuple(carried)))
+            step = lambda k, kept: tuple(_tracing(self).step(invariants, [*kept, k]))  # noqa: E731
+            return list(lax.fori_loop(0, steps, step, tuple(carried)))
         line, compute = self.line, Arithmetic(self.width, ptx)
         before = dict(enumerate(invariants))
         run(line.prologue, compute, before)
@@ -102,10 +98,13 @@ class Program:
         def body(k: Any, kept: tuple[Any, ...]) -> tuple[Any, ...]:
             values = {**hoisted, **dict(enumerate([*kept, k], start=line.invariants))}
             compute.run(line.body, values)
-            ends = [o.value if isinstance(o, Constant) else values[o] for o in line.outputs]
-            return tuple(jnp.broadcast_to(jnp.asarray(x, self.dtype), (self.width,)) for x in ends)
+            return tuple(self._wide(line, values))
 
         return list(lax.fori_loop(0, steps, body, tuple(carried)))
+
+    def _wide(self, line: StraightLine, values: dict[int, Any]) -> list[Any]:
+        ends = [o.value if isinstance(o, Constant) else values[o] for o in line.outputs]
+        return [jnp.broadcast_to(jnp.asarray(x, self.dtype), (self.width,)) for x in ends]
 
     def _outcome(self, carried: Sequence[Any]) -> Outcome:
         size = _tracing(self).size
@@ -129,6 +128,23 @@ class _Tracing:
     def begin(self, rows: Any, state: Any, steps: Any) -> list[Any]:
         """What is carried before the first step."""
         return jax.tree.leaves(self.beat._begin(tuple(rows), tuple(state), steps)[2])
+
+    def onset(self, invariant: Sequence[Any], _: Sequence[Any]) -> list[Any]:
+        """What is carried before the first step and its tangents, of (rows, steps, seeds, state, tangents of state)."""
+        number, size, count = len(self.rows), len(self.beat.system.state), self.tangents * len(self.free)
+        rows, steps, seeds = invariant[:number], invariant[number], invariant[number + 1 : number + 1 + count]
+        state, pushed = invariant[number + 1 + count :][:size], invariant[number + 1 + count + size :]
+        if not self.tangents:
+            return self.begin(rows, state, steps)
+        if self.free:
+            ways, moved = seeds, [rows[i] for i in self.free]
+            out, push = jax.linearize(lambda r: self.begin(self.rebuilt(rows, r), state, steps), moved)
+        else:
+            ways, moved = pushed, list(state)
+            out, push = jax.linearize(lambda x: self.begin(rows, x, steps), moved)
+        wide = [jnp.broadcast_to(x, self.row.shape) for x in ways]
+        each = [wide[i * len(moved) : (i + 1) * len(moved)] for i in range(self.tangents)]
+        return [*out, *(leaf for way in each for leaf in push(way))]
 
     def ends(self, carried: Sequence[Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """(state rows, reductions) of what is carried after the last step, or of its tangents."""
@@ -186,12 +202,9 @@ def program(
     if arithmetic == "exact":
         return Program(beat, width, dtype, tangents, free)
     about = _traced(beat, width, dtype, tangents, free)
-    seeds = [jax.ShapeDtypeStruct((), dtype)] * (tangents * len(free))
-    line = trace(
-        about.step,
-        [*about.rows, about.count, *seeds],
-        [about.row] * ((tangents + 1) * about.size) + [about.count],
-        rewrite,
-    )
-    line = joined(line)
-    return Program(beat, width, dtype, tangents, free, with_rare(line) if rare else line)
+    seed = jax.ShapeDtypeStruct((), dtype)
+    invariants = [*about.rows, about.count, *[seed] * (tangents * len(free))]
+    state = [about.row] * len(beat.system.state) + [seed] * (0 if free else tangents * len(beat.system.state))
+    onset = trace(about.onset, [*invariants, *state], [], rewrite)
+    line = joined(trace(about.step, invariants, [about.row] * ((tangents + 1) * about.size) + [about.count], rewrite))
+    return Program(beat, width, dtype, tangents, free, onset, with_rare(line) if rare else line)
