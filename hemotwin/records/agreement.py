@@ -27,7 +27,7 @@ class Agreement:
     contradiction: none of them is used. What is held does not grow with the rows but for their numbers.
     """
 
-    __slots__ = ("_ends", "_exact", "_rows", "_within", "best", "note", "superseded")
+    __slots__ = ("_ends", "_exact", "_rows", "_values", "_within", "best", "note", "superseded")
 
     def __init__(self, first: Reading, note: str):
         self._begin(first, note)
@@ -36,6 +36,7 @@ class Agreement:
     def _begin(self, one: Reading, note: str) -> None:
         self.best, self.note = one, note
         self._rows: array[int] | None = None
+        self._values: array[float] | None = None
         self._within: tuple[float, float] | None = None  # what all allow; None while there is one row only
         self._ends: tuple[float, float] | None = None
         self._exact = one.exact
@@ -47,10 +48,11 @@ class Agreement:
             return
         old = self.best
         if self._rows is None:
-            self._rows = array("Q", (old.row,))
+            self._rows, self._values = array("Q", (old.row,)), array("d", (_number(old),))
             self._within, self._ends = _allowed(old), _extremes(old)
-        assert self._within is not None and self._ends is not None
+        assert self._values is not None and self._within is not None and self._ends is not None
         self._rows.append(new.row)
+        self._values.append(_number(new))
         self._exact = self._exact and new.exact
         if isinstance(new.value, str) or isinstance(old.value, str):
             if new.value != old.value:
@@ -111,9 +113,10 @@ class Agreement:
         middle = not best.modality
         kept = show(0.5 * (low + high)) if middle else show_range(low, high)
         said = f"{len(self._rows or ())} values of one moment, kept together as {kept} {unit}"
-        met: dict[tuple[str, str], int] = {}
-        for row in sorted(self._rows or (), key=lambda row: (row != best.row, log.place(row))):
-            if met.setdefault((log[row].text, log[row].unit), row) != row:
+        met: dict[str, int] = {}
+        values = zip(self._rows or (), self._values or (), strict=True)
+        for row, value in sorted(values, key=lambda one: (one[0] != best.row, log.place(one[0]))):
+            if met.setdefault(f"{value:.9g}", row) != row:
                 log.settle(row, "duplicate", f"the same as another of the values at {origin}")
             else:
                 log.settle(row, "used", said if row == best.row else f"{said}, with {origin}")
@@ -137,6 +140,10 @@ def _allowed(one: Reading) -> tuple[float, float]:
         return one.least, one.most
     half = max(_WRITTEN * one.resolution, _SAME * abs(one.value), 1e-12)
     return one.value - half, one.value + half
+
+
+def _number(one: Reading) -> float:
+    return float(one.value) if one.exact and not isinstance(one.value, str) else math.nan
 
 
 def _extremes(one: Reading) -> tuple[float, float]:
