@@ -14,7 +14,7 @@ from ..engine.forward import in_blocks
 from ..physiology.model import Model, circulation
 from ..physiology.observable import all_observables
 from ..records.record import Measurement, MeasurementSet
-from .likelihood import Noise
+from .likelihood import Noise, reach_of
 from .priors import PatientPrior, Prior
 from .problem import LaneData, Problem
 from .starting import starting_values
@@ -46,15 +46,13 @@ class Cohort:
 
 
 def usable(one: MeasurementSet, known: Sequence[str]) -> tuple[list[Measurement], list[str]]:
-    """Counted exact readings that the model observes, and sentences about those it cannot use."""
+    """Counted readings that the model observes, and sentences about those it cannot use."""
     kept, aside = [], []
     for m in one.counted:
         if m.observable not in known:
             aside.append(f"{m.observable} ({m.origin}) was left aside: the circulation has no such reading.")
-        elif m.value is None or m.kind != "exact":
-            aside.append(
-                f"{m.observable} ({m.origin}) was left aside: its kind is {m.kind}, and only exact values count."
-            )
+        elif m.value is None and m.lower is None and m.upper is None:
+            aside.append(f"{m.observable} ({m.origin}) was left aside: it has neither a value nor a bound.")
         elif all_observables()[m.observable].needs_body and "bsa" not in one.covariates:
             aside.append(
                 f"{m.observable} ({m.origin}) was left aside: it needs body surface area; give height and weight."
@@ -98,6 +96,18 @@ def arrays(
     nuisances = tuple(n for n in names if n.startswith("offset."))
     wanted = tuple(n for n in names if n not in nuisances)
     _check_names(model, wanted)
+    count, lanes = len(channels), len(kept)
+    value, sd, mask = np.zeros((count, lanes)), np.ones((count, lanes)), np.zeros((count, lanes))
+    below, above = np.zeros((count, lanes)), np.zeros((count, lanes))
+    used: list[dict[int, Measurement]] = []
+    for lane, (_, readings, _) in enumerate(kept):
+        mine: dict[int, Measurement] = {}
+        for m in readings:
+            c = channels.index(m.channel)
+            value[c, lane], below[c, lane], above[c, lane] = reach_of(m)
+            sd[c, lane], mask[c, lane] = noise.sd(m), 1.0
+            mine[c] = m
+        used.append(mine)
     problem = Problem(
         system=model.system,
         observables=tuple(c[0] for c in channels),
@@ -105,24 +115,15 @@ def arrays(
         nuisances=nuisances,
         offsets=tuple(_offset(prior.offset_of(c[0]), nuisances) for c in channels),
         logarithmic=tuple(priors[0].logarithmic),
+        ranges=tuple(int(c) for c in np.flatnonzero(np.any(below + above > 0.0, axis=1))),
     )
-    count, lanes = len(channels), len(kept)
-    value, sd, mask = np.zeros((count, lanes)), np.ones((count, lanes)), np.zeros((count, lanes))
-    used: list[dict[int, Measurement]] = []
-    for lane, (_, readings, _) in enumerate(kept):
-        mine: dict[int, Measurement] = {}
-        for m in readings:
-            c = channels.index(m.channel)
-            value[c, lane], sd[c, lane], mask[c, lane] = m.value, noise.sd(m), 1.0
-            mine[c] = m
-        used.append(mine)
     order = [names.index(n) for n in problem.names]
     data = LaneData(
         base=np.stack([_base(model, p) for p in priors], axis=-1),
         centre=np.stack([p.centre[order] for p in priors], axis=-1),
         factor=np.stack([p.factor[np.ix_(order, order)] for p in priors], axis=-1),
         bsa=np.array([one.covariates.get("bsa", REFERENCE_BSA) for one, _, _ in kept]),
-        value=value, sd=sd, mask=mask,
+        value=value, sd=sd, mask=mask, below=below, above=above,
     )  # fmt: skip
     recipes = tuple(recipe(one, p, problem) for (one, _, _), p in zip(kept, priors, strict=True))
     return Cohort(problem, data, tuple(k[0] for k in kept), tuple(priors), channels, tuple(used), recipes, skipped,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from ..records.record import Measurement
 from .data_file import Entry, open_data
 from .exact_functions import removed_with
 
-__all__ = ["Noise", "NoiseRule", "load_noise", "removed_with"]
+__all__ = ["Noise", "NoiseRule", "load_noise", "reach_of", "removed_with"]
 
 MODALITIES = ("cuff", "catheter", "thermodilution", "fick", "echo", "cmr", "flow4d", "monitor", "unspecified")
 ANY = "any"
@@ -61,6 +62,28 @@ class Noise:
                 f"{measurement.unit}, but got {measurement.sd:g}; leave it out to use the usual one."
             )
         return float(measurement.sd)
+
+
+def reach_of(measurement: Measurement) -> tuple[float, float, float]:
+    """(value, below, above) of a reading: a number with no reach, or the middle of its range and how far that reaches.
+
+    A limit stands at its bound and reaches inf to one side. Raises `InputError` for a reading with neither value nor
+    bound, or bounds that run backwards.
+    """
+    lower, upper, value = measurement.lower, measurement.upper, measurement.value
+    if value is not None:
+        return float(value), 0.0, 0.0
+    if (lower is None and upper is None) or (lower is not None and upper is not None and lower > upper):
+        raise InputError(
+            f"{measurement.patient} {measurement.observable} ({measurement.origin}): a reading without a value must "
+            f"have a bound, or two in order, but got {lower} to {upper} {measurement.unit}; give one number or a range."
+        )
+    if lower is None:
+        return float(upper or 0.0), math.inf, 0.0
+    if upper is None:
+        return float(lower), 0.0, math.inf
+    half = 0.5 * (upper - lower)
+    return lower + half, half, half
 
 
 def _size(measurement: Measurement) -> float:

@@ -22,7 +22,7 @@ from ..physiology.model import Model
 from ..physiology.observable import all_observables
 from ..records.record import Measurement, MeasurementSet
 from .lanes import WIDTH_LARGE, Cohort, arrays, run_lanes, usable
-from .likelihood import Noise
+from .likelihood import Noise, reach_of
 from .priors import Prior
 
 __all__ = ["COARSER", "Linearised", "catalog_cohort", "linearised"]
@@ -54,24 +54,31 @@ class Linearised:
 def catalog_cohort(model: Model, sets: Sequence[MeasurementSet], prior: Prior, noise: Noise, free: Any) -> Cohort:
     """Arrays of all patients, also of those without a usable reading, with every observable of the catalog a channel.
 
-    Readings of one observable by several modalities are pooled by their noise; `left_aside` says which do not count.
+    Readings of one observable by several modalities are pooled by their noise; `left_aside` says which do not count. A
+    limit counts in a fit as far as the patient lies near it, which is not known here: it is left out, and said so.
     """
     known = list(all_observables())
     kept = []
     for one in sets:
         readings, aside = usable(one, known)
-        kept.append((one, _pooled(one.patient, readings, noise), tuple(aside)))
+        limits = [f"{m.observable} ({m.origin}) is a limit: it counts in a fit, and nothing is expected of it before."
+                  for m in readings if m.value is None and (m.lower is None or m.upper is None)]  # fmt: skip
+        kept.append((one, _pooled(one.patient, readings, noise), (*aside, *limits)))
     return arrays(model, kept, prior, noise, free, [(name, ANY) for name in known], {})
 
 
 def _pooled(patient: str, readings: Sequence[Measurement], noise: Noise) -> list[Measurement]:
     by_name: dict[str, list[Measurement]] = {}
     for m in readings:
-        by_name.setdefault(m.observable, []).append(m)
+        if m.value is not None or (m.lower is not None and m.upper is not None):
+            by_name.setdefault(m.observable, []).append(m)
     found = []
     for name, those in by_name.items():
-        weight = np.array([noise.sd(m) ** -2 for m in those])
-        value = float(weight @ np.array([m.value for m in those]) / weight.sum())
+        reach = [reach_of(m) for m in those]
+        # a range tells as much as its middle with the variance of the range on top (that of a uniform: half^2 / 3)
+        weight = np.array([1.0 / (noise.sd(m) ** 2 + below**2 / 3.0)
+                           for m, (_, below, _) in zip(those, reach, strict=True)])  # fmt: skip
+        value = float(weight @ np.array([value for value, _, _ in reach]) / weight.sum())
         found.append(Measurement(patient, name, value, those[0].unit, sd=float(weight.sum() ** -0.5), modality=ANY))
     return found
 

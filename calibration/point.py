@@ -78,7 +78,7 @@ def evaluate_at(
     e = problem.evaluate(data, z, parameters, values, slopes)
     state_slope = jnp.einsum("sfb,fmb->smb", by_row * problem.chain(parameters)[None], data.factor[: len(problem.free)])
     objective = 0.5 * jnp.sum(e.residual**2, axis=0) + 0.5 * jnp.sum(z**2, axis=0)
-    gradient = jnp.einsum("cnb,cb->nb", e.slope, e.residual) + z
+    gradient = jnp.einsum("cnb,cb->nb", e.slope, e.push) + z
     hessian = jnp.einsum("cnb,cmb->nmb", e.slope, e.slope) + jnp.eye(z.shape[0], dtype=z.dtype)[..., None]
     point = Point(z, objective, hessian, gradient, state + correction, state_slope, e.reading, e.reading_slope,
                   e.ridge)  # fmt: skip

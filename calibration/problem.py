@@ -15,6 +15,7 @@ import numpy as np
 from ..core.system import System
 from ..engine.beat import BeatMap
 from ..physiology.observable import TIE_WIDTH, Observer, all_observables
+from .interval import range_cost
 
 __all__ = ["Evaluation", "LaneData", "Problem"]
 
@@ -24,6 +25,8 @@ class LaneData(NamedTuple):
 
     base [P, B] parameter rows with every fixed quantity at its patient's value; centre [N, B] and factor [N, N, B] of
     the prior, theta = centre + factor z; bsa [B] m2; value, sd, mask [C, B] of the channels (sd > 0 everywhere).
+    below, above [C, B]: how far the range of a reading reaches to either side of its value, both 0 for a number, inf
+    where a limit has no end.
     """
 
     base: Any
@@ -33,6 +36,8 @@ class LaneData(NamedTuple):
     value: Any
     sd: Any
     mask: Any
+    below: Any
+    above: Any
 
     def take(self, lanes: Any) -> LaneData:
         """Some of the lanes, by index."""
@@ -44,10 +49,16 @@ class LaneData(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Residuals of the data [C, B] and their derivative in z [C, N, B], 0 where masked; readings [C, B] and their
-    derivative over the noise sd [C, N, B], masked or not; ridge [N, N, B], see `Problem.ridge`."""
+    """The data as half a sum of squares, and readings.
+
+    residual [C, B]: half its square is the cost of a reading in nats; push [C, B] and slope [C, N, B]: their product is
+    the derivative of the cost in z, and slope slope' its curvature (of a number push is the residual); all 0 where
+    masked. reading [C, B], reading_slope [C, N, B] over the noise sd, masked or not; ridge [N, N, B], see
+    `Problem.ridge`.
+    """
 
     residual: jax.Array
+    push: jax.Array
     slope: jax.Array
     reading: jax.Array
     reading_slope: jax.Array
@@ -60,7 +71,8 @@ class Problem:
 
     observables: the observable of every channel; free: names of the free quantities; nuisances: names of zero
     offsets, which follow the free quantities in theta; offsets[c] is the nuisance (index) that shifts channel c's
-    reading, or -1; logarithmic[n]: theta holds the logarithm of quantity n.
+    reading, or -1; logarithmic[n]: theta holds the logarithm of quantity n; ranges: the channels (index) in which a
+    lane has a reading that is known only as a range.
     """
 
     system: System
@@ -69,6 +81,7 @@ class Problem:
     nuisances: tuple[str, ...]
     offsets: tuple[int, ...]
     logarithmic: tuple[bool, ...]
+    ranges: tuple[int, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -141,25 +154,44 @@ class Problem:
         in_z = jnp.einsum("cnb,nmb->cmb", full_slope, data.factor)
         whitened = in_z / jnp.asarray(data.sd)[:, None]
         residual = weight * (reading - data.value)
-        ridge = self.ridge(data, weight * residual, parts, part_slopes)
-        return Evaluation(residual, weight[:, None] * in_z, reading, whitened, ridge)
+        push, stiffness = residual, weight
+        if self.ranges:
+            residual, push, stiffness = self._of_ranges(data, reading, residual, push, stiffness)
+        ridge = self.ridge(data, stiffness * push, parts, part_slopes)
+        return Evaluation(residual, push, stiffness[:, None] * in_z, reading, whitened, ridge)
 
-    def ridge(self, data: LaneData, push: jax.Array, parts: jax.Array, slopes: jax.Array) -> jax.Array:
+    def _of_ranges(
+        self, data: LaneData, reading: jax.Array, residual: jax.Array, push: jax.Array, stiffness: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """residual, push and stiffness [C, B] with the channels of `ranges` by what a range costs (`interval.py`)."""
+        rows = jnp.asarray(self.ranges)
+        value, sd, mask, below, above = (
+            jnp.asarray(field)[rows] for field in (data.value, data.sd, data.mask, data.below, data.above)
+        )
+        away = value - reading[rows]
+        cost = range_cost((away - below) / sd, (away + above) / sd)
+        return (
+            residual.at[rows].set(mask * cost.residual),
+            push.at[rows].set(mask * cost.push),
+            stiffness.at[rows].set(mask * cost.stiffness / sd),
+        )
+
+    def ridge(self, data: LaneData, force: jax.Array, parts: jax.Array, slopes: jax.Array) -> jax.Array:
         """Curvature [N, N, B] of the objective across ridges, which Gauss-Newton does not see.
 
-        Where a reading that is the larger of two must fall (push = residual / sd > 0) the objective has a crease at
-        their tie, and steps that see one side only leap to and fro. Half of sqrt(D^2 + 4 w^2), D their difference, lies
-        below its parabola in D of curvature 1 / (2 sqrt(D^2 + 4 w^2)): with it a step runs along the crease.
+        Where a reading that is the larger of two must fall (force = d cost / d reading > 0) the objective has a crease
+        at their tie, and steps that see one side only leap to and fro. Half of sqrt(D^2 + 4 w^2), D their difference,
+        lies below its parabola in D of curvature 1 / (2 sqrt(D^2 + 4 w^2)): with it a step runs along the crease.
         """
         names, free = list(self.observer.names), len(self.free)
-        ridge = jnp.zeros((len(self.names), len(self.names), *push.shape[1:]), push.dtype)
+        ridge = jnp.zeros((len(self.names), len(self.names), *force.shape[1:]), force.dtype)
         for c, name in enumerate(self.observables):
             pair = all_observables()[name].larger_of
             if pair is None:
                 continue
             first, second = (names.index(part) for part in pair)
             apart = parts[first] - parts[second]
-            curvature = jnp.maximum(push[c], 0.0) * 0.5 / jnp.sqrt(apart**2 + 4.0 * TIE_WIDTH**2)
+            curvature = jnp.maximum(force[c], 0.0) * 0.5 / jnp.sqrt(apart**2 + 4.0 * TIE_WIDTH**2)
             along = jnp.einsum("fb,fmb->mb", slopes[first] - slopes[second], data.factor[:free])
             ridge = ridge + curvature[None, None] * along[:, None] * along[None]
         return ridge

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..core.units import convert
 from ..records.codes import observables
+from ..records.reading import show
+from ..records.record import Measurement
 from .lanes import Cohort
 from .leave_out import COVERED, LeftOut
 from .posterior import LaplacePosterior
@@ -79,33 +82,56 @@ def fit_rows(
         fitted, slope = float(fits.reading[c, lane]), fits.slope[c, :, lane] * sd
         spread = float(np.sqrt(slope @ posterior.mixture_covariance @ slope))
         out = left.get(c)
-        value = float(m.value) if m.value is not None else float("nan")  # lanes hold exact values only
-        verdict = _verdict(value, fitted, sd, out)
+        lower, upper = _ends(m)
+        verdict = _verdict(lower, upper, fitted, sd, out)
+        measured, low, high = _measured(m, scale)
         away, away_low, away_high = (
             (None,) * 3 if out is None else (scale * out.value, scale * out.low, scale * out.high)
         )
         rows.append(FitRow(
-            m.observable, observables()[m.observable].label, unit, m.modality, m.kind, scale * value, scale * sd,
+            m.observable, observables()[m.observable].label, unit, m.modality, m.kind, measured, scale * sd,
             scale * fitted, scale * (fitted - COVERED * spread), scale * (fitted + COVERED * spread),
-            scale * (fitted - value), away, away_low, away_high, True, verdict, origin=m.origin, time=m.time,
+            scale * _outside(lower, upper, fitted), away, away_low, away_high, True, verdict, origin=m.origin,
+            time=m.time, lower=low, upper=high,
         ))  # fmt: skip
     for m in cohort.sets[k].measurements:
-        if not m.counted and m.value is not None and m.observable in readings.names:
+        known = m.value is not None or m.lower is not None or m.upper is not None
+        if not m.counted and known and m.observable in readings.names:
             unit, scale = at_the_edge(m.observable)
             fitted = float(readings.of(m.observable)[0])
+            measured, low, high = _measured(m, scale)
             rows.append(FitRow(
-                m.observable, observables()[m.observable].label, unit, m.modality, m.kind, scale * m.value, None,
-                scale * fitted, None, None, scale * (fitted - m.value), None, None, None, False,
-                f"{m.kind}, not counted", origin=m.origin, time=m.time,
+                m.observable, observables()[m.observable].label, unit, m.modality, m.kind, measured, None,
+                scale * fitted, None, None, scale * _outside(*_ends(m), fitted), None, None, None, False,
+                f"{m.kind}, not counted", origin=m.origin, time=m.time, lower=low, upper=high,
             ))  # fmt: skip
     order = list(observables())
     return tuple(sorted(rows, key=lambda r: (not r.counted, order.index(r.observable))))
 
 
-def _verdict(value: float, fitted: float, sd: float, out: LeftOut | None) -> str:
-    if abs(fitted - value) > 2.0 * sd:
+def _ends(m: Measurement) -> tuple[float, float]:
+    """The smallest and the largest number that a reading allows; one number twice."""
+    if m.value is not None:
+        return m.value, m.value
+    return -math.inf if m.lower is None else m.lower, math.inf if m.upper is None else m.upper
+
+
+def _measured(m: Measurement, scale: float) -> tuple[float | None, float | None, float | None]:
+    """(number, lower, upper) in the unit shown; of a number no bounds, of a range no number."""
+    if m.value is not None:
+        return scale * m.value, None, None
+    return None, None if m.lower is None else scale * m.lower, None if m.upper is None else scale * m.upper
+
+
+def _outside(lower: float, upper: float, fitted: float) -> float:
+    """How far a fitted value lies above (or, negative, below) what was measured; 0 within a range."""
+    return fitted - min(max(fitted, lower), upper)
+
+
+def _verdict(lower: float, upper: float, fitted: float, sd: float, out: LeftOut | None) -> str:
+    if abs(_outside(lower, upper, fitted)) > 2.0 * sd:
         return "not fitted: contradicts the rest"
-    if out is not None and not out.low <= value <= out.high:
+    if out is not None and not (out.low <= upper and lower <= out.high):
         return "fitted, but the rest did not expect it"
     return "fits"
 
@@ -154,6 +180,6 @@ def conflict_sentences(quantities: tuple[QuantityRow, ...], fit: tuple[FitRow, .
     for r in fit:
         if r.counted and r.verdict.startswith("not fitted"):
             found.append(
-                f"{r.label} was recorded as {r.measured:.4g} {r.unit}, but the rest leads to {r.fitted:.4g} {r.unit}."
+                f"{r.label} was recorded as {show(r.shown)} {r.unit}, but the rest leads to {r.fitted:.4g} {r.unit}."
             )
     return tuple(found)

@@ -20,6 +20,7 @@ from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, UnknownNameError
 from ..core.status import Status
 from ..core.table import Table
+from ..records.reading import show_range
 from ..records.rows import RowFate
 
 __all__ = ["CalibratedTwin", "CalibratedTwins", "Certificate", "FitRow", "Mode", "ObservableRow", "QuantityRow", "load"]
@@ -33,7 +34,9 @@ class FitRow:
 
     `left_out` comes from a refit from the prior with this value and its exact functions removed; its interval is for
     the reading itself (noise included). `counted` is False for derived values, which are shown and never fitted.
-    `origin` is the row of the record that it came from, `time` when it was taken.
+    `origin` is the row of the record that it came from, `time` when it was taken. A reading known only as a range has
+    no `measured` number but `lower` and `upper` (None where a limit has no end), and `difference` is how far the fitted
+    value lies outside of it, 0 inside.
     """
 
     observable: str
@@ -41,7 +44,7 @@ class FitRow:
     unit: str
     modality: str
     kind: str
-    measured: float
+    measured: float | None
     sd: float | None
     fitted: float
     low: float | None
@@ -55,6 +58,15 @@ class FitRow:
     note: str = ""
     origin: str = ""
     time: str | None = None
+    lower: float | None = None
+    upper: float | None = None
+
+    @property
+    def shown(self) -> str | float | None:
+        """What was measured as a table shows it: the number, or the range in words ("55 to 60", "below 10")."""
+        if self.measured is not None or (self.lower is None and self.upper is None):
+            return self.measured
+        return show_range(self.lower, self.upper)
 
 
 @dataclass(frozen=True)
@@ -166,7 +178,7 @@ class CalibratedTwin:
         rows = []
         for r in self.fit:
             wide = None if r.left_out_low is None else f"{r.left_out_low:.3g} to {r.left_out_high:.3g}"
-            rows.append([r.label, r.unit, r.measured, r.fitted, r.difference, r.left_out, wide, r.verdict])
+            rows.append([r.label, r.unit, r.shown, r.fitted, r.difference, r.left_out, wide, r.verdict])
         return Table(columns, rows, title=f"Twin of {self.patient}", note=DISCLAIMER)
 
     def plot(self) -> Any:

@@ -29,7 +29,8 @@ def export_rows(twins: Iterable[CalibratedTwin], predictions: Sequence[Predictio
 
     `kind` is measured (a reading of the record), fitted (what the twin says of it), unmeasured (what it says of the
     rest), quantity (a parameter of the circulation), baseline, after and change (a what-if). low to high is the 95 %
-    interval. Every row says its origin, measured or predicted by a model, and that it is not for clinical use.
+    interval, or of a reading known only as a range that range, without a value. Every row says its origin, measured or
+    predicted by a model, and that it is not for clinical use.
     """
     for twin in twins:
         facts = {name: twin.provenance.get(name) for name in COLUMNS}
@@ -46,7 +47,8 @@ def export_rows(twins: Iterable[CalibratedTwin], predictions: Sequence[Predictio
 def _of_twin(twin: CalibratedTwin) -> Iterator[dict[str, Any]]:
     for r in twin.fit:
         about = {"observable": r.observable, "label": r.label, "unit": r.unit, "modality": r.modality}
-        yield {**about, "kind": "measured", "value": r.measured, "counted": r.counted, MARK_COLUMN: MEASURED}
+        yield {**about, "kind": "measured", "value": r.measured, "low": r.lower, "high": r.upper, "counted": r.counted,
+               MARK_COLUMN: MEASURED}  # fmt: skip
         yield {**about, "kind": "fitted", "value": r.fitted, "low": r.low, "high": r.high, "counted": r.counted,
                "verdict": r.verdict, MARK_COLUMN: PREDICTED}  # fmt: skip
     for u in twin.unmeasured:

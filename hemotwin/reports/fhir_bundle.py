@@ -18,6 +18,7 @@ from ..core.disclaimer import DISCLAIMER
 from ..prediction.predict import Prediction
 from ..records.codes import codings_of, observables
 from ..records.marks import MARK_SYSTEM, PREDICTED
+from ..records.reading import show
 
 __all__ = ["fhir_bundle", "ucum"]
 
@@ -100,7 +101,7 @@ def _device(twin: CalibratedTwin) -> dict[str, Any]:
 
 def _observations(twin: CalibratedTwin, predictions: Sequence[Prediction]) -> Iterator[dict[str, Any]]:
     for r in twin.fit:
-        words = f"What the twin says of a reading ({r.modality}, measured {r.measured:.4g} {r.unit}): {r.verdict}."
+        words = f"What the twin says of a reading ({r.modality}, measured {show(r.shown)} {r.unit}): {r.verdict}."
         yield _observation(_code(r.observable, r.label, r.modality), r.fitted, r.unit, (r.low, r.high), words)
     for u in twin.unmeasured:
         words = "What the twin says of a quantity that was not measured."

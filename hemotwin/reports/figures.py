@@ -167,9 +167,12 @@ def _mark(axes: Axes, twin: CalibratedTwin, sites: Sequence[str], time: np.ndarr
     for observable, site, extreme in _MARKS:
         if site not in sites or observable not in readings:
             continue
+        measured = readings[observable].measured
+        if measured is None:  # a range is no point of the trace
+            continue
         trace = _of(twin.waves, "pressure", "site", site)
         at = int(np.argmax(trace) if extreme == "max" else np.argmin(trace))
-        value = readings[observable].measured - offsets.get(site, 0.0)
+        value = measured - offsets.get(site, 0.0)
         axes.plot(time[at], value, "o", markersize=6, markerfacecolor="white", markeredgewidth=1.5,
                   markeredgecolor=COLOURS[site], zorder=5, clip_on=False)  # fmt: skip
         marked = True

@@ -51,12 +51,13 @@ def fit_cells(row: FitRow) -> dict[str, Any]:
     wide = _half(row.left_out_low, row.left_out_high)
     return {
         "label": row.label, "unit": shown_unit(unit), "modality": MODALITIES.get(row.modality, row.modality),
-        "measured": recorded(row.measured), "sd": "" if row.sd is None else f"{row.sd:.3g}",
+        "measured": _recorded(row), "sd": "" if row.sd is None else f"{row.sd:.3g}",
         "fitted": amount(row.fitted, unit, _finer(half)), "fitted_interval": interval(row.low, row.high, unit),
         "difference": signed(row.difference, unit),
         "left_out": amount(row.left_out, unit, wide),
         "left_out_interval": interval(row.left_out_low, row.left_out_high, unit),
         "counted": row.counted, "verdict": row.verdict, "tone": tone(row), "note": row.note, "strip": _fit_strip(row),
+        "range": "range below" if row.lower is None else "range above" if row.upper is None else "range",
     }  # fmt: skip
 
 
@@ -69,13 +70,28 @@ def tone(row: FitRow) -> str:
     return "good" if row.verdict == "fits" else "surprise"
 
 
+def _recorded(row: FitRow) -> str:
+    """What was measured with the digits it was recorded with: a number, or a range in words."""
+    if row.measured is not None or (row.lower is None and row.upper is None):
+        return recorded(row.measured)
+    if row.lower is None:
+        return f"below {recorded(row.upper)}"
+    return f"above {recorded(row.lower)}" if row.upper is None else f"{recorded(row.lower)} to {recorded(row.upper)}"
+
+
 def _fit_strip(row: FitRow) -> dict[str, float | None]:
-    every = [v for v in (row.measured, row.fitted, row.low, row.high, row.left_out_low, row.left_out_high)
+    """Positions of a strip; a range has its two ends, a limit reaches to the end of the strip."""
+    ranged = row.measured is None and not (row.lower is None and row.upper is None)
+    measured = (row.lower, row.upper) if ranged else (row.measured,)
+    every = [v for v in (*measured, row.fitted, row.low, row.high, row.left_out_low, row.left_out_high)
              if v is not None and math.isfinite(v)]  # fmt: skip
     low, high = min(every, default=0.0), max(every, default=1.0)
     pad = 0.06 * (high - low) or 1.0
-    keys = ("measured", "fitted", "low", "high", "out_low", "out_high", "out")
-    values = (row.measured, row.fitted, row.low, row.high, row.left_out_low, row.left_out_high, row.left_out)
+    ends = (None, None)
+    if ranged:
+        ends = (low - pad if row.lower is None else row.lower, high + pad if row.upper is None else row.upper)
+    keys = ("measured", "range_low", "range_high", "fitted", "low", "high", "out_low", "out_high", "out")
+    values = (row.measured, *ends, row.fitted, row.low, row.high, row.left_out_low, row.left_out_high, row.left_out)
     return dict(zip(keys, strip(low - pad, high + pad, values), strict=True))
 
 
