@@ -80,13 +80,18 @@ def derived_reason(reading: Reading, readings: list[Reading], covariates: dict[s
     """The formula that makes this reading a function of other recorded ones; None when it is evidence of its own.
 
     A mean within its last written digit of DBP + (SBP - DBP)/3 was computed. A resistance is always computed: it is
-    derived as soon as all its parts are recorded. Parts must be of the reading's own modality where it has one.
+    derived as soon as all its parts are recorded. A range or word that holds the computed value repeats it, but for a
+    mean pressure: by that convention many means are nearly right that were measured. Parts must be of the reading's own
+    modality where it has one.
     """
-    if not reading.exact:
-        return None
     for formula, computed in computed_values(reading, readings, covariates):
-        slack = reading.resolution * (1 - 1e-9) + formula.relative * abs(computed)
-        if formula.always or abs(computed - reading.value) < slack:
+        slack = formula.relative * abs(computed)
+        if reading.exact:
+            same = abs(computed - reading.value) < reading.resolution * (1 - 1e-9) + slack
+        else:
+            within = reading.least - slack <= computed <= reading.most + slack
+            same = within and formula.compute is not _mean_pressure
+        if formula.always or same:
             return f"a function of recorded values, {formula.words} = {show(computed)}: shown, not counted"
     return None
 

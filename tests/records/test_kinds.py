@@ -61,6 +61,20 @@ def test_range_is_shown_and_enters_no_array(tmp_path):
     assert value[mask].tolist() == [120] and len(channels) == 2
 
 
+@pytest.mark.parametrize(("text", "kind"), [("55-60", "derived"), (">50", "derived"), ("preserved", "derived"),
+                                             ("40-45", "interval"), ("<50", "censored")])  # fmt: skip
+def test_range_that_holds_what_the_volumes_give_is_no_evidence_of_its_own(tmp_path, text, kind):
+    header = "patient,observable,value,unit,method"
+    rows = ("A,lv_edv,120,mL,echo", "A,lv_esv,50,mL,echo", f"A,lvef,{text},%,echo")  # 58.3 %
+    assert bounds(read_rows(tmp_path, *rows, header=header), "lvef")[0] == kind
+    other = (*rows[:2], f"A,lvef,{text},%,cmr")  # another examination says something of its own
+    assert bounds(read_rows(tmp_path, *other, header=header), "lvef")[0] != "derived"
+
+
+def test_mean_pressure_known_as_a_range_is_not_taken_for_the_formula(tmp_path):
+    assert bounds(read_rows(tmp_path, "A,sbp,120,mmHg", "A,dbp,80,mmHg", "A,map,90-96,mmHg"), "map")[0] == "interval"
+
+
 def test_range_repeats_itself_and_contradicts_another(tmp_path):
     records = read_rows(tmp_path, "A,lvef,55-60,%", "A,lvef,55 to 60,%", "A,lvef,40-45,%")
     assert [row.fate for row in records.rows] == ["quarantined"] * 3 and len(records["A"]) == 0

@@ -88,6 +88,16 @@ def test_command_line_lists_the_rows_of_a_saved_twin(tmp_path, capsys):
     assert len(json.loads(capsys.readouterr().out)["rows"]) == 12
 
 
+def test_rows_of_a_range_are_among_those_used(tmp_path):
+    rows = ("A,sbp,118,mmHg,2024-03-01T08:00", "A,sbp,122,mmHg,2024-03-01T08:00", "A,rap,elevated,,", "A,ef,>55,%,",
+            "A,hr,60-70,/min,", "A,pcwp,high,,")  # fmt: skip
+    records = ht.read(table(tmp_path, *rows, header="patient,observable,value,unit,time"))
+    used = {row.origin: use for row, use in lineage(twin_of(records)).rows}
+    assert used == {f"t.csv line {k}": f"reading: {name}" for k, name in
+                    enumerate(("sbp", "sbp", "ra_pressure_mean", "lvef", "heart_rate"), 2)}  # fmt: skip
+    assert sum(row.fate == "used" for row in records.rows) == 5 and records.rows[5].fate == "quarantined"
+
+
 def three_sources(folder):
     """One patient in a charted table, a bundle and a waveform: repeats, contradictions and strangers among them."""
     from tests.records.signals import pulses, write_wfdb
