@@ -26,10 +26,12 @@ _PUBLIC = {
     "predict": "prediction.predict",
     "report": "reports.report",
     "readiness": "reports.readiness_page",
+    "account": "reports.account",
 }
 
 __all__ = [
     "__version__",
+    "account",
     "calibrate",
     "catalog",
     "circulation",

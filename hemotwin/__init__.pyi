@@ -6,6 +6,7 @@ from .physiology.scenario import scenario as scenario
 from .prediction.predict import predict as predict
 from .prediction.simulate import simulate as simulate
 from .records.read import read as read
+from .reports.account import account as account
 from .reports.readiness_page import readiness as readiness
 from .reports.report import report as report
 
@@ -13,6 +14,7 @@ __version__: str
 
 __all__ = [
     "__version__",
+    "account",
     "calibrate",
     "catalog",
     "circulation",

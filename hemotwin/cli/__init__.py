@@ -27,6 +27,7 @@ VERBS = (
     ("calibrate", "calibrate", "calibrate a record and save the twins"),
     ("predict", "predict", "ask saved twins a what-if"),
     ("report", "report", "write the page of saved twins"),
+    ("account", "account", "count usable twins, why others are not, seconds and, at your own costs, money"),
     ("mock", "mock", "write a synthetic record with the structure and gaps of a real one"),
     ("deidentify", "deidentify", "write a record without names, dates moved, k-anonymity checked"),
     ("export", "export", "write saved twins as FHIR, CSV, Parquet or RO-Crate, if their policy permits"),

@@ -7,13 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
-from ..core.configs import load_yaml
 from ..core.disclaimer import DISCLAIMER
-from ..core.errors import InputError, nearest
 from ..core.table import Table
 from .codes import observables
+from .costs import Costs, load_costs
 from .inventory import DAY, Fact
 from .ladder import GRADES, Rung, Standing, ladder, standing, visits
 from .needs import Served, examination_of, examinations, missing, questions, serves, twins
@@ -21,19 +19,6 @@ from .readiness_expected import Expectation
 from .record import Records
 
 __all__ = ["Costs", "Gap", "PatientReadiness", "Readiness", "Task", "assess", "load_costs"]
-
-
-@dataclass(frozen=True)
-class Costs:
-    """The user's own cost of each examination, in one currency; an examination without one is not priced."""
-
-    currency: str = ""
-    of: Mapping[str, float] = field(default_factory=dict)
-
-    def total(self, names: Sequence[str]) -> float | None:
-        """The sum for these examinations; None when one of them has no price."""
-        known = [self.of.get(name) for name in names]
-        return None if not known or None in known else float(sum(cost for cost in known if cost is not None))
 
 
 @dataclass(frozen=True)
@@ -150,25 +135,6 @@ def assess(records: Records, costs: Costs | None = None) -> Readiness:
         records.source.name, records.sha256, level, tuple(found), _gaps(facts, governed, level), tuple(tasks), priced,
         steward, licence, records,
     )  # fmt: skip
-
-
-def load_costs(path: str | Path) -> Costs:
-    """Costs from a YAML file: `currency`, and `examinations` with a number each (names as in needs.yaml).
-
-    Raises `InputError` naming the file and the key for an unknown examination or anything but a number from 0.
-    """
-    data = load_yaml(path)
-    name = Path(path).name
-    if not isinstance(data, Mapping) or not isinstance(data.get("examinations"), Mapping):
-        raise InputError(f"{name}: must hold `currency` and `examinations` with a cost each, such as echo: 180.")
-    for key, value in data["examinations"].items():
-        if key not in examinations():
-            close = nearest(str(key), examinations())
-            hint = f"; did you mean `{close[0]}`?" if close else ""
-            raise InputError(f"{name}: unknown examination `{key}`; known are {', '.join(examinations())}{hint}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise InputError(f"{name}: the cost of `{key}` must be a number from 0, but got {value!r}.")
-    return Costs(str(data.get("currency", "")), {str(key): float(value) for key, value in data["examinations"].items()})
 
 
 def _patient(

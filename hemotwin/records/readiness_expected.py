@@ -5,7 +5,6 @@ They are computed in `hemotwin.calibration.expected_information`, which needs JA
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = ["IDENTIFIED", "NOT_INFORMED", "PARTLY", "Expectation", "Expected", "ExpectedQuantity", "NextStep"]
@@ -119,6 +118,7 @@ class Expectation:
             f"below {self.partly_below:g}; {NOT_INFORMED}: the rest, where a twin repeats the prior."
         )
 
-    def best(self, kind: str = "readings") -> Sequence[tuple[Expected, NextStep]]:
-        """The best next reading (or of `kind` "examinations") of every patient for whom one brings anything."""
-        return [(one, getattr(one, kind)[0]) for one in self.patients if getattr(one, kind)]
+    @property
+    def priced(self) -> bool:
+        """Whether any examination has a cost."""
+        return any(step.cost is not None for one in self.patients for step in one.examinations)

@@ -48,7 +48,7 @@ def _of_one(found: Expectation, one: Expected, limit: int | None) -> list[Table]
               "Best next reading", note),
         Table([*_step_columns(found, "examination", "readings that it adds"), *_priced_columns(found)],
               [[*_step(found, s, _reading_names(s)), *_prices(found, s)] for s in one.examinations],
-              "Best next examination", by_cost if found.currency else unpriced),
+              "Best next examination", by_cost if found.priced else unpriced),
     ]  # fmt: skip
 
 
@@ -99,11 +99,11 @@ _SHORT = {
 
 
 def _priced_columns(found: Expectation) -> list[str]:
-    return [f"cost, {found.currency}", "cost per bit"] if found.currency else []
+    return [f"cost, {found.currency}".rstrip(", "), "cost per bit"] if found.priced else []
 
 
 def _prices(found: Expectation, step: NextStep) -> list[Any]:
-    if not found.currency:
+    if not found.priced:
         return []
     return [step.cost, None if step.cost_per_bit is None else round(step.cost_per_bit)]
 
@@ -169,7 +169,7 @@ def _steps(found: Expectation, kind: str, limit: int | None) -> Table:
         first, by = those[0], [examinations()[key[1]].label] if kind == "readings" else []
         asked = [f"{100 * mean(step.asked or 0.0 for step in those):.0f} %"] if found.about else []
         gain, more = mean(step.gain for step in those), mean(len(step.identifies) for step in those)
-        cost = [first.cost, None if first.cost is None else round(first.cost / gain)] if found.currency else []
+        cost = [first.cost, None if first.cost is None else round(first.cost / gain)] if found.priced else []
         rows.append([first.label, *by, len(those), best[key], *asked, f"{gain:.2f}", f"{more:.1f}",
                      *(cost if kind == "examinations" else [])])  # fmt: skip
     singular = kind.removesuffix("s")

@@ -144,7 +144,7 @@ def test_own_costs_price_the_worklist(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [("examinations: {ecco: 1}", "did you mean `echo`"), ("examinations: {echo: free}", "must be a number"),
-     ("currency: EUR", "must hold `currency` and `examinations`")],
+     ("currency: EUR", "must hold `currency` and costs")],
 )  # fmt: skip
 def test_costs_that_are_not_understood_are_refused(tmp_path, text, words):
     (tmp_path / "costs.yaml").write_text(text)

@@ -1,0 +1,31 @@
+"""`hemotwin account` on saved twins."""
+
+from __future__ import annotations
+
+import json
+
+from hemotwin.cli import main
+from tests.reports.test_account import cohort, sound, uninformed
+
+
+def test_figures_reasons_and_json_of_saved_twins(tmp_path, capsys):
+    saved = cohort(sound(), uninformed(), skipped={"C": "no usable measurement in the record"}).save(
+        tmp_path / "t.zarr"
+    )
+    assert main(["account", str(saved), "--json", str(tmp_path / "a.json")]) == 0
+    shown = capsys.readouterr().out
+    assert "1 of 3 (33 %)" in shown and "no usable measurement" in shown and "10.0" in shown
+    assert shown.rstrip().endswith("Not for clinical use.")
+    assert json.loads((tmp_path / "a.json").read_text())["usable"] == 1
+
+
+def test_a_folder_of_twins_is_counted_as_one(tmp_path, capsys):
+    for twin in cohort(sound(), sound()):
+        twin.save(tmp_path / f"twin-{twin.patient}" / "twin.zarr")
+    assert main(["account", str(tmp_path)]) == 0
+    assert "2 of 2 (100 %)" in capsys.readouterr().out
+
+
+def test_what_is_no_twin_ends_with_two(tmp_path, capsys):
+    assert main(["account", str(tmp_path)]) == 2
+    assert "that hemotwin saved" in capsys.readouterr().err
