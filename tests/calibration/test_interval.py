@@ -13,7 +13,9 @@ from scipy import special
 import hemotwin as ht
 from hemotwin.calibration.fit import calibrate
 from hemotwin.calibration.interval import NARROW, range_cost
-from hemotwin.calibration.likelihood import reach_of
+from hemotwin.calibration.likelihood import load_noise, reach_of
+from hemotwin.calibration.linearised import catalog_cohort
+from hemotwin.calibration.priors import load_prior
 from hemotwin.core.errors import InputError
 from hemotwin.engine.precision import double
 from hemotwin.records.record import Measurement, MeasurementSet
@@ -178,6 +180,19 @@ def test_reach_of_numbers_ranges_and_limits():
     for bounds in ({}, {"lower": 60.0, "upper": 55.0}):
         with pytest.raises(InputError, match=r"P lvef \(row 2\): a reading without a value must have a bound"):
             of(kind="interval", **bounds)
+
+
+def test_before_a_fit_a_range_is_expected_to_tell_less_than_a_number_and_a_limit_nothing():
+    noise, model = load_noise("clinical"), ht.circulation("adult")
+    sets = [
+        patient("grade", atrial("grade", "ordinal", 10.0, 20.0)),
+        patient("limit", atrial("limit", "censored", 2.0)),
+    ]
+    found = catalog_cohort(model, sets, load_prior("adult_wide"), noise, None)
+    row = found.problem.observables.index("ra_pressure_mean")
+    assert found.data.value[row, 0] == 15.0 and found.data.mask[row].tolist() == [1.0, 0.0]
+    assert found.data.sd[row, 0] == pytest.approx(np.hypot(3.0, 10.0 / np.sqrt(12.0)))  # noise and a uniform's spread
+    assert "is a limit: it counts in a fit" in found.left_aside[1][0] and not found.problem.ranges
 
 
 # --- in a calibration
