@@ -9,9 +9,13 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
-    parser.add_argument("path", metavar="PATH", help="what to write: a .csv table or a .json FHIR bundle")
+    parser.add_argument(
+        "path", metavar="PATH", help="what to write: a .csv table, FHIR as .json or .ndjson, or a folder"
+    )
     parser.add_argument("--like", metavar="REPORT", required=True, help="JSON of hemotwin readiness RECORD --json")
-    parser.add_argument("--to", choices=("csv", "fhir"), help="the form (default: by the ending of PATH)")
+    parser.add_argument(
+        "--to", choices=("csv", "fhir", "ndjson", "omop"), help="the form (default: by the ending of PATH, none: omop)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the made-up people (default: %(default)s)")
 
 

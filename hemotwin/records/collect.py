@@ -91,11 +91,13 @@ class Collector:
         condition: str | None = None,
         consent: str | None = None,
         visit: str = "",
+        problem: str | None = None,
     ) -> None:
         """One value with all that is known of it: it is kept, or set aside with the reason.
 
         `consent` are the purposes that the record permits for it; a collector that admits by policy looks at them.
-        `visit` is the identifier of the encounter that the record names.
+        `visit` is the identifier of the encounter that the record names, `problem` why a reading that is recorded has
+        no value, in the words of the reader.
         """
         name = self.see(patient)
         row = self._row(place, name, field, text, unit or "")
@@ -104,17 +106,19 @@ class Collector:
                 raise ValueProblem("no patient is named: fill in who it belongs to")
             if target is None:
                 raise ValueProblem(self._unknown(field))
+            if problem:
+                raise ValueProblem(problem)
             if target.role == "recognised":
                 self._recognised(row, target, unit)
                 return
             reading, note = self._reading(row, name, target, text, unit, sd, plain_time(time), modality, condition)
             reading.visit = visit[:64]
             self._met = self._met or reading.visit == self.selection.encounter
-        except (ValueProblem, UnitError) as problem:
-            self._hints -= isinstance(problem, UnitError)
-            reason = str(problem) if self._hints > 0 else str(problem.args[0])
+        except (ValueProblem, UnitError) as refused:
+            self._hints -= isinstance(refused, UnitError)
+            reason = str(refused) if self._hints > 0 else str(refused.args[0])
             self.log.settle(row, "quarantined", reason)
-            by = _row_rule(problem, target, text, unit)
+            by = _row_rule(refused, target, text, unit)
             self._rules[by] += 1
             if target is not None and target.role != "recognised" and name:
                 self._note(place, name, target, time, modality, condition, measured=False, unit=by not in _UNIT_RULES)
@@ -267,7 +271,7 @@ def _row_rule(problem: Exception, target: Target | None, text: Any, unit: str | 
         return "unit_given"
     if isinstance(problem, UnitError):
         return "unit_fits"
-    if isinstance(text, str) and is_missing(text):
+    if text in (None, "") or (isinstance(text, str) and is_missing(text)):
         return "value_given"
     return row_rule(str(problem)) if "is outside" in str(problem) else "value_readable"
 

@@ -7,7 +7,6 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,13 @@ from ..core.errors import InputError, UnitError
 from ..core.units import convert
 from .codes import codings_of, info, observables
 from .marks import MARK_COLUMN, MARK_SYSTEM, SYNTHETIC
-from .mock_person import MockPerson
+from .mock_person import MockPerson, MockReading
 from .structure import CONDITIONS
 
 __all__ = ["FORMS", "load_report", "write_mock"]
 
-FORMS = ("csv", "fhir")
+FORMS = ("csv", "fhir", "ndjson", "omop")
+_ENDINGS = {".json": "fhir", ".ndjson": "ndjson", ".jsonl": "ndjson", "": "omop"}
 PEOPLE_LIMIT, READINGS_LIMIT = 100_000, 100_000
 _FIRST_DAY = date(2000, 1, 1)
 _COLUMNS = ("patient", "observable", "value", "unit", "time", "modality", "condition", "consent", MARK_COLUMN)
@@ -36,18 +36,6 @@ _LABELS = {
 _RESEARCH = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HRESCH"}
 _ADDRESS = {"loinc": "http://loinc.org", "snomed": "http://snomed.info/sct", "mdc": "urn:iso:std:iso:11073:10101"}
 _METHODS = {"cuff": "non-invasive cuff", "fick": "Fick", "cmr": "cardiac MRI", "flow4d": "4D flow MRI"}
-
-
-@dataclass(frozen=True)
-class _Row:
-    patient: str
-    name: str
-    value: str
-    unit: str
-    time: str
-    modality: str
-    condition: str
-    consent: str
 
 
 def load_report(path: str | Path) -> dict[str, Any]:
@@ -71,48 +59,62 @@ def load_report(path: str | Path) -> dict[str, Any]:
 
 
 def write_mock(report: Mapping[str, Any], path: str | Path, form: str | None = None, seed: int = 0) -> list[Path]:
-    """Write the synthetic record as a table or a FHIR R4 bundle and return the files; the same seed gives the same.
+    """Write the synthetic record in a form of `FORMS` and return the files; the same seed gives the same.
 
     Of the report only `structure` is used, and whether it names steward and licence. Each patient of the real record
     has one here with the same readings on days about as far apart, taken the same way, in the same units, and with the
     same gaps: values that cannot be used ("NA"), no unit, no time, no method, no consent. Values are those of a
     `MockPerson`.
-    `form` is "csv" or "fhir", by default what the path's ending says. FHIR has no field for a condition, so readings in
-    another than rest are left to the table.
+    `form` is "csv", "fhir" (a bundle), "ndjson" or "omop" (a folder of tables), by default what the path's ending says
+    (none: omop). FHIR has no field for a condition, so readings in another than rest are left to the other forms.
     """
     target = Path(path)
-    chosen = form or ("fhir" if target.suffix.lower() == ".json" else "csv")
+    chosen = form or _ENDINGS.get(target.suffix.lower(), "csv")
     if chosen not in FORMS:
         raise InputError(f"`form` must be one of {', '.join(FORMS)}, but got {form!r}.")
     rows = list(_rows(report["structure"], np.random.default_rng(seed)))
-    text = _table(rows) if chosen == "csv" else json.dumps(_bundle(rows), indent=1)
-    written = [_whole(target, text)]
+    governance = target.with_name(f"{target.stem}_governance.yaml")
+    if chosen == "omop":
+        from .mock_omop import write_model
+
+        written, governance = write_model(rows, target), target / "governance.yaml"
+    elif chosen == "csv":
+        written = [_whole(target, _table(rows))]
+    elif chosen == "fhir":
+        bundle = {"resourceType": "Bundle", "type": "collection", "meta": _LABELS}
+        written = [
+            _whole(target, json.dumps(bundle | {"entry": [{"resource": r} for r in _resources(rows)]}, indent=1))
+        ]
+    else:
+        written = [_whole(target, "".join(f"{json.dumps(resource)}\n" for resource in _resources(rows)))]
     if report.get("steward") and report.get("licence"):
-        written.append(_whole(target.with_name(f"{target.stem}_governance.yaml"), _GOVERNANCE))
+        written.append(_whole(governance, _GOVERNANCE))
     return written
 
 
-def _rows(structure: Mapping[str, Any], random: np.random.Generator) -> Iterator[_Row]:
+def _rows(structure: Mapping[str, Any], random: np.random.Generator) -> Iterator[MockReading]:
     units = structure.get("units") or {}
     for number, held in enumerate(structure["patients"], 1):
         person, met = MockPerson(random), {}
         if not held:  # an empty cell lists a patient who has nothing
-            yield _Row(f"mock-{number}", "sbp", "", info("sbp").unit, "", "", "", "")
+            yield MockReading(f"mock-{number}", "sbp", "", info("sbp").unit, "", "", "", "")
         for one in held:
             for method in one.get("methods") or [""]:
                 again = met[one["name"]] = met.get(one["name"], -1) + 1
                 yield _row(f"mock-{number}", one, method, person.value(one["name"], again), units)
         for extra in range(1, int(structure.get("unrecognised") or 0) + 1 if number == 1 else 1):
-            yield _Row("mock-1", f"unrecognised {extra}", "1", "", "", "", "", "")
+            yield MockReading("mock-1", f"unrecognised {extra}", "1", "", "", "", "", "")
 
 
-def _row(patient: str, one: Mapping[str, Any], method: str, value: float | str, units: Mapping[str, str]) -> _Row:
+def _row(
+    patient: str, one: Mapping[str, Any], method: str, value: float | str, units: Mapping[str, str]
+) -> MockReading:
     name, day, condition = one["name"], one.get("day"), one.get("condition")
     time = "" if type(day) is not int else (_FIRST_DAY + timedelta(min(max(day, 0), 36_500))).isoformat()
     text, unit = (value, "") if isinstance(value, str) else _written(value, info(name).unit, units.get(name))
     if not one.get("measured"):
         text, unit = (text, "") if not one.get("unit", True) else ("NA", unit)
-    return _Row(patient, name, text, unit, time, method if name in observables() else "",
+    return MockReading(patient, name, text, unit, time, method if name in observables() else "",
                 condition if condition in CONDITIONS and condition != "rest" else "",
                 "research" if one.get("consent") else "")  # fmt: skip
 
@@ -124,7 +126,7 @@ def _written(value: float, inside: str, unit: str | None) -> tuple[str, str]:
         return f"{value:g}", inside
 
 
-def _table(rows: list[_Row]) -> str:
+def _table(rows: list[MockReading]) -> str:
     text = io.StringIO()
     text.write(f"# {SYNTHETIC}: made up, of no real person. {DISCLAIMER}\n")
     writer = csv.writer(text, lineterminator="\n")
@@ -135,15 +137,13 @@ def _table(rows: list[_Row]) -> str:
     return text.getvalue()
 
 
-def _bundle(rows: list[_Row]) -> dict[str, Any]:
+def _resources(rows: list[MockReading]) -> list[dict[str, Any]]:
     people = dict.fromkeys(one.patient for one in rows)
-    found = [{"resourceType": "Patient", "id": name, "meta": _LABELS} for name in people]
-    found += [_observation(one) for one in rows if one.value and not one.condition]
-    return {"resourceType": "Bundle", "type": "collection", "meta": _LABELS,
-            "entry": [{"resource": one} for one in found]}  # fmt: skip
+    found: list[dict[str, Any]] = [{"resourceType": "Patient", "id": name, "meta": _LABELS} for name in people]
+    return found + [_observation(one) for one in rows if one.value and not one.condition]
 
 
-def _observation(one: _Row) -> dict[str, Any]:
+def _observation(one: MockReading) -> dict[str, Any]:
     codes = [{"system": _ADDRESS[system], "code": code} for system, code in codings_of(one.name, one.modality or None)]
     meta = _LABELS | ({"security": [*_LABELS["security"], _RESEARCH]} if one.consent else {})
     made: dict[str, Any] = {
@@ -158,7 +158,7 @@ def _observation(one: _Row) -> dict[str, Any]:
     return made | _value(one)
 
 
-def _value(one: _Row) -> dict[str, Any]:
+def _value(one: MockReading) -> dict[str, Any]:
     if one.value == "NA":
         return {"dataAbsentReason": {"text": "unknown"}}
     if one.name == "sex":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +13,21 @@ from ..core.configs import config_path, load_yaml
 from .codes import info
 from .quality import mosteller
 
-__all__ = ["MockPerson"]
+__all__ = ["MockPerson", "MockReading"]
+
+
+@dataclass(frozen=True)
+class MockReading:
+    """One value of a made-up person as a record writes it: text in every field, empty where the record has a gap."""
+
+    patient: str
+    name: str
+    value: str
+    unit: str
+    time: str
+    modality: str
+    condition: str
+    consent: str
 
 
 class MockPerson:

@@ -16,6 +16,7 @@ from .codes import info, modalities, observables
 from .inventory import Fact
 from .record import MeasurementSet, Records
 from .rows import RowFate
+from .visit import known_state
 
 __all__ = ["CONDITIONS", "structure_of"]
 
@@ -51,7 +52,7 @@ def _patient(facts: Iterable[Fact], one: MeasurementSet) -> list[dict[str, Any]]
             "day": None if fact.day is None else steps[fact.day],
             "methods": sorted(set(ways.get(fact.name, ()))) or [_usual(fact.name)] if fact.method else [],
             "consent": fact.permitted,
-            "condition": fact.condition if fact.condition in CONDITIONS else "drug",
+            "condition": fact.condition if fact.condition in CONDITIONS else known_state(fact.condition) or "drug",
         }
         for fact in mine
     ]  # fmt: skip

@@ -19,7 +19,18 @@ from ..core.units import convert, parse_amount
 from .reading import Reading
 from .values import moment
 
-__all__ = ["Choice", "Selection", "acting", "choose", "condition_of", "is_slow", "of_visit", "reach_of", "too_old"]
+__all__ = [
+    "Choice",
+    "Selection",
+    "acting",
+    "choose",
+    "condition_of",
+    "is_slow",
+    "known_state",
+    "of_visit",
+    "reach_of",
+    "too_old",
+]
 
 DAY = 86400.0
 REST, TOO_FAR, OTHER_CONDITION = "rest", "too_far_apart", "other_condition"
@@ -235,7 +246,7 @@ def _chosen_condition(pool: list[Reading], selection: Selection) -> tuple[str, b
     said = {condition_of(one.condition) for one in pool if one.condition}
     if selection.condition is not None:
         return selection.condition, selection.condition == REST
-    if len(said) == 1 and not said & set(_rules()["conditions"]) and not _known_state(next(iter(said))):
+    if len(said) == 1 and not said & set(_rules()["conditions"]) and not known_state(next(iter(said))):
         return next(iter(said)), True
     counts = Counter(condition_of(one.condition) for one in pool)
     return (REST, True) if REST in counts or not counts else (max(sorted(counts), key=lambda name: counts[name]), False)
@@ -344,12 +355,12 @@ def _window(text: str | None) -> tuple[float | None, tuple[float, float] | None]
 
 
 def _condition(text: str) -> str:
-    group = _known_state(text)
+    group = known_state(text)
     return text if group in ("", "drug", "support") else group
 
 
 @lru_cache(maxsize=4096)
-def _known_state(text: str) -> str:
+def known_state(text: str) -> str:
     """The group of conditions that a text belongs to; "" for none."""
     for name, words in _rules()["conditions"].items():
         if text == name or any(re.search(rf"(?<![a-z]){re.escape(word)}(?![a-z])", text) for word in words):

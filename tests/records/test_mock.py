@@ -186,3 +186,46 @@ def test_nine_patients_have_mocks_of_their_readiness(tmp_path):
     assert shape(mock) == shape(real)
     values = lambda records: {(m.observable, m.value) for one in records for m in one.counted}  # noqa: E731
     assert len(values(mock) & values(real)) < 0.1 * len(values(real))  # a round number may meet by chance
+
+
+CODED = tuple(row for row in ROWS if "dobutamine" not in row and not row.startswith("Empty"))
+
+
+@pytest.mark.parametrize("name", ["mock.ndjson", "cdm"])
+def test_mock_of_another_form_has_the_readiness_that_its_form_can_say(tmp_path, name):
+    pytest.importorskip("pyarrow")
+    rows = [",".join(row.split(",")[:5]) for row in CODED]  # OMOP has no field for a method or a consent
+    real = ht.read(table(tmp_path, *rows, header="patient,observable,value,unit,time", name="real.csv"))
+    written = mock_of(real, tmp_path, name)
+    mock = checked(ht.read(tmp_path / "out" / name))
+    assert shape(mock) == shape(real)
+    found = b"".join(path.read_bytes() for path in written)
+    assert b"synthetic" in found and not any(word in found for word in (b"Zwickelhuber", b"Quandt", b"15.731", b"2019"))
+    again = tmp_path / "again"
+    again.mkdir()
+    report = load_report(tmp_path / "report.json")
+    assert [path.read_bytes() for path in write_mock(report, again / name)] == [path.read_bytes() for path in written]
+
+
+def test_mock_of_a_model_says_drug_and_device_by_exposures_and_keeps_rest_apart(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = [f"A,hr,{rate},/min,2019-03-07,,{state}," for rate, state in
+            ((70, ""), (90, "dobutamine"), (80, "on support"), (120, "exercise"))]  # fmt: skip
+    real = ht.read(table(tmp_path, *rows, header=HEADER, name="real.csv"), governance={"steward": "S", "licence": "L"})
+    written = {path.stem: path for path in mock_of(real, tmp_path, "cdm")}
+    assert {"drug_exposure", "device_exposure", "governance"} <= written.keys()
+    mock = checked(ht.read(tmp_path / "out" / "cdm"))
+    assert {fact.condition for fact in mock.inventory.of("1")} == {"rest", "dobutamine", "impella"}
+    assert len(mock["1"]) == 1 and mock["1"].measurements[0].condition is None
+    assert mock.governance is not None and mock.governance.steward == "nobody (synthetic record)"
+    assert set(parquet.read_table(written["measurement"])["measurement_source_value"].to_pylist()) == {"synthetic"}
+    (source,) = parquet.read_table(written["cdm_source"])["cdm_source_name"].to_pylist()
+    assert source.startswith("synthetic") and "Not for clinical use." in source
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(("record", "name"), [("omop_synthea27nj", "cdm"), ("fhir_synthea_r4", "mock.ndjson")])
+def test_real_exports_have_mocks_of_their_own_form_and_readiness(data_folder, tmp_path, record, name):
+    real = ht.read(data_folder / record)
+    mock_of(real, tmp_path, name)
+    assert shape(checked(ht.read(tmp_path / "out" / name))) == shape(real)

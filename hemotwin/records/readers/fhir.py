@@ -29,6 +29,7 @@ __all__ = ["Fhir"]
 
 _REFUSED = {"entered-in-error": "entered in error", "cancelled": "cancelled"}
 _LINES = (".ndjson", ".jsonl")
+_ABSENT = "recorded as absent"
 _SHORT = re.compile(r"[\d\s.,:/<>=~+-]{1,40}")  # numbers and their marks, which say how to mend them
 
 
@@ -143,8 +144,9 @@ class _File:
             problem = marked
         elif problem is None and meaning.problem:
             problem = meaning.problem
+        absent = problem if problem and problem.startswith(_ABSENT) and meaning.target is not None else None
         given = _without_free_text(given, "" if meaning.target is None else meaning.target.name)
-        if problem is not None:
+        if problem is not None and problem != absent:
             self.collector.set_aside(
                 place, patient, field, given if isinstance(given, str | int | float) else "", unit, problem
             )
@@ -155,6 +157,7 @@ class _File:
         self.collector.offer(
             place, patient, meaning.target, field, given, unit, time=_time(whole), modality=method,
             consent=_purposes_of_use(whole), visit=_tail(_text(_mapping(whole.get("encounter")).get("reference"))),
+            problem=absent,
         )  # fmt: skip
 
     def _subject(self, resource: Mapping[str, Any]) -> str:
@@ -240,7 +243,7 @@ def _quantity(part: Mapping[str, Any]) -> tuple[Any, str, str | None]:
         codes = [_text(_mapping(coding).get("code")) for coding in _list(concept.get("coding"))]
         return next((code for code in codes if code), _text(concept.get("text"))), "", None
     if "dataAbsentReason" in part:
-        return "", "", f"recorded as absent: {_words(part['dataAbsentReason']) or 'no reason given'}"
+        return "", "", f"{_ABSENT}: {_words(part['dataAbsentReason']) or 'no reason given'}"
     other = next((key for key in part if key.startswith("value")), None)
     if other:
         return "", "", f"a value of type {other[:40]} is not a single reading"

@@ -45,6 +45,7 @@ _PERSON = (
     "day_of_birth",
 )  # fmt: skip
 _CONCEPT = ("concept_id", "vocabulary_id", "concept_code", "concept_name")
+_LIMITS = ("<", "<=", ">", ">=")
 _ASKED_AT_ONCE = 500
 _TABLES = (".parquet", ".csv", ".tsv")
 
@@ -161,8 +162,13 @@ class _Model:
             place, patient = Place(f"{table} ", _number(number)), _identifier(person)
             unit_code = self._unit_code(_number(unit))
             believed, problem = believed_unit(unit_code, _word(unit_text))
-            problem = meaning.problem or self._value_problem(value, operator, coded) or problem
             shown = "" if value is None else value if isinstance(value, str | int) else float(value)
+            sign, absent = _sign(operator), _absent(value, coded)
+            if sign in _LIMITS and not absent:
+                shown = f"{sign}{shown}"
+            problem = meaning.problem or (absent if meaning.target is None else None) or problem
+            if sign == "?" and not problem:
+                problem = "its operator_concept_id is none of =, <, <=, >, >=: correct it"
             if problem:
                 self.collector.set_aside(place, patient, field, shown, believed, problem)
                 continue
@@ -170,7 +176,7 @@ class _Model:
             time = _moment(moment) or _day(day) or self._day_of(encounter) or None
             self.collector.offer(
                 place, patient, meaning.target, field, shown, believed, time=time, visit=encounter,
-                condition=self.exposures.condition(patient, time),
+                condition=self.exposures.condition(patient, time), problem=absent,
             )  # fmt: skip
 
     def _states(self) -> None:
@@ -213,12 +219,6 @@ class _Model:
         if not standard and not own:
             return Meaning(problem="it is mapped to no standard concept: map it in the source (concept id 0)"), field
         return resolve(own), field
-
-    def _value_problem(self, value: Any, operator: Any, coded: Any) -> str | None:
-        if value is None or value == "":
-            return "there is no number: " + ("the value is a concept" if _number(coded) else "value_as_number is empty")
-        sign = _table()["operators"].get(_number(operator), "=" if not _number(operator) else "another operator than =")
-        return None if sign == "=" else f"{sign} {value} is a limit, not a value: it cannot be used as a reading"
 
     def _unit_code(self, unit: int) -> str:
         if unit in _table()["units"]:
@@ -267,6 +267,19 @@ class _Model:
 @lru_cache(maxsize=1)
 def _table() -> dict[str, Any]:
     return load_yaml(config_path("codes", "omop.yaml"))
+
+
+def _sign(operator: Any) -> str:
+    """The sign of an operator concept, "=" where none is given, "?" for one that is no comparison."""
+    number = _number(operator)
+    return str(_table()["operators"].get(number, "?")) if number else "="
+
+
+def _absent(value: Any, coded: Any) -> str | None:
+    """Why there is no number, where there is none."""
+    if value is not None and value != "":
+        return None
+    return "there is no number: " + ("the value is a concept" if _number(coded) else "value_as_number is empty")
 
 
 def _is_model(tables: Mapping[str, Path]) -> bool:
