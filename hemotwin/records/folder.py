@@ -16,7 +16,6 @@ FILES_LIMIT = 100_000
 DEPTH_LIMIT = 20
 _ARCHIVE = ".zip"
 _ADVICE = {
-    ".mat": "a MATLAB file carries neither units nor patients: save its values as a CSV table with a mapping",
     ".xlsx": "a spreadsheet is not opened: save the sheet as CSV",
     ".xls": "a spreadsheet is not opened: save the sheet as CSV",
     ".dcm": "an image holds no measurement: export the measured values as a table",
@@ -83,10 +82,10 @@ def _unseen(name: str) -> bool:
 
 
 def _beside(path: Path, files: list[Path]) -> bool:
-    """Whether a file is the folder's governance, or the mapping or governance of a file in the same folder."""
+    """Whether a file is the folder's governance or mapping, or that of a file in the same folder."""
     stem = path.stem.removesuffix("_mapping").removesuffix("_governance")
     named = stem != path.stem and any(one.stem == stem for one in files if one != path)
-    return path.suffix == ".yaml" and (named or path.name == "governance.yaml")
+    return path.suffix == ".yaml" and (named or path.name in ("governance.yaml", "mapping.yaml"))
 
 
 def _reason(path: Path, endings: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,17 +113,27 @@ def _read_folder(folder: Path, mapping: Any, collector: Collector, within: bool 
                 digest = _read_source(reader, path, files, mapping, collector)
             joined.update(f"{path.relative_to(folder)}:{digest}\n".encode(errors="surrogateescape"))
         except InputError as error:
-            problems.append(str(error))
+            problems.append((path.suffix.lower(), str(error)))
             collector.set_aside(place, "", "file", path.name, "", str(error))
     if len(problems) == len(plan.sources):
-        raise InputError(
-            f"{folder}: none of {len(problems)} files could be read:\n"
-            + "\n".join([*problems[:10], *([f"... and {len(problems) - 10} more"] if len(problems) > 10 else [])])
-        )
+        shown = [text for _, text in _some_of_each(problems)]
+        more = [f"... and {len(problems) - len(shown)} more"] if len(problems) > len(shown) else []
+        raise InputError(f"{folder}: none of {len(problems)} files could be read:\n" + "\n".join([*shown, *more]))
     for number, (path, reason) in enumerate(plan.unread, len(plan.sources) + 1):
         place = Place(f"{folder.name} file ", number, f" ({path.relative_to(folder)})")
         collector.set_aside(place, "", "file", path.name, "", reason)
     return joined.hexdigest()
+
+
+def _some_of_each(problems: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Up to three for each ending and ten in all, so that many files of one kind do not hide another."""
+    met: Counter[str] = Counter()
+    shown = []
+    for ending, text in problems:
+        met[ending] += 1
+        if met[ending] <= 3:
+            shown.append((ending, text))
+    return shown[:10]
 
 
 def _read_source(reader: Any, path: Path, files: Sequence[Path], mapping: Any, collector: Collector) -> str:
@@ -166,5 +177,6 @@ def _digest_of_all(files: Sequence[Path]) -> str:
 def _expected() -> str:
     return (
         "expected is a CSV or Parquet table (patient, observable, value, unit), a FHIR R4 bundle or NDJSON export, "
-        "a JSON record with `observations`, OMOP tables, a WFDB or EDF waveform, or a folder or zip archive of these."
+        "a JSON record with `observations`, OMOP tables, a WFDB or EDF waveform, a MATLAB file with a mapping, or a "
+        "folder or zip archive of these."
     )

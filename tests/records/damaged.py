@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -81,12 +83,41 @@ def good_inputs(folder: Path) -> dict[str, bytes]:
         database.execute(f"CREATE TABLE measurement AS SELECT * FROM read_parquet('{folder / 'measurement.parquet'}')")
     write_wfdb(folder, "r1", {"ABP": pulses(10)}, ["mmHg"])
     write_edf(folder / "r1.edf", {"ABP": pulses(10)}, ["mmHg"])
+    write_mat(folder / "m.mat")
+    made["m_mapping.yaml"] = (
+        b"columns: {d.sbp: {observable: sbp, unit: mmHg}}\nsignals: {p: {channel: ABP, unit: mmHg, rate: f}}"
+    )
     with zipfile.ZipFile(folder / "z.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("in/t.csv", rows)
     for path in folder.iterdir():
         made[path.name] = path.read_bytes()
         path.unlink()
     return made
+
+
+def write_mat(path: Path, compressed: bool = True, **more: Any) -> None:
+    """A MATLAB file with a structure, a trace and its rate."""
+    from scipy.io import savemat
+
+    held = {"d": {"sbp": 112.0, "who": "A"}, "p": pulses(10).reshape(-1, 1), "f": 125.0, **more}
+    savemat(str(path), held, do_compression=compressed)
+
+
+def growing_mat(megabytes: int) -> bytes:
+    """A small MATLAB file whose one variable unpacks to so many megabytes of zeros."""
+    packing = zlib.compressobj(9)
+    packed = b"".join(packing.compress(bytes(1 << 20)) for _ in range(megabytes)) + packing.flush()
+    return b"MATLAB 5.0".ljust(124) + b"\x00\x01IM" + struct.pack("<II", 15, len(packed)) + packed
+
+
+def nested_cells(depth: int) -> bytes:
+    """A MATLAB file of one cell in a cell in a cell, by its bytes: no writer makes so many."""
+    flags, dims = struct.pack("<IIII", 6, 8, 1, 0), struct.pack("<IIii", 5, 8, 1, 1)
+    inner = struct.pack("<II", 14, 0)
+    for _ in range(depth):
+        body = flags + dims + struct.pack("<II", 1, 0) + inner
+        inner = struct.pack("<II", 14, len(body)) + body
+    return b"MATLAB 5.0".ljust(124) + b"\x00\x01IM" + inner
 
 
 def _resources() -> list[dict[str, Any]]:
@@ -225,7 +256,13 @@ def _entities(folder: Path, good: dict[str, bytes], rng: np.random.Generator) ->
 def _growing(folder: Path, good: dict[str, bytes], rng: np.random.Generator) -> Path:
     """A small file that holds far more rows, members or text than it seems."""
     choice = rng.random()
-    if choice < 0.4:
+    if choice < 0.2:
+        (folder / "m.mat").write_bytes(growing_mat(300))
+        return folder / "m.mat"
+    if choice < 0.3:
+        (folder / "m.mat").write_bytes(nested_cells(int(rng.choice([10, 100, 2000]))))
+        return folder / "m.mat"
+    if choice < 0.5:
         import pyarrow
         from pyarrow import parquet
 
@@ -259,7 +296,7 @@ def _mapping(folder: Path, good: dict[str, bytes], rng: np.random.Generator) -> 
 
 def _write(folder: Path, good: dict[str, bytes], name: str, data: bytes) -> Path:
     """The file, with those that it stands with; sometimes the folder is read and not the file."""
-    beside = {"r1.hea": ["r1.dat"], "r1.dat": ["r1.hea"]}.get(name, [])
+    beside = {"r1.hea": ["r1.dat"], "r1.dat": ["r1.hea"], "m.mat": ["m_mapping.yaml"]}.get(name, [])
     for other in beside:
         (folder / other).write_bytes(good[other])
     (folder / name).write_bytes(data)
