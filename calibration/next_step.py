@@ -27,6 +27,8 @@ from .linearised import Linearised
 __all__ = ["Weighing"]
 
 LEAST_GAIN = 0.005  # bits; below it a step is not listed, as it is nothing within what linearising can tell
+# Of an examination that measures volumes the flows go first, which a record left out for a check gives up last.
+COMPUTED = ("cardiac_index", "stroke_volume_index", "cardiac_output")
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _independent(names: frozenset[str]) -> tuple[str, ...]:
     for pair in functions.repeats:
         if pair <= kept:
             kept.discard(sorted(pair)[0])
-    for name in functions.hide_first:
+    for name in dict.fromkeys((*COMPUTED, *functions.hide_first)):
         if name in kept and functions.follows(name, kept - {name} | {"heart_rate"}, kept):
             kept.discard(name)
     return tuple(sorted(kept, key=list(observables()).index))

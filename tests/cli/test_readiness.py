@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+import hemotwin as ht
 from hemotwin.cli import main
+from hemotwin.core.errors import InputError
+from tests import linear_circulation
 from tests.cli.stand_ins import TABLE
 
 
@@ -55,3 +58,59 @@ def test_failure_to_read_names_nobody_where_the_policy_asks_for_pseudonyms(tmp_p
     assert main([verb, str(record), "--patient", "nobody"]) == 2  # whose names are near is not told either
     told = capsys.readouterr()
     assert "Zwickelhuber" not in told.out + told.err
+
+
+def test_deep_shows_what_to_expect_and_measure_next_in_terminal_json_and_page(tmp_path, capsys, monkeypatch):
+    linear_circulation.install(monkeypatch)
+    record, costs = tmp_path / "two.csv", tmp_path / "costs.yaml"
+    record.write_text(TABLE)
+    costs.write_text("currency: EUR\nexaminations: {echo: 180}\n")
+    out = [str(tmp_path / name) for name in ("r.json", "r.html")]
+    asked = ["readiness", str(record), "--deep", "--costs", str(costs), "--json", out[0], "--html", out[1]]
+    assert main(asked) == 0
+    shown = capsys.readouterr().out
+    for text in ("What a calibration is expected to learn", "Best next reading", "Best next examination", "cost, EUR",
+                 "before any fit", "prior adult_wide", "identified: below 0.7"):  # fmt: skip
+        assert text in shown
+    found = json.loads((tmp_path / "r.json").read_text())["expected"]
+    assert [one["patient"] for one in found["patients"]] == ["A", "B"]
+    echo = next(s for s in found["patients"][0]["examinations"] if s["name"] == "echo")
+    assert echo["cost_per_bit"] == pytest.approx(180 / echo["gain"])
+    page = (tmp_path / "r.html").read_text()
+    assert "Expected to be identified" in page and "A: systemic resistance" in page and "Best next reading" in page
+
+
+def test_deep_of_one_patient_lists_every_quantity_and_serves_what_is_asked(tmp_path, capsys, monkeypatch):
+    linear_circulation.install(monkeypatch)
+    record = tmp_path / "two.csv"
+    record.write_text(TABLE)
+    assert main(["readiness", str(record), "--patient", "A", "--deep", "--about", "pvr"]) == 0
+    shown = capsys.readouterr().out
+    assert "What you ask about" in shown and "narrows what you ask by" in shown and "over the draws" in shown
+
+
+def test_a_question_without_deep_is_refused(tmp_path, capsys):
+    record = tmp_path / "two.csv"
+    record.write_text(TABLE)
+    assert main(["readiness", str(record), "--about", "pvr"]) == 2
+    assert "add --deep" in capsys.readouterr().err
+    with pytest.raises(InputError, match="deep=True"):
+        ht.readiness(ht.read(record), about=["pvr"])
+
+
+def test_python_gives_the_same_as_the_command(tmp_path, monkeypatch):
+    linear_circulation.install(monkeypatch)
+    record = tmp_path / "two.csv"
+    record.write_text(TABLE)
+    found = ht.readiness(ht.read(record), deep=True)
+    assert found.expected is not None and [one.patient for one in found.expected.patients] == ["A", "B"]
+    assert "Best next reading" in found.tables()
+    assert ht.readiness(ht.read(record)).expected is None
+
+
+def test_without_jax_deep_says_what_to_install(tmp_path, monkeypatch):
+    record = tmp_path / "two.csv"
+    record.write_text(TABLE)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="pip install jax"):
+        ht.readiness(ht.read(record), deep=True)
