@@ -16,12 +16,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ...core.errors import HemotwinError, InputError
+from ...core.errors import HemotwinError, InputError, UnknownNameError
 from ..beat import Beat, BeatMap, Linearised
 from .kernel_program import Program, program
 
-__all__ = ["Launch", "PallasBeat", "compiled_kernel"]
+__all__ = ["BACKENDS", "Launch", "PallasBeat", "compiled_kernel", "on_backend"]
 
+BACKENDS = ("xla", "pallas")
 WARP = 32  # threads that a GPU of NVIDIA's runs in step
 LONGEST = 2**31 - 1  # elements of one array that a kernel's 32-bit offsets reach
 
@@ -53,21 +54,19 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class PallasBeat:
-    """The kernel of a beat; equal ones share compiled programs. Traceable: use it inside `jax.jit`."""
+class PallasBeat(BeatMap):
+    """A `BeatMap` whose beats run in one kernel, for use wherever a BeatMap serves; equal ones share programs."""
 
-    beat: BeatMap
     launch: Launch = Launch()
 
     def __call__(self, parameters: jax.Array, state: jax.Array, steps: Any, beats: Any = 1) -> Beat:
         """Run `beats` beats in one launch: parameters [P, B], state [S, B]; the reductions are the last beat's."""
-        body = self.program(str(state.dtype))
-        ends = self._launched(body, (parameters, state), steps, beats, 1)
+        ends = self._launched(self.program(str(state.dtype)), (parameters, state), steps, beats, 1)
         return Beat(*(rows[:, : state.shape[1]] for rows in ends))
 
     def linearised(self, parameters: jax.Array, state: jax.Array, steps: Any, free: tuple[int, ...]) -> Linearised:
         """One beat with its derivatives by the state rows, then the parameter rows `free`, as `BeatMap.linearised`."""
-        size, lanes = len(self.beat.system.state), state.shape[1]
+        size, lanes = len(self.system.state), state.shape[1]
         found = []
         for rows, count in (((), size), (free, len(free))):
             if count:
@@ -80,8 +79,8 @@ class PallasBeat:
 
     def program(self, dtype: str, tangents: int = 0, free: tuple[int, ...] = ()) -> Program:
         """What one block computes, with its counts of operations."""
-        how = self.launch
-        return program(self.beat, how.width, dtype, tangents, free, arithmetic=how.arithmetic, rare=how.rare)
+        how, beat = self.launch, BeatMap(self.system, self.reductions, self.solver)
+        return program(beat, how.width, dtype, tangents, free, arithmetic=how.arithmetic, rare=how.rare)
 
     def _launched(self, body: Program, inputs: tuple[Any, Any], steps: Any, beats: Any, passes: int) -> list[jax.Array]:
         from jax.experimental import pallas as pl
@@ -90,7 +89,7 @@ class PallasBeat:
         width, lanes = self.launch.width, inputs[1].shape[1]
         padded = -(-lanes // width) * width
         rows = [x if padded == lanes else jnp.pad(x, ((0, 0), (0, padded - lanes)), mode="edge") for x in inputs]
-        sizes = (len(self.beat.system.state), max(1, len(self.beat.reductions)))
+        sizes = (len(self.system.state), max(1, len(self.reductions)))
         shapes = [(size, padded) for size in sizes]
         blocks = [pl.BlockSpec((size, width), lambda i, j: (0, i)) for size in sizes]
         if body.tangents:
@@ -110,7 +109,7 @@ class PallasBeat:
         )
         counts = jnp.stack([jnp.asarray(steps, jnp.int32), jnp.asarray(beats, jnp.int32)])
         found = run(*rows, counts)
-        return [x[: len(self.beat.reductions)] if i % 2 else x for i, x in enumerate(found)]
+        return [x[: len(self.reductions)] if i % 2 else x for i, x in enumerate(found)]
 
 
 def _kernel(body: Program, ptx: bool, parameters: Any, state: Any, counts: Any, *ends: Any) -> None:
@@ -131,7 +130,7 @@ def _kernel(body: Program, ptx: bool, parameters: Any, state: Any, counts: Any, 
 
 
 def _read(reference: Any) -> tuple[Any, ...]:
-    """All rows of a block."""
+    """All rows of a block, as a tuple."""
     count = reference.shape[0]
 
     def one(i: Any, rows: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -165,20 +164,33 @@ def _check_reach(shapes: list[tuple[int, ...]]) -> None:
             )
 
 
+def on_backend(beat: BeatMap, backend: str = "xla", launch: Launch | None = None) -> BeatMap:
+    """The beat as the backend runs it: "xla" (any device) or "pallas" (one kernel on an NVIDIA GPU).
+
+    Raises `UnknownNameError` for another name, and `HemotwinError` for "pallas" where JAX sees no GPU, unless the
+    launch is interpreted.
+    """
+    if backend not in BACKENDS:
+        raise UnknownNameError("backend", backend, BACKENDS)
+    plain = BeatMap(beat.system, beat.reductions, beat.solver)
+    if backend == "xla":
+        return plain
+    launch = launch or Launch()
+    if not launch.interpret and jax.default_backend() != "gpu":
+        raise HemotwinError(
+            f"backend 'pallas' must have an NVIDIA GPU, but JAX sees only {jax.default_backend()}: take backend 'xla', "
+            "or install 'hemotwin[gpu]' on a machine with a GPU. Launch(interpret=True) checks a kernel without one."
+        )
+    return PallasBeat(beat.system, beat.reductions, beat.solver, launch)
+
+
 @functools.lru_cache(maxsize=64)
 def compiled_kernel(beat: BeatMap, free: tuple[int, ...] | None = None, launch: Launch | None = None) -> Any:
     """The jitted kernel (free None) or its linearisation, called as `engine.beat.compiled`'s programs are.
 
-    Lanes are spread over all GPUs that JAX sees. Raises `HemotwinError` when it sees none, unless the launch is
-    interpreted.
+    Lanes are spread over all GPUs of this host. Raises as `on_backend` does.
     """
-    launch = launch or Launch()
-    if not launch.interpret and jax.default_backend() != "gpu":
-        raise HemotwinError(
-            f"backend 'pallas' must have a GPU, but JAX sees only {jax.devices()[0].platform}: take backend 'xla', "
-            "install 'hemotwin[gpu]' where there is a GPU, or check a kernel with interpret=True (slow)."
-        )
-    kernel = PallasBeat(beat, launch)
+    kernel = on_backend(beat, "pallas", launch)
     run = kernel.__call__ if free is None else functools.partial(kernel.linearised, free=free)
     devices = jax.local_devices()
     return jax.jit(run if len(devices) == 1 else _spread(run, devices))

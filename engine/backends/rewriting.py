@@ -135,8 +135,9 @@ def with_rare(line: StraightLine) -> StraightLine:
     """The line with what is read only where a predicate holds (the second choice of a select) set apart."""
     body = list(line.body)
     seen = dict.fromkeys(p.inputs[0] for p in body if isinstance(p, Operation) and _guards(p, p.inputs[0]))
+    kept = line.kept()
     for predicate in seen:
-        if isinstance(predicate, int) and predicate not in line.kept():
+        if isinstance(predicate, int) and predicate not in kept:
             body = _set_apart(body, predicate, line.outputs)
     return dataclasses.replace(line, body=tuple(body))
 
@@ -169,13 +170,15 @@ def _set_apart(body: list[Operation | Rare], predicate: int, outputs: Iterable[O
     the last piece that it reads; what depends on it and stood before is put off until then.
     """
     members = _members(body, predicate, outputs)
+    if len(members) < 2:
+        return body
     early: dict[int, Operation] = {}
     after: set[Operand] = set()
     for piece in body:
-        reads = {i for o in _inside(piece) for i in o.inputs}
-        if isinstance(piece, Operation) and piece.output in members and not reads & after:
+        depends = any(i in after for o in _inside(piece) for i in o.inputs)
+        if isinstance(piece, Operation) and piece.output in members and not depends:
             early[piece.output] = piece
-        elif reads & (after | early.keys()):
+        elif depends or any(i in early for o in _inside(piece) for i in o.inputs):
             after.update(o.output for o in _inside(piece))
     if sum(ISSUED.get(o.name, 1) for o in early.values()) < SMALLEST_RARE:
         return body
@@ -184,6 +187,7 @@ def _set_apart(body: list[Operation | Rare], predicate: int, outputs: Iterable[O
     rare = Rare(predicate, tuple(early.values()), tuple(i for i in early if i in read))
     reads = {i for o in rare.operations for i in o.inputs} | {predicate}
     last = max(n for n, piece in enumerate(rest) if reads & {o.output for o in _inside(piece)}) + 1
-    put_off = [piece for piece in rest[:last] if after & {o.output for o in _inside(piece)}]
-    head = [piece for piece in rest[:last] if piece not in put_off]
+    waits = [any(o.output in after for o in _inside(piece)) for piece in rest[:last]]
+    head = [piece for piece, wait in zip(rest, waits, strict=False) if not wait]
+    put_off = [piece for piece, wait in zip(rest, waits, strict=False) if wait]
     return [*head, rare, *put_off, *rest[last:]]

@@ -142,8 +142,11 @@ class Builder:
         return [self._read(held, atom) for atom in jaxpr.outvars]
 
     @staticmethod
-    def _read(held: dict[Any, Operand], atom: Any) -> Operand:
-        return _constant(atom.val, str(atom.aval.dtype)) if isinstance(atom, core.Literal) else held[atom]
+    @staticmethod
+        if not isinstance(atom, core.Literal):
+            return held[atom]
+        kind: Any = atom.aval
+        return _constant(atom.val, str(kind.dtype))
 
     def _equation(self, equation: Any, read: list[Operand]) -> list[Operand]:
         name, dtype = equation.primitive.name, str(equation.outvars[0].aval.dtype)
