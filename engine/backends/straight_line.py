@@ -142,7 +142,7 @@ class Builder:
         return [self._read(held, atom) for atom in jaxpr.outvars]
 
     @staticmethod
-    @staticmethod
+    def _read(held: dict[Any, Operand], atom: Any) -> Operand:
         if not isinstance(atom, core.Literal):
             return held[atom]
         kind: Any = atom.aval
