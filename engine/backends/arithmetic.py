@@ -17,7 +17,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from .straight_line import Constant, Operation, Rare, run
@@ -25,8 +24,18 @@ from .straight_line import Constant, Operation, Rare, run
 __all__ = ["Arithmetic"]
 
 TERMS = {"float32": 7, "float64": 11}  # of Taylor's series; up to a quarter turn the next one is lost in rounding
-PI_LOW = {"float32": math.pi - float(np.float32(math.pi)), "float64": math.sin(math.pi)}  # pi less its rounded value
 
+
+def _pi(bits: int, parts: int) -> tuple[float, ...]:
+    """pi in parts of so many bits, the last whole: a small whole number times all but the last is exact."""
+    left, found = math.pi, []
+    for part in range(1, parts):
+        found.append(round(left * 2.0 ** (bits * part - 2)) / 2.0 ** (bits * part - 2))
+        left -= found[-1]
+    return (*found, left + math.sin(math.pi))
+
+
+PI = {"float32": _pi(12, 3), "float64": _pi(26, 3)}
 OWN = {"add": lax.add, "sub": lax.sub, "mul": lax.mul, "neg": lax.neg}  # what rewriting makes
 
 
@@ -100,8 +109,9 @@ class Arithmetic:
         dtype = str(x.dtype)
         number = lambda value: Constant(value, dtype)  # noqa: E731
         turns = jnp.floor(self.joined(x, number(1.0 / math.pi), number(0.5), dtype))
-        r = self.joined(turns, number(-float(np.dtype(dtype).type(math.pi))), x, dtype)
-        r = self.joined(turns, number(-PI_LOW[dtype]), r, dtype)
+        r = x
+        for part in PI[dtype]:
+            r = self.joined(turns, number(-part), r, dtype)
         odd = turns - 2.0 * jnp.floor(0.5 * turns)
         square, first = r * r, 0 if name == "cos" else 1
         series: Any = number(0.0)

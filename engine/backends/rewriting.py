@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from .straight_line import ISSUED, Builder, Constant, Operand, Operation, Rare, StraightLine
 
@@ -131,63 +132,69 @@ def _with_product(operation: Operation, product: Operation) -> Operation:
     return Operation(name, (*product.inputs, operation.inputs[1 - place]), operation.output, operation.dtype)
 
 
+class _Piece(NamedTuple):
+    """An operation or a rare part of the body with the values that it reads and makes."""
+
+    content: Operation | Rare
+    reads: frozenset[Operand]
+    makes: frozenset[int]
+
+
 def with_rare(line: StraightLine) -> StraightLine:
     """The line with what is read only where a predicate holds (the second choice of a select) set apart."""
-    body = list(line.body)
-    seen = dict.fromkeys(p.inputs[0] for p in body if isinstance(p, Operation) and _guards(p, p.inputs[0]))
-    kept = line.kept()
-    for predicate in seen:
-        if isinstance(predicate, int) and predicate not in kept:
-            body = _set_apart(body, predicate, line.outputs)
-    return dataclasses.replace(line, body=tuple(body))
+    body = [piece for piece in line.body if isinstance(piece, Operation)]
+    members: dict[int, dict[int, Operation]] = {}
+    needs = _needs(body, line.outputs)
+    for operation in body:
+        for predicate in needs.get(operation.output, ()):
+            members.setdefault(predicate, {})[operation.output] = operation
+    pieces = [_Piece(o, frozenset(o.inputs), frozenset((o.output,))) for o in body]
+    fixed, placed = frozenset(line.kept()), set[int]()
+    for predicate, found in members.items():
+        left = {i: o for i, o in found.items() if i not in placed}
+        if predicate not in fixed and sum(ISSUED.get(o.name, 1) for o in left.values()) >= SMALLEST_RARE:
+            pieces, chosen = _set_apart(pieces, predicate, left)
+            placed |= chosen
+    return dataclasses.replace(line, body=tuple(piece.content for piece in pieces))
 
 
-def _guards(operation: Operation, predicate: Operand) -> bool:
-    return operation.name == "select_n" and len(operation.inputs) == 3 and operation.inputs[0] == predicate
+def _needs(body: list[Operation], outputs: Iterable[Operand]) -> dict[int, frozenset[int]]:
+    """Per value the predicates that hold in every lane that needs it, from the readers back to what they read."""
+    nothing: frozenset[int] = frozenset()
+    needs = {i: nothing for i in outputs if isinstance(i, int)}
+    for operation in reversed(body):
+        own, read = needs.get(operation.output, nothing), operation.inputs
+        guard = read[0] if operation.name == "select_n" and len(read) == 3 else None
+        for place, i in enumerate(read):
+            if isinstance(i, int):
+                mine = own | {guard} if place == 2 and isinstance(guard, int) else own
+                needs[i] = needs[i] & mine if i in needs else mine
+    return needs
 
 
-def _inside(piece: Operation | Rare) -> tuple[Operation, ...]:
-    return piece.operations if isinstance(piece, Rare) else (piece,)
-
-
-def _members(body: list[Operation | Rare], predicate: int, outputs: Iterable[Operand]) -> set[int]:
-    """Outputs of the operations that only lanes with the predicate need."""
-    needed, members = {i for i in outputs if isinstance(i, int)} | {predicate}, set()
-    for piece in reversed(body):
-        if isinstance(piece, Operation) and piece.output not in needed:
-            members.add(piece.output)
-            continue
-        for operation in _inside(piece):
-            reads = operation.inputs[:2] if _guards(operation, predicate) else operation.inputs
-            needed.update(i for i in reads if isinstance(i, int))
-    return members
-
-
-def _set_apart(body: list[Operation | Rare], predicate: int, outputs: Iterable[Operand]) -> list[Operation | Rare]:
-    """The body with one rare part for this predicate, unchanged where that would be too small.
+def _set_apart(
+    pieces: list[_Piece], predicate: int, members: dict[int, Operation]
+) -> tuple[list[_Piece], frozenset[int]]:
+    """The body with one rare part for this predicate, and what went there; nothing where that would be too small.
 
     A member that reads what depends on the part's own outputs stays outside, so that the part runs at one place: after
     the last piece that it reads; what depends on it and stood before is put off until then.
     """
-    members = _members(body, predicate, outputs)
-    if len(members) < 2:
-        return body
     early: dict[int, Operation] = {}
-    after: set[Operand] = set()
-    for piece in body:
-        depends = any(i in after for o in _inside(piece) for i in o.inputs)
-        if isinstance(piece, Operation) and piece.output in members and not depends:
-            early[piece.output] = piece
-        elif depends or any(i in early for o in _inside(piece) for i in o.inputs):
-            after.update(o.output for o in _inside(piece))
+    after: set[int] = set()
+    for piece in pieces:
+        depends = not piece.reads.isdisjoint(after)
+        if not depends and isinstance(piece.content, Operation) and piece.content.output in members:
+            early[piece.content.output] = piece.content
+        elif depends or not piece.reads.isdisjoint(early):
+            after |= piece.makes
     if sum(ISSUED.get(o.name, 1) for o in early.values()) < SMALLEST_RARE:
-        return body
-    rest = [piece for piece in body if not (isinstance(piece, Operation) and piece.output in early)]
-    read = {i for piece in rest for o in _inside(piece) for i in o.inputs}
+        return pieces, frozenset()
+    rest = [piece for piece in pieces if piece.makes.isdisjoint(early)]
+    read = frozenset[Operand]().union(*(piece.reads for piece in rest))
+    reads = frozenset(i for o in early.values() for i in o.inputs) | {predicate}
     rare = Rare(predicate, tuple(early.values()), tuple(i for i in early if i in read))
-    reads = {i for o in rare.operations for i in o.inputs} | {predicate}
-    last = max(n for n, piece in enumerate(rest) if reads & {o.output for o in _inside(piece)}) + 1
-    waits = [any(o.output in after for o in _inside(piece)) for piece in rest[:last]]
-    head = [piece for piece, wait in zip(rest, waits, strict=False) if not wait]
-    put_off = [piece for piece, wait in zip(rest, waits, strict=False) if wait]
-    return [*head, rare, *put_off, *rest[last:]]
+    last = max(n for n, piece in enumerate(rest) if not piece.makes.isdisjoint(reads)) + 1
+    head = [piece for piece in rest[:last] if piece.makes.isdisjoint(after)]
+    put_off = [piece for piece in rest[:last] if not piece.makes.isdisjoint(after)]
+    return [*head, _Piece(rare, reads, frozenset(early)), *put_off, *rest[last:]], frozenset(early)
