@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..beat import BeatMap
+from ..precision import double
 from .arithmetic import Arithmetic
 from .rewriting import joined, rewrite, with_rare
 from .straight_line import Constant, StraightLine, run, trace
@@ -201,10 +202,12 @@ def program(
     """
     if arithmetic == "exact":
         return Program(beat, width, dtype, tangents, free)
-    about = _traced(beat, width, dtype, tangents, free)
-    seed = jax.ShapeDtypeStruct((), dtype)
-    invariants = [*about.rows, about.count, *[seed] * (tangents * len(free))]
-    state = [about.row] * len(beat.system.state) + [seed] * (0 if free else tangents * len(beat.system.state))
-    onset = trace(about.onset, [*invariants, *state], [], rewrite)
-    line = joined(trace(about.step, invariants, [about.row] * ((tangents + 1) * about.size) + [about.count], rewrite))
+    with double(dtype == "float64"):  # the program is kept by its type, whatever the caller's setting was
+        about = _traced(beat, width, dtype, tangents, free)
+        seed = jax.ShapeDtypeStruct((), dtype)
+        invariants = [*about.rows, about.count, *[seed] * (tangents * len(free))]
+        state = [about.row] * len(beat.system.state) + [seed] * (0 if free else tangents * len(beat.system.state))
+        onset = trace(about.onset, [*invariants, *state], [], rewrite)
+        carried = [about.row] * ((tangents + 1) * about.size)
+        line = joined(trace(about.step, invariants, [*carried, about.count], rewrite))
     return Program(beat, width, dtype, tangents, free, onset, with_rare(line) if rare else line)

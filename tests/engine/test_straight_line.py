@@ -11,6 +11,7 @@ from jax import lax
 from hemotwin.core.errors import HemotwinError, UnknownNameError
 from hemotwin.core.smooth import safe_sqrt
 from hemotwin.engine.backends.arithmetic import Arithmetic
+from hemotwin.engine.backends.pallas import PallasBeat
 from hemotwin.engine.backends.rewriting import joined, rewrite, with_rare
 from hemotwin.engine.backends.straight_line import Constant, Operation, Rare, StraightLine, run, trace
 from hemotwin.engine.folded import folded
@@ -74,8 +75,6 @@ def test_a_rare_part_changes_no_value_whether_run_or_passed_by(sign: float):
 
 def test_every_value_is_made_before_it_is_read():
     """A part that runs at one place must come after what it reads and before what reads it: the whole small beat."""
-    from hemotwin.engine.backends.pallas import PallasBeat
-
     beat = small_beat()
     with double():
         line = PallasBeat(beat.system, beat.reductions).program("float64").line
@@ -89,6 +88,12 @@ def test_every_value_is_made_before_it_is_read():
         made |= set(piece.outputs) if isinstance(piece, Rare) else set()
     assert {o for o in line.outputs if isinstance(o, int)} <= made
     assert sum(line.rare.values()) > 100, "opening and closing of two valves and four extremes are rare"
+
+
+def test_a_program_has_its_own_type_whatever_the_callers_setting():
+    with double(False):
+        line = PallasBeat(small_beat().system).program("float64").line
+    assert {o.dtype for o in line.prologue if o.dtype.startswith("float")} == {"float64"}
 
 
 @pytest.mark.parametrize("name", ["cos", "sin"])
