@@ -6,7 +6,6 @@ A fixed width keeps one compiled program for cohorts of any size; the last block
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from jax import lax
 from ..core.system import System
 from .beat import BeatMap, compiled
 from .compilation import compiled_for_device
+from .machine import cores
 from .periodic import Steady, equal_pressure_state, steady_beat
 from .precision import double
 from .reduction import Signals
@@ -56,8 +56,8 @@ def blocks(count: int, width: int) -> Iterator[tuple[np.ndarray, int]]:
 def in_blocks(run: Callable[[np.ndarray], Any], count: int, width: int) -> Any:
     """Call `run(indices)` for every block and join the results (tuples of arrays, lanes last) into one.
 
-    On a CPU the blocks run on all cores, one thread each (XLA keeps to one core for loops this small); the first runs
-    alone, so that the program is compiled once.
+    On a CPU the blocks run on all cores that this process may use, one thread each (XLA keeps to one core for loops
+    this small); the first runs alone, so that the program is compiled once.
     """
     wide = bool(getattr(jax.config, "jax_enable_x64"))  # noqa: B009
 
@@ -66,10 +66,10 @@ def in_blocks(run: Callable[[np.ndarray], Any], count: int, width: int) -> Any:
             return jax.tree.map(lambda leaf: np.asarray(leaf)[..., : block[1]], run(block[0]))
 
     todo = list(blocks(count, width))
-    cores = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
+    threads = cores().usable if jax.default_backend() == "cpu" else 1
     parts = [one(todo[0])]
-    if cores > 1 and len(todo) > 2:
-        with ThreadPoolExecutor(min(cores, len(todo) - 1)) as pool:
+    if threads > 1 and len(todo) > 2:
+        with ThreadPoolExecutor(min(threads, len(todo) - 1)) as pool:
             parts += list(pool.map(one, todo[1:]))
     else:
         parts += [one(block) for block in todo[1:]]
