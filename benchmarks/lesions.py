@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import jax.numpy as jnp
 import numpy as np
 from bars import Bars
 
@@ -65,7 +66,7 @@ class AdultWithLesions(Adult):
 def patients(prior: str, count: int) -> Drawn:
     """The draws of a prior with every lesion in turn (lanes: lesion by lesion), solved at the default step."""
     none = dict.fromkeys((*LEAKS, f"{SEPTAL}.regurgitant_area"), NOTHING)
-    model: Model = circulation("adult_with_lesions", **none)
+    model: Model = circulation("adult_with_lesions").with_values(none)
     layout, beat = model.system.parameters, BeatMap(model.system, (*observer_of(model).reductions, *PASSED.values()))
     patient, rows = prior_draws(prior, count, model=model)
     rows[layout.index(f"{SEPTAL}.area")] = NOTHING
@@ -86,7 +87,8 @@ def read(draws: Drawn, found: Forward) -> dict[str, np.ndarray]:
     observer: Observer = observer_of(draws.model)
     size = np.full(draws.parameters.shape[1], BODY_SURFACE_AREA)
     with double():
-        values = np.asarray(observer(found.values[: len(observer.reductions)], draws.parameters, size))
+        kept = jnp.asarray(found.values[: len(observer.reductions)])
+        values = np.asarray(observer(kept, jnp.asarray(draws.parameters), jnp.asarray(size)))
     return dict(zip(observer.names, values, strict=True))
 
 
