@@ -27,6 +27,7 @@ _PUBLIC = {
     "report": "reports.report",
     "readiness": "reports.readiness_page",
     "account": "reports.account",
+    "doctor": "cli.doctor",
 }
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "calibrate",
     "catalog",
     "circulation",
+    "doctor",
     "load",
     "predict",
     "read",

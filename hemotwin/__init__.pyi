@@ -1,5 +1,6 @@
 from .calibration.fit import calibrate as calibrate
 from .calibration.twin import load as load
+from .cli.doctor import doctor as doctor
 from .physiology.catalog import catalog as catalog
 from .physiology.model import circulation as circulation
 from .physiology.scenario import scenario as scenario
@@ -18,6 +19,7 @@ __all__ = [
     "calibrate",
     "catalog",
     "circulation",
+    "doctor",
     "load",
     "predict",
     "read",

@@ -33,6 +33,8 @@ VERBS = (
     ("export", "export", "write saved twins as FHIR, CSV, Parquet or RO-Crate, if their policy permits"),
     ("lineage", "lineage", "list the rows of the record that saved twins were made of"),
     ("audit", "audit", "verify an audit log line by line"),
+    ("doctor", "doctor", "say what this machine computes on and what is wrong, each problem with its fix"),
+    ("bench", "bench", "measure the speed of this machine and print a table to paste"),
     ("catalog", "catalog", "list circulations, parts, observables and scenarios"),
 )
 
