@@ -24,10 +24,11 @@ def expected_tables(found: Expectation, limit: int | None = None) -> list[Table]
     `limit` is the most lines of a table by patient (None: all).
     """
     if len(found.patients) == 1:
-        every = _of_one(found, found.patients[0], limit)
+        every = [*_of_one(found, found.patients[0], limit), _notes(found, limit)]
     else:
         every = [_quantities(found), _asked(found), _by_patient(found, limit), _steps(found, "readings", limit),
-                 _steps(found, "examinations", limit), _skipped(found)]  # fmt: skip
+                 _steps(found, "examinations", limit), _skipped(found),
+                 _notes(found, limit)]  # fmt: skip
     return [table for table in every if len(table)]
 
 
@@ -178,6 +179,14 @@ def _steps(found: Expectation, kind: str, limit: int | None) -> Table:
                *(_priced_columns(found) if kind == "examinations" else [])]  # fmt: skip
     more = len(steps) - len(rows)
     return Table(columns, rows, f"Best next {singular}", f"{more} more in the HTML file." if more else "")
+
+
+def _notes(found: Expectation, limit: int | None) -> Table:
+    """What was assumed of patients and left aside of their records, the commonest first."""
+    counts = Counter(note for one in found.patients for note in one.notes)
+    rows = counts.most_common(None if limit is None else SHOWN)
+    more = f"{len(counts) - len(rows)} more in the JSON and HTML files." if len(rows) < len(counts) else ""
+    return Table(["what", "patients"], rows, "Assumed and left aside", more)
 
 
 def _skipped(found: Expectation) -> Table:

@@ -87,6 +87,7 @@ def test_deep_of_one_patient_lists_every_quantity_and_serves_what_is_asked(tmp_p
     assert main(["readiness", str(record), "--patient", "A", "--deep", "--about", "pvr"]) == 0
     shown = capsys.readouterr().out
     assert "What you ask about" in shown and "narrows what you ask by" in shown and "over the draws" in shown
+    assert "Assumed and left aside" in shown and "Age unknown" in shown
 
 
 def test_a_question_without_deep_is_refused(tmp_path, capsys):
