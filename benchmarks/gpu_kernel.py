@@ -10,6 +10,7 @@ prints the counts and claims no bar; --quick then compares an interpreted kernel
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -27,7 +28,7 @@ from bars import Bars
 
 from hemotwin.core.system import System
 from hemotwin.engine.backends.pallas import Launch, PallasBeat
-from hemotwin.engine.backends.straight_line import ISSUED
+from hemotwin.engine.backends.straight_line import ISSUED, StraightLine
 from hemotwin.engine.beat import BeatMap, compiled
 from hemotwin.engine.folded import folded
 from hemotwin.engine.forward import equal_start
@@ -95,7 +96,8 @@ def device_rate() -> tuple[float, str]:
     cores, clock, source = *HOPPER, "predicted for an H100"
     if jax.default_backend() == "gpu":
         asked = ["nvidia-smi", "--query-gpu=clocks.max.sm", "--format=csv,noheader,nounits"]
-        said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
+        found = shutil.which(asked[0])
+        said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split() if found else []
         device = jax.devices()[0]
         clock = float(said[0]) * 1e6 if said and said[0].isdigit() else clock
         cores, source = int(getattr(device, "core_count", cores)), device.device_kind
@@ -107,9 +109,16 @@ def instructions(counts: Any) -> int:
     return sum(ISSUED.get(name, 1) * count for name, count in counts.items())
 
 
+def line_of(case: Case, dtype: str, tangents: int = 0) -> StraightLine:
+    """The rewritten step that the default launch runs."""
+    line = case.kernel().program(dtype, tangents).line
+    assert line is not None, "the default launch is rewritten"
+    return line
+
+
 def roofline(case: Case, dtype: str, count: int, tangents: int = 0) -> float:
     """Least seconds for one pass of a beat: what every step must issue; what only few lanes need is not counted."""
-    line = case.kernel().program(dtype, tangents).line
+    line = line_of(case, dtype, tangents)
     slow = 2 if dtype == "float64" else 1
     return STEPS * -(-count // WARP) * slow * instructions(line.always) / device_rate()[0]
 
@@ -118,7 +127,7 @@ def count(bars: Bars, case: Case) -> None:
     """Operations and bytes of one beat, before anything is timed."""
     bars.figure(f"{case.name}.states", len(case.system.state))
     for dtype in ("float32", "float64"):
-        line = case.kernel().program(dtype).line
+        line = line_of(case, dtype)
         moved = len(case.system.parameters) + 2 * len(case.system.state) + len(case.beat.reductions)
         for name, found in (("always", line.always), ("rare", line.rare)):
             bars.figure(f"{case.name}.{dtype}.{name}", instructions(found), "instructions per step")

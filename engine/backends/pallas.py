@@ -198,7 +198,8 @@ def compiled_kernel(beat: BeatMap, free: tuple[int, ...] | None = None, launch: 
 
 def _spread(run: Any, devices: list[Any]) -> Any:
     """`run` with the lanes divided among the devices, padded so that each gets as many."""
-    mesh, spec = jax.make_mesh((len(devices),), ("patients",), devices=devices), jax.sharding.PartitionSpec
+    kind, spec = (jax.sharding.AxisType.Auto,), jax.sharding.PartitionSpec
+    mesh = jax.make_mesh((len(devices),), ("patients",), devices=devices, axis_types=kind)
     lanes, everywhere = spec(None, "patients"), spec()
 
     def spread(parameters: jax.Array, state: jax.Array, steps: Any) -> Any:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -160,9 +164,16 @@ def test_every_observable_and_its_tangents_lower_for_cuda(name: str, dtype: str)
 
 @pytest.mark.slow
 def test_the_adult_circulation_agrees_with_and_without_tangents():
+    """Away from the periodic state: there the beat's first and last node tie for the largest ventricular volume.
+
+    At a tie the last bit decides whose derivative is taken (4e-6 apart where nodes of the plateau tie), in XLA as here.
+    """
     one = solved("adult")
+    random = np.random.default_rng(0)
+    rows, state = (np.repeat(x, 3, axis=1) for x in (one.parameters, one.steady.state))
+    rows, state = (x * np.exp(0.03 * random.standard_normal(x.shape)) for x in (rows, state))
     with double():
-        inputs = [jnp.asarray(np.repeat(x, 3, axis=1)) for x in (one.parameters, one.steady.state)]
+        inputs = [jnp.asarray(x) for x in (rows, state)]
         for free in (None, (0, 1)):
             expected = compiled(one.beat, free)(*inputs, one.steps)
             found = compiled_kernel(one.beat, free, interpreted())(*inputs, one.steps)
@@ -181,3 +192,28 @@ def test_the_steady_beat_is_found_through_the_kernel():
     assert np.all(found.status == 0)
     np.testing.assert_allclose(found.state, expected.state, atol=1e-7)  # mL, the residual is 1e-9 mL
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-8)
+
+
+SPREAD = """
+import jax, numpy as np
+from hemotwin.engine.backends.pallas import Launch, compiled_kernel
+from hemotwin.engine.beat import compiled
+from tests.engine.kernels import LANES, STEPS, patients, small_beat
+assert len(jax.local_devices()) == 2 and LANES % 2 == 1
+found = compiled_kernel(small_beat(), None, Launch(interpret=True, arithmetic="exact"))(*patients(), STEPS)
+for kernel, xla in zip(found, compiled(small_beat(), None)(*patients(), STEPS), strict=True):
+    size = np.max(np.abs(np.asarray(xla)), axis=1, keepdims=True) + 1e-300
+    assert np.max(np.abs(np.asarray(kernel) - np.asarray(xla)) / size) <= 1e-12  # another program of XLA's: rounding
+assert len(found.state.sharding.device_set) == 2, found.state.sharding
+"""
+
+
+@pytest.mark.slow
+def test_lanes_are_spread_over_all_devices():
+    """Two devices and an odd number of patients: each gets as many, and the padding does not come back."""
+    told = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu"}
+    top = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", SPREAD], cwd=top, env=os.environ | told, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -73,6 +73,23 @@ def test_a_rare_part_changes_no_value_whether_run_or_passed_by(sign: float):
             np.testing.assert_array_equal(found, expected)
 
 
+def test_what_reads_a_rare_part_waits_for_what_the_part_reads():
+    """The first choice reads the part and stands before the sum that the part's other half reads."""
+
+    def two_halves(c, v):
+        first = jnp.where(v[0] > 0.0, jnp.exp(v[1]) * safe_sqrt(v[1] + 2.0), v[1])
+        late = v[0] * v[1] - 3.0
+        return [first, late, jnp.where(v[0] > 0.0, jnp.exp(late) * safe_sqrt(late * late + 1.0), c[0])]
+
+    plain = joined(traced(two_halves))
+    apart = with_rare(plain)
+    kinds = [isinstance(piece, Rare) for piece in apart.body]
+    assert sum(kinds) == 1 and not kinds[-1]
+    inputs = np.linspace(1.0, 2.0, WIDTH), np.linspace(-1.0, 1.0, WIDTH), np.linspace(0.1, 0.9, WIDTH)
+    for found, expected in zip(computed(apart, *inputs), computed(plain, *inputs), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_every_value_is_made_before_it_is_read():
     """A part that runs at one place must come after what it reads and before what reads it: the whole small beat."""
     beat = small_beat()
