@@ -142,13 +142,18 @@ def _busy(facts: dict[str, Any]) -> str:
 
 
 def _accuracy_sentence(a: Any) -> str:
-    verdict = "Accuracy (certified)" if a.certified else "**Accuracy beyond the limits of a certificate**"
+    from .speed import PRESSURE_LIMIT, SENSITIVITY_MEDIAN, SENSITIVITY_MOST, VOLUME_LIMIT
+
+    limits = f"limits {PRESSURE_LIMIT:g} mmHg, {VOLUME_LIMIT:g} mL, {SENSITIVITY_MEDIAN:g} and {SENSITIVITY_MOST:g}"
+    whole = "certified" if a.sensitivity_most is not None else "certified for values alone"
+    verdict = f"Accuracy ({whole})" if a.certified else "**Accuracy beyond its limits**"
     slopes = "not looked at"
     if a.sensitivity_most is not None:
-        slopes = f"{a.sensitivity_median:.2g} (median) and {a.sensitivity_most:.2g} (95 %) noise sd per prior sd"
+        slopes = f"{a.sensitivity_median:.2g} (median) and {a.sensitivity_most:.2g} (95 %) noise sd per prior sd "
+        slopes += f"({100 * a.finer:.0f} % of the patients would be fitted on more steps)"
     return (
         f"{verdict}, largest over the patients, by halving the steps: pressures {a.pressure:.2g} mmHg, volumes "
-        f"{a.volume:.2g} mL; sensitivities {slopes}; beats repeat to {a.residual:.0e} mL; float32 within "
+        f"{a.volume:.2g} mL; sensitivities {slopes}; {limits}; beats repeat to {a.residual:.0e} mL; float32 within "
         f"{a.float32_pressure:.1g} mmHg and {a.float32_volume:.1g} mL of float64; {100 * a.share:.1f} % of the draws "
         "reached a steady beat."
     )

@@ -45,6 +45,9 @@ __all__ = [
 READINGS = ("sbp", "dbp", "map", "pa_pressure_systolic", "pa_pressure_diastolic", "pa_pressure_mean", "pcwp_mean",
             "ra_pressure_mean", "lv_edv", "lv_esv", "rv_edv", "cardiac_output")  # fmt: skip
 REFERENCE_BSA = 1.75  # m2, of the reference adult
+# Sensitivities are taken as converged when the median patient and 95 % of them err by no more (noise sd per prior sd);
+# a twin's own certificate is stricter, and where it fails the twin is fitted on more steps.
+SENSITIVITY_MEDIAN, SENSITIVITY_MOST = 0.02, 0.05
 FLOAT32_BEATS = 40  # plain beats after which float32 has settled on its own steady beat (1e-6 mL in float64)
 
 
@@ -80,6 +83,7 @@ class Case:
     precision: str
     run: Callable[[], Any]
     beats: bool = False  # whether one run is one beat of every patient
+    essential: bool = False  # timed however late it is
 
 
 @dataclass
@@ -99,8 +103,9 @@ class Timed:
 class Accuracy(NamedTuple):
     """Largest errors over the patients at the default steps, from halving them: pressures (mmHg), volumes (mL).
 
-    Whitened sensitivities (noise sd per prior sd), median and 95th percentile, or None where left out; float32 against
-    float64; the largest residual (mL) of the steady beats and the share of the draws that reached theirs.
+    Whitened sensitivities (noise sd per prior sd), median and 95th percentile, or None where left out; the share of the
+    patients whose twins would be fitted on more steps; float32 against float64; the largest residual (mL) of the steady
+    beats and the share of the draws that reached theirs.
     """
 
     steps: int
@@ -108,6 +113,7 @@ class Accuracy(NamedTuple):
     volume: float
     sensitivity_median: float | None
     sensitivity_most: float | None
+    finer: float | None
     float32_pressure: float
     float32_volume: float
     residual: float
@@ -115,9 +121,11 @@ class Accuracy(NamedTuple):
 
     @property
     def certified(self) -> bool:
-        """Whether values and sensitivities hold the limits of every twin's certificate."""
+        """Whether the values of all patients and the sensitivities of nearly all hold their limits."""
         values = self.pressure <= PRESSURE_LIMIT and self.volume <= VOLUME_LIMIT
-        return values and (self.sensitivity_most is None or self.sensitivity_most <= SHARE * JACOBIAN_LIMIT)
+        if self.sensitivity_median is None or self.sensitivity_most is None:
+            return values
+        return values and self.sensitivity_median <= SENSITIVITY_MEDIAN and self.sensitivity_most <= SENSITIVITY_MOST
 
 
 def drawn(count: int, prior: str = "adult_wide", seed: int = 0) -> Patients:
@@ -139,11 +147,11 @@ def drawn(count: int, prior: str = "adult_wide", seed: int = 0) -> Patients:
 def engine_cases(patients: Patients, sizes: Sequence[int], solved: int) -> list[Case]:
     """Beats of each size in both precisions; steady beats and Jacobians of `solved` patients in float64."""
     steps = patients.model.steps
-    cases = [Case("beat", size, kind, _beats(patients, size, kind), True)
+    cases = [Case("beat", size, kind, _beats(patients, size, kind), beats=True, essential=True)
              for size in sizes for kind in ("float32", "float64")]  # fmt: skip
     rows, state = patients.repeated(solved, "float64")
     steady = lambda: forward(patients.beat, rows, None, steps)  # noqa: E731
-    cases.append(Case("steady beat", solved, "float64", steady))
+    cases.append(Case("steady beat", solved, "float64", steady, essential=True))
     return [*cases, Case("Jacobian", solved, "float64", lambda: _jacobians(patients, rows, state, steps))]
 
 
@@ -199,12 +207,12 @@ def timed(
 ) -> tuple[list[Timed], list[Case]]:  # fmt: skip
     """(cases timed, cases left out): every case once for compiling, then all in turn, `rounds` times.
 
-    After `until` (a reading of `time.perf_counter`) only plain beats are begun, which compile in seconds.
+    After `until` (a reading of `time.perf_counter`) only essential cases are begun.
     """
     found, left_out = [], []
     for case in cases:
         began = time.perf_counter()
-        if began > until and not case.beats:
+        if began > until and not case.essential:
             left_out.append(case)
             continue
         _run(case)
@@ -229,16 +237,17 @@ def accuracy(patients: Patients, sensitivities: bool = True) -> Accuracy:
     with double():
         coarse = forward(patients.beat, patients.rows, np.asarray(patients.steady.state), steps // 2)
         fine, half = (_readings(patients, patients.rows, one.values) for one in (patients.steady, coarse))
-        median = most = None
+        median = most = finer = None
         if sensitivities:
             both = [_jacobians(patients, patients.rows, np.asarray(state), number)[1]
                     for state, number in ((patients.steady.state, steps), (coarse.state, steps // 2))]  # fmt: skip
             whitened = SHARE * np.max(np.abs(_whitened(patients, both[0] - both[1], fine)), axis=(0, 1))
             median, most = float(np.median(whitened)), float(np.quantile(whitened, 0.95))
+            finer = float(np.mean(whitened > SHARE * JACOBIAN_LIMIT))
     error, narrow = SHARE * np.abs(fine - half), np.abs(_narrow(patients) - fine)
     pressure, volume = (np.array([unit == u for u in units]) for unit in ("mmHg", "mL"))
     return Accuracy(
-        steps, float(error[pressure].max()), float(error[volume].max()), median, most,
+        steps, float(error[pressure].max()), float(error[volume].max()), median, most, finer,
         float(narrow[pressure].max()), float(narrow[volume].max()), float(np.max(patients.steady.residual)),
         patients.share,
     )  # fmt: skip

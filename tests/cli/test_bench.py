@@ -12,7 +12,7 @@ from hemotwin.cli import bench, main, speed
 from hemotwin.cli.speed import Accuracy, Case
 from hemotwin.engine.compile_clock import CompileClock
 
-GOOD = Accuracy(400, 0.02, 0.012, 0.0019, 0.011, 3e-4, 3e-4, 7e-10, 1.0)
+GOOD = Accuracy(400, 0.02, 0.012, 0.0019, 0.011, 0.02, 3e-4, 3e-4, 7e-10, 1.0)
 COMPILED = 1.5  # s that the stand-in's clock claims for every first call
 
 
@@ -23,13 +23,17 @@ class ReadyClock(CompileClock):
         return COMPILED
 
 
+def quiet(sentence: str) -> None:
+    """Progress that nobody reads."""
+
+
 @pytest.fixture
 def calls(monkeypatch):
     """The engine replaced by runs that only note their name."""
     noted: list[str] = []
 
     def case(what: str, patients: int = 4, beats: bool = False) -> Case:
-        return Case(what, patients, "float64", lambda: noted.append(what), beats)
+        return Case(what, patients, "float64", lambda: noted.append(what), beats, essential=beats)
 
     system = SimpleNamespace(state=range(13))
     patients = SimpleNamespace(
@@ -47,7 +51,7 @@ def calls(monkeypatch):
 def test_cases_run_in_turn_after_each_has_compiled_once():
     noted: list[str] = []
     cases = [Case(name, 1, "float64", lambda name=name: noted.append(name)) for name in "ab"]
-    found, left_out = speed.timed(cases, 3, ReadyClock(), lambda sentence: None)
+    found, left_out = speed.timed(cases, 3, ReadyClock(), quiet)
     assert "".join(noted) == "ab" + "ababab"
     assert [len(one.seconds) for one in found] == [3, 3]
     assert [one.compiling for one in found] == [COMPILED, COMPILED]
@@ -56,18 +60,18 @@ def test_cases_run_in_turn_after_each_has_compiled_once():
 
 def test_time_per_patient_is_the_median_of_the_runs_without_the_first():
     naps = iter([0.2, 0.0, 0.03, 0.0])  # the first call, which compiles, then three runs
-    (one,), _ = speed.timed([Case("nap", 10, "float64", lambda: time.sleep(next(naps)))], 3, ReadyClock(), str)
+    (one,), _ = speed.timed([Case("nap", 10, "float64", lambda: time.sleep(next(naps)))], 3, ReadyClock(), quiet)
     assert max(one.seconds) >= 0.03
     assert one.per_patient == sorted(one.seconds)[1] / 10
     assert one.per_patient < 0.003  # neither the first call nor the one slow run
 
 
-def test_after_the_limit_only_plain_beats_are_begun_and_the_rest_is_named():
+def test_after_the_limit_only_essential_cases_are_begun_and_the_rest_is_named():
     cases = [Case("late", 1, "float64", lambda: pytest.fail("begun after the limit"))]
-    found, left_out = speed.timed(cases, 3, ReadyClock(), str, until=0.0)
+    found, left_out = speed.timed(cases, 3, ReadyClock(), quiet, until=0.0)
     assert found == [] and left_out == cases
-    beat = Case("beat", 1, "float64", lambda: None, beats=True)
-    found, left_out = speed.timed([beat], 3, ReadyClock(), str, until=0.0)
+    beat = Case("beat", 1, "float64", lambda: None, essential=True)
+    found, left_out = speed.timed([beat], 3, ReadyClock(), quiet, until=0.0)
     assert len(found) == 1 and left_out == []
 
 
@@ -76,7 +80,7 @@ def test_each_case_runs_in_its_own_precision():
 
     seen: list[str] = []
     cases = [Case("x", 1, kind, lambda: seen.append(str(jnp.asarray(1.0).dtype))) for kind in ("float32", "float64")]
-    speed.timed(cases, 1, ReadyClock(), str)
+    speed.timed(cases, 1, ReadyClock(), quiet)
     assert seen == ["float32", "float64"] * 2
 
 
@@ -107,10 +111,12 @@ def test_full_run_takes_more_runs_and_names_no_row_as_left_out(calls, capsys):
 
 def test_quick_run_out_of_time_says_what_it_left_out(calls, capsys, monkeypatch):
     monkeypatch.setattr(bench, "QUICK_LIMIT", 0.0)
-    asked = []
-    monkeypatch.setattr(speed, "accuracy", lambda patients, sensitivities: asked.append(sensitivities) or GOOD)
+    asked, values = [], GOOD._replace(sensitivity_median=None, sensitivity_most=None, finer=None)
+    monkeypatch.setattr(speed, "accuracy", lambda patients, sensitivities: asked.append(sensitivities) or values)
     assert main(["bench", "--quick"]) == 0
-    assert "Left out for want of time: steady beat, Jacobian, calibration" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "Left out for want of time: steady beat, Jacobian, calibration" in shown
+    assert "certified for values alone" in shown and "sensitivities not looked at" in shown
     assert asked == [False]  # the Jacobian's program is not compiled for its accuracy alone
 
 
@@ -118,9 +124,10 @@ def test_answers_beyond_the_limits_are_not_called_certified(calls, capsys, monke
     bad = GOOD._replace(pressure=0.4)
     monkeypatch.setattr(speed, "accuracy", lambda patients, sensitivities: bad)
     assert main(["bench", "--quick"]) == 0
-    assert "**Accuracy beyond the limits of a certificate**" in capsys.readouterr().out
-    assert GOOD.certified and not GOOD._replace(sensitivity_most=0.5).certified
-    assert GOOD._replace(sensitivity_median=None, sensitivity_most=None).certified
+    assert "**Accuracy beyond its limits**" in capsys.readouterr().out
+    assert GOOD.certified and not GOOD._replace(sensitivity_most=0.06).certified
+    assert not GOOD._replace(sensitivity_median=0.03).certified and not GOOD._replace(volume=float("nan")).certified
+    assert GOOD._replace(sensitivity_median=None, sensitivity_most=None, finer=None).certified
 
 
 def test_busy_machine_is_named(calls, capsys, monkeypatch):
@@ -133,7 +140,7 @@ def test_busy_machine_is_named(calls, capsys, monkeypatch):
 def test_the_engine_is_timed_and_certified_on_real_patients():
     patients = speed.drawn(8)
     cases = speed.engine_cases(patients, (1, 8), 8)
-    found, _ = speed.timed(cases, 1, ReadyClock(), str)
+    found, _ = speed.timed(cases, 1, ReadyClock(), quiet)
     assert [one.case.what for one in found] == ["beat"] * 4 + ["steady beat", "Jacobian"]
     assert all(one.seconds[0] > 0.0 for one in found)
     seen = speed.accuracy(patients)
