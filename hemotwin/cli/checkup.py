@@ -21,7 +21,7 @@ class Problem:
     blocking: bool = False
 
     def __str__(self) -> str:
-        return f"{'must be mended: ' if self.blocking else ''}{self.what}. Fix: {self.fix}"
+        return f"{'must be mended: ' if self.blocking else ''}{self.what}\n  fix: {self.fix}"
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,12 @@ class Checkup:
         }
 
     def lines(self) -> Iterator[str]:
-        """The problems as text, then the verdict."""
+        """The problems as text, fixes unbroken so that they can be pasted, then the verdict."""
+        if self.problems:
+            yield "Problems"
         for problem in self.problems:
             yield f"- {problem}"
-        yield self.verdict
+        yield ("\n" if self.problems else "") + self.verdict
 
     def __repr__(self) -> str:
         return "\n".join([repr(self.table()), "", *self.lines()])

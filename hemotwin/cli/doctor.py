@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     import json
 
     from ..core.disclaimer import DISCLAIMER
-    from .terminal import bullets, say, show
+    from .terminal import say, show
 
     found = doctor(quick=options.quick)
     if options.json:
@@ -44,8 +44,9 @@ def run(options: argparse.Namespace) -> int:
             return USABLE if found.usable else NOT_USABLE
         Path(options.json).write_text(text + "\n", encoding="utf-8")
     show(found.table())
-    bullets("Problems", map(str, found.problems))
-    say(f"\n{found.verdict}")
+    say()
+    for line in found.lines():
+        say(line)
     if options.json:
         say(f"JSON: {options.json}")
     say(DISCLAIMER)
@@ -114,16 +115,18 @@ def _memory() -> Finding:
 def _computing() -> list[Finding]:
     """Device, precision and cache, or that JAX does not start, with what it says."""
     from ..engine.machine import devices
-    from .installation import installer
+    from .installation import declared, install_command, installer
 
     try:
         found = devices()
     except Exception as error:  # whatever a broken installation raises is the finding
-        what = f"JAX does not start: {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
+        what = f"JAX does not start: {_said(error)}"
         asked = os.environ.get("JAX_PLATFORMS")
         fix = f"{installer()} --upgrade jax jaxlib"
-        if isinstance(error, RuntimeError) and asked:
+        if asked and not isinstance(error, ImportError):  # it is imported, but the platform asked for is not here
             fix = f"unset JAX_PLATFORMS (now {asked!r}), or set it to a platform that is here, such as cpu"
+            if asked.startswith(("cuda", "gpu")):
+                fix += f"; for an NVIDIA GPU: {install_command(declared(), 'gpu')}"
         return [Finding("device", "none: JAX does not start", {"backend": None}, (Problem(what, fix, blocking=True),))]
     return [_device(found), _precision(found), _cache()]
 
@@ -183,8 +186,12 @@ def _self_check() -> list[Finding]:
     try:
         return judged(steady_beats())
     except Exception as error:  # a broken backend may fail in any way; that is what is looked for
-        what = (
-            f"the self-check failed: {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
-        )
+        what = f"the self-check failed: {_said(error)}"
         fix = "install the supported versions again, or run on the CPU: JAX_PLATFORMS=cpu hemotwin ..."
         return [Finding("self-check", "failed", {}, (Problem(what, fix, blocking=True),))]
+
+
+def _said(error: Exception) -> str:
+    """Kind of an error and its first line, if it says anything."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

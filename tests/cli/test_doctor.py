@@ -84,7 +84,7 @@ def test_jax_that_does_not_start_ends_with_two_and_how_to_install_it(capsys, mon
     assert main(["doctor"]) == 2
     shown = capsys.readouterr().out
     assert "cannot open shared object file" in shown
-    assert "install --upgrade jax jaxlib" in shown.replace("\n  ", " ")
+    assert "install --upgrade jax jaxlib" in shown
     assert "Not usable: 1 of 1 problem must be mended first." in shown
 
 
@@ -95,6 +95,9 @@ def test_platform_that_is_not_here_is_told_by_its_variable(monkeypatch):
     monkeypatch.setattr(machine, "devices", absent)
     monkeypatch.setenv("JAX_PLATFORMS", "tpu")
     assert problem_of("unset JAX_PLATFORMS", "'tpu'").blocking
+    monkeypatch.setattr(machine, "devices", lambda: (_ for _ in ()).throw(AssertionError()))  # JAX without its plugin
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    assert problem_of("unset JAX_PLATFORMS", "hemotwin[gpu]").what == "JAX does not start: AssertionError"
 
 
 @pytest.mark.parametrize(
