@@ -10,6 +10,7 @@ generated C, GPUs.
 
 from __future__ import annotations
 
+import functools
 import gc
 import sys
 import time
@@ -151,25 +152,25 @@ def forward_and_peers(bars: Bars, case: Case) -> None:
         p, x = case.tiled(count, dtype)
         runs[f"forward.{dtype}"] = (lambda p=p, x=x: beat_in_blocks(case.beat, p, x, steps)), count, wide
         runs[f"at_once.{dtype}"] = (lambda p=p, x=x: beat_at_once(case.beat, p, x, steps)), count, wide
-        with double(wide):
-            if wide:
-                solve = lambda r: peers.diffrax_readings(system, rows, state, r, OBSERVED)  # noqa: E731
-                rtol, error = peers.loosest(solve, solve(peers.TIGHT), units)
-                bars.figure(f"{name}.diffrax.{dtype}.tolerance", rtol)
-                bars.figure(f"{name}.diffrax.{dtype}.error", error, "mmHg or mL, worst")
         few_p, few_x = case.tiled(lanes, dtype)
-        adaptive = lambda p=few_p, x=few_x, r=rtol: jax.block_until_ready(peers.beat_of(system, r)(p, x))  # noqa: E731
-        runs[f"diffrax.{dtype}"] = adaptive, lanes, wide
+        adaptive = lambda r, p=few_p, x=few_x: jax.block_until_ready(peers.beat_of(system)(p, x, r))  # noqa: E731
+        if wide:
+            with double():
+                solve = lambda r: peers.diffrax_readings(system, rows, state, r, OBSERVED)  # noqa: E731
+                rtol, error = peers.quickest(solve, adaptive, solve(peers.TIGHT), units)
+            bars.figure(f"{name}.diffrax.tolerance", rtol)
+            bars.figure(f"{name}.diffrax.error", error, "mmHg or mL, worst")
+        runs[f"diffrax.{dtype}"] = functools.partial(adaptive, rtol), lanes, wide
     with double():
         few = 2 if bars.quick else PEER_PATIENTS
         some = rows[:, :few], state[:, :few]
         exact = peers.diffrax_readings(system, *some, peers.TIGHT, OBSERVED)
         solve = lambda r: peers.scipy_readings(system, *some, r, OBSERVED)  # noqa: E731
-        chosen, error = peers.loosest(solve, exact, units)
+        loop = lambda r: [peers.scipy_beat(system, rows[:, k], state[:, k], r) for k in range(few)]  # noqa: E731
+        chosen, error = peers.quickest(solve, loop, exact, units)
         bars.figure(f"{name}.scipy.tolerance", chosen)
         bars.figure(f"{name}.scipy.error", error, "mmHg or mL, worst")
-    loop = lambda: [peers.scipy_beat(system, rows[:, k], state[:, k], chosen) for k in range(few)]  # noqa: E731
-    runs["scipy.float64"] = loop, few, True
+    runs["scipy.float64"] = functools.partial(loop, chosen), few, True
     if name == "regazzoni_2022_b" and peers.SVZERO:
         chosen, run = svzero(bars, case)
         runs["svzerod"] = run, chosen, True
