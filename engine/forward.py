@@ -15,17 +15,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..core.status import Status
 from ..core.system import System
 from .beat import BeatMap, compiled
 from .compilation import compiled_for_device
 from .machine import cores
 from .periodic import Steady, equal_pressure_state, steady_beat
 from .precision import double
+from .quasi_newton import nearest, quasi_newton
 from .reduction import Signals
 
 __all__ = ["Forward", "Waves", "blocks", "forward", "in_blocks", "record"]
 
 WIDTH = 64  # lanes per block
+MANY = 8  # blocks from which on a second program is worth its compilation
 
 
 class Forward(NamedTuple):
@@ -79,17 +82,56 @@ def in_blocks(run: Callable[[np.ndarray], Any], count: int, width: int) -> Any:
 def forward(
     beat: BeatMap, parameters: np.ndarray, guess: np.ndarray | None, steps: int, *, warm_up: int = 3, width: int = WIDTH
 ) -> Forward:
-    """Steady beat and reductions of parameters [P, B] from a guess [S, B] (None: all stores at one pressure)."""
+    """Steady beat and reductions of parameters [P, B] from a guess [S, B] (None: all stores at one pressure).
+
+    Blocks are solved by Newton. Where there are many, only the first is: the others start from the derivatives of its
+    lanes (see `quasi_newton`), and Newton takes the lanes that this leaves.
+    """
     count = parameters.shape[-1]
 
-    def run(lanes: np.ndarray) -> Forward:
+    def newton(lanes: np.ndarray) -> Steady:
         p = jnp.asarray(parameters[:, lanes])
         start = equal_start(beat.system, p) if guess is None else jnp.asarray(guess[:, lanes])
-        steady: Steady = steady_beat(beat, p, start, steps, warm_up=warm_up if guess is not None else max(warm_up, 5))
-        kept = compiled(beat, None)(p, steady.state, steps)
-        return Forward(steady.state, steady.residual, steady.status, kept.values)
+        return steady_beat(beat, p, start, steps, warm_up=warm_up if guess is not None else max(warm_up, 5))
 
-    return in_blocks(run, count, width)
+    def reduced(lanes: np.ndarray) -> Any:
+        return compiled(beat, None)(jnp.asarray(parameters[:, lanes]), jnp.asarray(found.state[:, lanes]), steps).values
+
+    many = count > MANY * width
+    found: Steady = in_blocks(newton, width if many else count, width)
+    if many:
+        found = _others(beat, parameters, guess, steps, warm_up, width, found, newton)
+    return Forward(found.state, found.residual, found.status, in_blocks(reduced, count, width))
+
+
+def _others(
+    beat: BeatMap, parameters: np.ndarray, guess: np.ndarray | None, steps: int, warm_up: int, width: int, bank: Steady,
+    newton: Callable[[np.ndarray], Steady],
+) -> Steady:  # fmt: skip
+    """All lanes, those behind the first block by Broyden's method from the nearest of its lanes."""
+    sound = np.flatnonzero(bank.status == int(Status.OK))
+    rest = np.arange(width, parameters.shape[-1])
+    if not len(sound):
+        return _joined(bank, in_blocks(lambda lanes: newton(rest[lanes]), len(rest), width))
+    near = sound[nearest(parameters, parameters[:, sound])]
+
+    def quasi(lanes: np.ndarray) -> Steady:
+        lanes = rest[lanes]
+        start = bank.state[:, near[lanes]] if guess is None else guess[:, lanes]
+        rows = (parameters[:, lanes], start, bank.inverse[..., near[lanes]])
+        return quasi_newton(beat, *(jnp.asarray(x) for x in rows), steps, warm_up)
+
+    found = _joined(bank, in_blocks(quasi, len(rest), width))
+    left = rest[found.status[rest] != int(Status.OK)]
+    if len(left):
+        again = in_blocks(lambda lanes: newton(left[lanes]), len(left), width)
+        for leaf, new in zip(found, again, strict=True):
+            leaf[..., left] = new
+    return found
+
+
+def _joined(first: Steady, second: Steady) -> Steady:
+    return Steady(*(np.concatenate(pair, axis=-1) for pair in zip(first, second, strict=True)))
 
 
 def equal_start(system: System, parameters: jax.Array) -> jax.Array:

@@ -20,7 +20,7 @@ from .beat import BeatMap
 from .compilation import compiled_for_device
 from .linear import solve
 
-__all__ = ["Steady", "equal_pressure_state", "newton_correction", "steady_beat"]
+__all__ = ["TOLERANCE", "Steady", "equal_pressure_state", "newton_correction", "status_of", "steady_beat"]
 
 TOLERANCE = 1e-9  # mL, largest volume residual of a steady beat in float64
 LIMIT = 40  # beats with tangents before a lane is given up
@@ -28,12 +28,14 @@ SMALLEST_VOLUME = 1e-3  # mL; a chamber emptied below this has left the model
 
 
 class Steady(NamedTuple):
-    """State at onset [S, B], largest volume residual [B] (mL), status code [B], beats with tangents used [B]."""
+    """State at onset [S, B], largest volume residual [B] (mL), status code [B], beats used [B] (with tangents here),
+    inverse [S, S, B] of I - dPhi/dx where it was taken last."""
 
     state: jax.Array
     residual: jax.Array
     status: jax.Array
     beats: jax.Array
+    inverse: jax.Array
 
 
 def equal_pressure_state(system: System, parameters: jax.Array) -> jax.Array:
@@ -79,6 +81,13 @@ def volume_residual(system: System, change: jax.Array) -> jax.Array:
     return jnp.max(jnp.abs(change[: len(system.free_stores)]), axis=0)
 
 
+def status_of(state: jax.Array, residual: jax.Array, tolerance: float) -> jax.Array:
+    """Status code [B] of a state [S, B] whose beat changes a volume by `residual` [B] (mL)."""
+    finite = jnp.isfinite(residual) & jnp.all(jnp.isfinite(state), axis=0)
+    code = jnp.where(residual <= tolerance, int(Status.OK), int(Status.NOT_PERIODIC))
+    return jnp.where(finite, code, int(Status.NONFINITE))
+
+
 def steady_beat(
     beat: BeatMap,
     parameters: jax.Array,
@@ -104,11 +113,11 @@ def _program(beat: BeatMap, tolerance: float) -> Any:
         big = jnp.full((lanes,), jnp.inf, guess.dtype)
 
         def unfinished(carry: Any) -> Any:
-            _, residual, _, count, _ = carry
+            _, residual, _, count, *_ = carry
             return jnp.any((residual > tolerance) & jnp.isfinite(residual) | (count == 0)) & (jnp.max(count) < LIMIT)
 
         def improve(carry: Any) -> Any:
-            x, _, previous, count, used = carry
+            x, _, previous, count, used, _ = carry
             out = beat.linearised(parameters, x, steps, ())
             change = out.state - x
             residual = volume_residual(system, change)
@@ -123,12 +132,14 @@ def _program(beat: BeatMap, tolerance: float) -> Any:
                 jnp.where(sound, residual, jnp.inf),
                 count + 1,
                 used + live.astype(jnp.int32),
+                out.state_jacobian,
             )
 
         zero = jnp.zeros((lanes,), jnp.int32)
-        x, residual, _, _, used = lax.while_loop(unfinished, improve, (start, big, big, jnp.int32(0), zero))
-        finite = jnp.isfinite(residual) & jnp.all(jnp.isfinite(x), axis=0)
-        code = jnp.where(residual <= tolerance, int(Status.OK), int(Status.NOT_PERIODIC))
-        return Steady(x, residual, jnp.where(finite, code, int(Status.NONFINITE)), used)
+        slope = jnp.zeros((len(guess), len(guess), lanes), guess.dtype)
+        begin = (start, big, big, jnp.int32(0), zero, slope)
+        x, residual, _, _, used, slope = lax.while_loop(unfinished, improve, begin)
+        eye = jnp.broadcast_to(jnp.eye(len(guess), dtype=guess.dtype)[..., None], slope.shape)
+        return Steady(x, residual, status_of(x, residual, tolerance), used, newton_correction(slope, eye))
 
     return compiled_for_device(run)
