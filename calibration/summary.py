@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
@@ -14,7 +16,7 @@ from ..core.disclaimer import DISCLAIMER
 from ..core.registry import known
 from ..core.status import Status, merge
 from ..engine.beat import BeatMap
-from ..engine.forward import Forward, forward, record
+from ..engine.forward import Forward, forward, in_blocks, record
 from ..engine.precision import double
 from ..physiology.model import Model
 from ..physiology.observable import Observer
@@ -29,6 +31,7 @@ from .twin import CalibratedTwin
 
 __all__ = ["Readings", "summarise", "theta_to_parameters"]
 
+READING_WIDTH = 64  # lanes per call of the observables
 Z_DRAWS = 4000  # draws for the intervals of quantities, which need no solve
 
 
@@ -46,11 +49,18 @@ class Readings:
 
 def observe(model: Model, parameters: np.ndarray, guess: np.ndarray | None, bsa: np.ndarray, steps: int) -> Readings:
     """Steady beat and every registered observable of parameters [P, B]."""
-    names = tuple(known("observable"))
-    observer = Observer(model.system, names)
+    observer = Observer(model.system, tuple(known("observable")))
     solved = forward(BeatMap(model.system, observer.reductions), parameters, guess, steps)
-    values = observer(jnp.asarray(solved.values), jnp.asarray(parameters), jnp.asarray(bsa))
-    return Readings(names, observer.units, np.asarray(values), solved)
+    read, lanes = _reader(observer), len(bsa)
+    parts = lambda i: (x[..., i] for x in (solved.values, parameters, bsa))  # noqa: E731
+    values = in_blocks(lambda i: read(*(jnp.asarray(x) for x in parts(i))), lanes, min(lanes, READING_WIDTH))
+    return Readings(observer.names, observer.units, values, solved)
+
+
+@functools.lru_cache(maxsize=16)
+def _reader(observer: Observer) -> Any:
+    """The observables as one program: called bare, each of their small operations would be compiled by itself."""
+    return jax.jit(observer)
 
 
 def compile_forward(cohort: Cohort, model: Model, steps: int) -> None:

@@ -100,11 +100,17 @@ class Drawn:
     steady: Forward = field(repr=False)
     readings: dict[str, np.ndarray] = field(repr=False)
 
-    def hard(self, steps: int, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
-        """Readings by their hard definition from a record with `steps` samples, in blocks that fit in memory."""
+    def hard(
+        self, steps: int, onset: np.ndarray | None = None, names: tuple[str, ...] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Readings by their hard definition from a record with `steps` samples, in blocks that fit in memory.
+
+        onset [S, draw]: the states from which to record (None: the steady ones on the model's steps).
+        """
         parts = []
+        begin = self.steady.state if onset is None else onset
         for first in range(0, self.parameters.shape[1], WIDTH):
-            rows, state = (array[:, first : first + WIDTH] for array in (self.parameters, self.steady.state))
+            rows, state = (array[:, first : first + WIDTH] for array in (self.parameters, begin))
             with double():
                 waves = record(self.beat, rows, state, steps, width=WIDTH)
             size = np.full(rows.shape[1], BODY_SURFACE_AREA)

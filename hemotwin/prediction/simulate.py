@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from ..calibration.certified import Certified, certified
 from ..calibration.rows import at_the_edge, reading_labels
-from ..calibration.summary import Readings, observe, waves
+from ..calibration.summary import observe, waves
 from ..core.dataset import beat_dataset
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError
@@ -32,7 +33,9 @@ REFERENCE_BSA = 1.75  # m2; indexed readings of a bare model are those of the re
 class Run:
     """A simulated model: readings by observable, the last beat's waveforms, status and periodicity residual (mL).
 
-    `history` holds the readings of every beat when a number of beats was asked for (None for a steady beat).
+    steps: per beat; step_error: the largest error of a reading in its limit (0.1 mmHg, 0.1 mL, 0.5 % otherwise), None
+    where beats were counted instead of the steady one sought. `history` holds the readings of every beat when a number
+    of beats was asked for (None for a steady beat).
     """
 
     model: Model
@@ -42,6 +45,8 @@ class Run:
     status: Status
     residual: float
     history: xr.Dataset | None = None
+    steps: int = 0
+    step_error: float | None = None
 
     def table(self) -> Table:
         """Every reading with its unit."""
@@ -74,6 +79,9 @@ def simulate(
 ) -> Run:
     """The steady beat of a model (after a scenario, if given), or `beats` beats from the steady beat before it.
 
+    The steady beat is solved on the model's steps and on half of them; where a reading's error exceeds its limit (see
+    `Run`) it is solved again on twice as many, up to 1,600, and what still exceeds it has status STEP_LIMIT. With
+    `steps` given there is no second try.
     With `beats`, a scenario's changes act from the first beat and its inflows run in at a constant rate for their
     duration, beat by beat. Raises `InputError` when the circulation's valves have no inertance: such sets exist for
     comparison and run on the diffrax backend (`hemotwin.engine.backends.diffrax`).
@@ -88,15 +96,19 @@ def simulate(
         if beats is not None:
             return _beats(model, scenario, before, beats, number)
         rows = before if scenario is None else scenario.applied(model.system.parameters.names, before)
-        readings = observe(model, rows, None, np.array([REFERENCE_BSA]), number)
-        beat = waves(model, rows, readings.solved.state, number)
-    return _run(model, scenario, readings, beat, None)
+        found = certified(model, rows, None, np.array([REFERENCE_BSA]), number, *([] if steps is None else [number]))
+        beat = waves(model, rows, found.readings.solved.state, int(found.steps[0]))
+    return _run(model, scenario, found, beat)
 
 
-def _run(model: Model, scenario: Scenario | None, readings: Readings, beat: xr.Dataset, history: Any) -> Run:
+def _run(model: Model, scenario: Scenario | None, found: Certified, beat: xr.Dataset) -> Run:
+    readings, error = found.readings, float(found.error[0])
     values = {name: float(readings.of(name)[0]) for name in reading_labels() if name in readings.names}
     status = Status(int(readings.solved.status[0]))
-    return Run(model, scenario, values, beat, status, float(readings.solved.residual[0]), history)
+    if status == Status.OK and not error <= 1.0:
+        status = Status.STEP_LIMIT
+    residual = float(readings.solved.residual[0])
+    return Run(model, scenario, values, beat, status, residual, steps=int(found.steps[0]), step_error=error)
 
 
 def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: int, steps: int) -> Run:
@@ -132,6 +144,5 @@ def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: i
     wave = beat_dataset(beat.time[:, 0], beat.pressure[..., 0], beat.volume[..., 0], beat.flow[..., 0], sites, conduits)
     values = dict(zip(readings.names, rows[-1], strict=True))
     shown = {name: float(values[name]) for name in reading_labels() if name in values}
-    return Run(
-        model, scenario, shown, wave, Status.OK if np.isfinite(residual) else Status.NONFINITE, residual, history
-    )
+    status = Status.OK if np.isfinite(residual) else Status.NONFINITE
+    return Run(model, scenario, shown, wave, status, residual, history, steps)

@@ -40,7 +40,7 @@ def test_the_smooth_peak_of_atrial_flow_is_the_hard_one_of_the_same_beat(name: s
     """Against a denser record the peak differs by up to 1.4 % when the valve had shut before it: that is the step's
     error in a small wave and not the reader's."""
     draws = drawn("adult_wide", DRAWS)
-    hard = draws.hard(draws.model.steps, PEAKS_OF_FLOW)
+    hard = draws.hard(draws.model.steps, names=PEAKS_OF_FLOW)
     assert np.max(beyond(name, draws.readings[name], hard[name])) <= 1.0
 
 

@@ -28,6 +28,7 @@ def test_the_adult_rests_at_its_printed_values():
         "pcwp_mean": 8.00, "ra_pressure_mean": 3.99, "pa_pressure_systolic": 22.0, "pa_pressure_diastolic": 9.0,
     }  # fmt: skip
     assert at_rest().status == Status.OK and at_rest().residual < 1e-9
+    assert at_rest().steps == 400 and 0.0 < at_rest().step_error < 1.0
     for name, value in printed.items():
         assert at_rest().readings[name] == pytest.approx(value, abs=0.3, rel=0.01), name
 
