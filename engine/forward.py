@@ -119,7 +119,8 @@ def _others(
         lanes = rest[lanes]
         start = bank.state[:, near[lanes]] if guess is None else guess[:, lanes]
         rows = (parameters[:, lanes], start, bank.inverse[..., near[lanes]])
-        return quasi_newton(beat, *(jnp.asarray(x) for x in rows), steps, warm_up)
+        p, x, inverse = (jnp.asarray(row) for row in rows)
+        return quasi_newton(beat, p, x, inverse, steps, warm_up)
 
     found = _joined(bank, in_blocks(quasi, len(rest), width))
     left = rest[found.status[rest] != int(Status.OK)]

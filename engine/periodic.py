@@ -31,11 +31,11 @@ class Steady(NamedTuple):
     """State at onset [S, B], largest volume residual [B] (mL), status code [B], beats used [B] (with tangents here),
     inverse [S, S, B] of I - dPhi/dx where it was taken last."""
 
-    state: jax.Array
-    residual: jax.Array
-    status: jax.Array
-    beats: jax.Array
-    inverse: jax.Array
+    state: Any
+    residual: Any
+    status: Any
+    beats: Any
+    inverse: Any
 
 
 def equal_pressure_state(system: System, parameters: jax.Array) -> jax.Array:
