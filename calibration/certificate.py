@@ -6,7 +6,7 @@ import numpy as np
 
 from .twin import Certificate
 
-__all__ = ["certify", "jacobian_difference"]
+__all__ = ["certify", "jacobian_difference", "value_errors"]
 
 PRESSURE_LIMIT, VOLUME_LIMIT = 0.1, 0.1  # mmHg and mL
 JACOBIAN_LIMIT = 0.05  # of a noise sd per prior sd: whole difference between N and N/2, after the step study
@@ -34,9 +34,7 @@ def certify(
     The error at N is taken as a third of the difference. slope: `jacobian_difference` of the fit, made on `fit_steps`
     (None: N too); residual: periodicity (mL); balance: blood created per beat (mL). A value that is not finite fails.
     """
-    error = SHARE * np.abs(fine - coarse)
-    pressure = _largest(error, [u == "mmHg" for u in units])
-    volume = _largest(error, [u == "mL" for u in units])
+    pressure, volume = value_errors(units, fine, coarse)
     where = "" if fit_steps in (None, steps) else f" (fitted at {fit_steps} steps)"
     checks = {
         f"pressures within {pressure:.2g} mmHg": pressure <= PRESSURE_LIMIT,
@@ -49,6 +47,12 @@ def certify(
     words = "; ".join(failed) if failed else "; ".join(checks)
     sentence = f"{'Numerical errors exceed their limits' if failed else 'Numerical errors'} at {steps} steps: {words}."
     return Certificate(pressure, volume, slope, residual, balance, not failed, sentence)
+
+
+def value_errors(units: tuple[str, ...], fine: np.ndarray, coarse: np.ndarray) -> tuple[float, float]:
+    """Largest error of the pressures (mmHg) and the volumes (mL) among readings [O] at N steps, from those at N/2."""
+    error = SHARE * np.abs(fine - coarse)
+    return _largest(error, [u == "mmHg" for u in units]), _largest(error, [u == "mL" for u in units])
 
 
 def _largest(error: np.ndarray, chosen: list[bool]) -> float:

@@ -9,13 +9,13 @@ import numpy as np
 from ..engine.forward import Forward
 from ..physiology.model import Model
 from .certificate import PRESSURE_LIMIT, SHARE, VOLUME_LIMIT
+from .refine import FINEST
 from .summary import Readings, observe
 
 __all__ = ["Certified", "certified", "step_error"]
 
 RELATIVE_LIMIT = 0.005  # of a reading that is neither pressure nor volume
 LIMITS = {"mmHg": PRESSURE_LIMIT, "mL": VOLUME_LIMIT}
-FINEST = 1600  # steps per beat beyond which a lane keeps what it has
 
 
 class Certified(NamedTuple):

@@ -13,7 +13,7 @@ from .posterior import LaplacePosterior, posterior_of
 
 __all__ = ["FINEST", "Sensitivity", "refined"]
 
-FINEST = 1600  # steps per beat beyond which a fit is not refined
+FINEST = 1600  # steps per beat beyond which nothing is solved again
 
 
 class Sensitivity(NamedTuple):

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
@@ -16,6 +15,7 @@ from ..core.disclaimer import DISCLAIMER
 from ..core.registry import known
 from ..core.status import Status, merge
 from ..engine.beat import BeatMap
+from ..engine.compilation import compiled_for_device
 from ..engine.forward import Forward, forward, in_blocks, record
 from ..engine.precision import double
 from ..physiology.model import Model
@@ -29,7 +29,7 @@ from .refine import Sensitivity
 from .rows import conflict_sentences, fit_rows, mode_rows, quantity_rows, unmeasured_rows
 from .twin import CalibratedTwin
 
-__all__ = ["Readings", "summarise", "theta_to_parameters"]
+__all__ = ["Readings", "observe", "reader", "summarise", "theta_to_parameters"]
 
 READING_WIDTH = 64  # lanes per call of the observables
 Z_DRAWS = 4000  # draws for the intervals of quantities, which need no solve
@@ -51,16 +51,19 @@ def observe(model: Model, parameters: np.ndarray, guess: np.ndarray | None, bsa:
     """Steady beat and every registered observable of parameters [P, B]."""
     observer = Observer(model.system, tuple(known("observable")))
     solved = forward(BeatMap(model.system, observer.reductions), parameters, guess, steps)
-    read, lanes = _reader(observer), len(bsa)
+    read, lanes = reader(observer), len(bsa)
     parts = lambda i: (x[..., i] for x in (solved.values, parameters, bsa))  # noqa: E731
     values = in_blocks(lambda i: read(*(jnp.asarray(x) for x in parts(i))), lanes, min(lanes, READING_WIDTH))
     return Readings(observer.names, observer.units, values, solved)
 
 
 @functools.lru_cache(maxsize=16)
-def _reader(observer: Observer) -> Any:
-    """The observables as one program: called bare, each of their small operations would be compiled by itself."""
-    return jax.jit(observer)
+def reader(observer: Observer) -> Any:
+    """(reductions [R, B], parameters [P, B], body surface areas [B]) -> readings [O, B] as one compiled program.
+
+    Called bare, each small operation of an observer would be compiled by itself.
+    """
+    return compiled_for_device(observer)
 
 
 def compile_forward(cohort: Cohort, model: Model, steps: int) -> None:

@@ -43,8 +43,8 @@ def steady_beats(model: Any = None) -> Beats:
     import jax.numpy as jnp
     import numpy as np
 
+    from ..calibration.summary import reader
     from ..engine.beat import BeatMap, compiled
-    from ..engine.compilation import compiled_for_device
     from ..engine.compile_clock import compile_clock
     from ..engine.forward import equal_start, forward
     from ..engine.precision import double
@@ -57,10 +57,11 @@ def steady_beats(model: Any = None) -> Beats:
     beat = BeatMap(system, observer.reductions)
     rows = system.parameters.pack(model.values, 1)
 
-    read = compiled_for_device(lambda values, p: observer(values, p, jnp.full_like(p[0], REFERENCE_BSA)))
+    read = reader(observer)
 
     def readings(values: Any, parameters: Any) -> tuple[dict[str, float], str]:
-        found = np.asarray(read(jnp.asarray(values), parameters))[:, 0]
+        area = jnp.full_like(parameters[0], REFERENCE_BSA)
+        found = np.asarray(read(jnp.asarray(values), parameters, area))[:, 0]
         return dict(zip(READINGS, map(float, found), strict=True)), str(found.dtype)
 
     def reference() -> Any:

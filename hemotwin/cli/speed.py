@@ -18,6 +18,7 @@ import numpy as np
 from ..calibration.certificate import JACOBIAN_LIMIT, PRESSURE_LIMIT, SHARE, VOLUME_LIMIT
 from ..calibration.likelihood import load_noise
 from ..calibration.priors import PatientPrior, load_prior
+from ..calibration.summary import reader
 from ..core.status import Status
 from ..engine.backends.pallas import compiled_kernel
 from ..engine.beat import BeatMap, compiled
@@ -253,15 +254,10 @@ def accuracy(patients: Patients, sensitivities: bool = True) -> Accuracy:
     )  # fmt: skip
 
 
-@functools.lru_cache(maxsize=4)
-def _reader(beat: BeatMap) -> Any:
-    observer = Observer(beat.system, READINGS)
-    return compiled_for_device(lambda values, rows: observer(values, rows, jnp.full_like(rows[0], REFERENCE_BSA)))
-
-
 def _readings(patients: Patients, rows: np.ndarray, values: Any) -> np.ndarray:
     """Readings [O, B] from reductions [R, B]."""
-    return np.asarray(_reader(patients.beat)(jnp.asarray(values), jnp.asarray(rows)))
+    read, area = reader(Observer(patients.model.system, READINGS)), np.full(rows.shape[1], REFERENCE_BSA)
+    return np.asarray(read(jnp.asarray(values), jnp.asarray(rows), jnp.asarray(area, np.asarray(values).dtype)))
 
 
 def _whitened(patients: Patients, slopes: np.ndarray, readings: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..calibration.certificate import PERIODICITY_LIMIT, PRESSURE_LIMIT, SHARE, VOLUME_LIMIT
+from ..calibration.certificate import PERIODICITY_LIMIT, PRESSURE_LIMIT, VOLUME_LIMIT, value_errors
 from ..calibration.rows import at_the_edge, reading_labels
 from ..calibration.summary import Readings, observe, waves
 from ..calibration.twin import CalibratedTwin, CalibratedTwins
@@ -153,8 +153,8 @@ def _one(twin: CalibratedTwin, scenario: Scenario, draws: int | None) -> Predict
     what_if = observe(model, after, _shifted(model, before, after, base.solved.state), bsa, number)
     coarse = observe(model, after[:, :1], what_if.solved.state[:, :1], bsa[:1], number // 2)
     sound = base.sound & what_if.sound
-    error, good = _step_error(base.units, what_if.values[:, 0], coarse.values[:, 0])
-    good = good and float(what_if.solved.residual[0]) <= PERIODICITY_LIMIT
+    error, volume = value_errors(base.units, what_if.values[:, 0], coarse.values[:, 0])
+    good = error <= PRESSURE_LIMIT and volume <= VOLUME_LIMIT and float(what_if.solved.residual[0]) <= PERIODICITY_LIMIT
     status = Status.NOT_PERIODIC if not sound[0] else Status.OK if good else Status.STEP_LIMIT
     return Prediction(
         patient=twin.patient,
@@ -188,13 +188,6 @@ def _shifted(model: Model, before: np.ndarray, after: np.ndarray, state: np.ndar
     guess = state.copy()
     guess[:volumes] *= after[row] / before[row]
     return guess
-
-
-def _step_error(units: tuple[str, ...], fine: np.ndarray, coarse: np.ndarray) -> tuple[float, bool]:
-    error = SHARE * np.abs(fine - coarse)
-    pressure = float(np.max(error[[u == "mmHg" for u in units]]))
-    volume = float(np.max(error[[u == "mL" for u in units]]))
-    return pressure, pressure <= PRESSURE_LIMIT and volume <= VOLUME_LIMIT
 
 
 def _rows(base: Any, what_if: Any, sound: np.ndarray, has_body: bool) -> tuple[PredictionRow, ...]:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from ..calibration.certified import Certified, certified
 from ..calibration.rows import at_the_edge, reading_labels
-from ..calibration.summary import observe, waves
+from ..calibration.summary import observe, reader, waves
 from ..core.dataset import beat_dataset
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError
@@ -115,7 +115,7 @@ def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: i
     """Plain beats: changes at once, inflow by inflow at its constant rate added to the stressed volume."""
     readings = observe(model, before, None, np.array([REFERENCE_BSA]), steps)
     observer = Observer(model.system, readings.names)
-    program = compiled(BeatMap(model.system, observer.reductions), None)
+    program, read = compiled(BeatMap(model.system, observer.reductions), None), reader(observer)
     names = model.system.parameters.names
     changed = before.copy()
     if scenario is not None:
@@ -130,7 +130,7 @@ def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: i
         )
         changed[volume, 0] = start + given
         after = program(jnp.asarray(changed), state, steps)
-        rows.append(np.asarray(observer(after.values, jnp.asarray(changed), jnp.array([REFERENCE_BSA])))[:, 0])
+        rows.append(np.asarray(read(after.values, jnp.asarray(changed), jnp.array([REFERENCE_BSA])))[:, 0])
         last, state = state, after.state
     residual = float(jnp.max(jnp.abs(state - last)[: len(model.system.free_stores)]))
     history = xr.Dataset(
