@@ -51,8 +51,7 @@ def signed(value: float | None, unit: str, half_width: float | None = None) -> s
     text = amount(value, unit, half_width)
     if text == DASH:
         return DASH
-    nothing = not text.strip(f"{MINUS}0.")
-    return text.lstrip(MINUS) if nothing else text if text.startswith(MINUS) else f"+{text}"
+    return text if text.startswith(MINUS) or not text.strip("0.") else f"+{text}"
 
 
 def interval(low: float | None, high: float | None, unit: str, plus: bool = False) -> str:
@@ -86,4 +85,5 @@ def parameter(value: float | None, unit: str, figures: int = 3) -> str:
 
 
 def _minus(text: str) -> str:
-    return text.replace("-", MINUS)
+    """The minus of print, and none before a number that rounds to nothing."""
+    return text.replace("-", MINUS if text.strip("-0.") else "")

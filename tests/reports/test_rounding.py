@@ -63,3 +63,9 @@ def test_units_are_written_for_people_whichever_way_they_are_spelt():
     written = {"1": "", "[wood'U]": "WU", "Wood units": "WU", "dyn.s/cm5": "dyn·s/cm⁵", "dyn s/cm5": "dyn·s/cm⁵",
                "mmHg s/mL": "mmHg·s/mL", "mmHg": "mmHg", "L/min/m2": "L/min/m²"}  # fmt: skip
     assert {unit: shown_unit(unit) for unit in written} == written
+
+
+def test_a_number_that_rounds_to_nothing_has_no_sign():
+    assert amount(-0.04, "mmHg") == "0.0" and signed(-0.04, "mmHg") == "0.0"
+    assert interval(-0.3, 29.0, "mmHg") == "0 to 29"
+    assert amount(-0.06, "mmHg") == "−0.1"
