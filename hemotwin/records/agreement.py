@@ -163,10 +163,10 @@ def _repeats(one: Reading, low: float, high: float) -> bool:
 
 
 def _rank(one: Reading) -> tuple:
-    """The smaller, the better: exact, with an error of its own (the wider), written finer, and then by its words."""
+    """The smaller, the better: exact, of a signal, with its own error (the wider), written finer, by its words."""
     width = one.resolution if one.exact else one.most - one.least
     return (
-        _KINDS.get(one.kind, len(_KINDS)), one.sd is None, -(one.sd or 0.0), width, not one.condition,
+        _KINDS.get(one.kind, len(_KINDS)), not one.signal, one.sd is None, -(one.sd or 0.0), width, not one.condition,
         -len(one.time or ""), one.time or "", one.condition or "", one.visit, str(one.value), str(one.lower),
         str(one.upper),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from ..core.errors import InputError, UnitError
 from ..core.units import convert, same_dimension
 from .agreement import Agreement
 from .codes import ObservableInfo, Target, find_modality, info, nearest_names, sex_of
+from .exposures import Exposures
 from .inventory import DAY, Fact, Inventory
 from .judge import Judge
 from .quality import implausible, row_rule
@@ -36,13 +37,15 @@ class Collector:
 
     A reading is kept for each patient, channel, condition and day, the latest of the day. What several rows say of one
     moment (or all without a time) is one value, a range or a contradiction (`Agreement`), whatever their order. Which
-    visit and condition they are chosen from at the end says `selection`. Memory is bounded: past a million kept
-    readings reading stops with an `InputError` that asks to split the file.
+    visit and condition they are chosen from at the end says `selection`. A reading that does not say its condition is
+    in that of the `exposures` at its time, which are complete before the first reading is offered. Memory is bounded:
+    past a million kept readings reading stops with an `InputError` that asks to split the file.
     """
 
     def __init__(self, selection: Selection | None = None) -> None:
         self.log = RowLog()
         self.inventory = Inventory()
+        self.exposures = Exposures()
         self.selection = Selection() if selection is None else selection
         self._rules: Counter[str] = Counter()
         self.joined: dict[str, tuple[str, ...]] = {}  # origin of a reading made of several rows: those of the others
@@ -92,15 +95,17 @@ class Collector:
         consent: str | None = None,
         visit: str = "",
         problem: str | None = None,
+        signal: bool = False,
     ) -> None:
         """One value with all that is known of it: it is kept, or set aside with the reason.
 
         `consent` are the purposes that the record permits for it; a collector that admits by policy looks at them.
         `visit` is the identifier of the encounter that the record names, `problem` why a reading that is recorded has
-        no value, in the words of the reader.
+        no value, in the words of the reader; `signal` whether it was averaged from a recorded signal.
         """
         name = self.see(patient)
         row = self._row(place, name, field, text, unit or "")
+        condition = condition or self.exposures.condition(name, plain_time(time))
         try:
             if not name:
                 raise ValueProblem("no patient is named: fill in who it belongs to")
@@ -112,7 +117,7 @@ class Collector:
                 self._recognised(row, target, unit)
                 return
             reading, note = self._reading(row, name, target, text, unit, sd, plain_time(time), modality, condition)
-            reading.visit = visit[:64]
+            reading.visit, reading.signal = visit[:64], signal
             self._met = self._met or reading.visit == self.selection.encounter
         except (ValueProblem, UnitError) as refused:
             self._hints -= isinstance(refused, UnitError)
@@ -125,6 +130,12 @@ class Collector:
             return
         self._note(place, name, target, time, modality, condition)
         self._keep(reading, note)
+
+    def refuse_signal(self, place: Place, patient: str, target: Target, field: str, reason: str) -> None:
+        """A signal that was recorded of a reading, but is none of a patient: its reading is there and not usable."""
+        self.set_aside(place, patient, field, "", "", reason)
+        self._rules["signal_refused"] += 1
+        self._note(place, patient, target, None, None, None, measured=False)
 
     def permits(self, place: Place, patient: str, observable: str, time: str | None) -> bool:
         """Whether a consent to any purpose is recorded for a reading; a plain collector knows of none."""

@@ -81,10 +81,12 @@ def derived_reason(reading: Reading, readings: list[Reading], covariates: dict[s
 
     A mean within its last written digit of DBP + (SBP - DBP)/3 was computed. A resistance is always computed: it is
     derived as soon as all its parts are recorded. A range or word that holds the computed value repeats it, but for a
-    mean pressure: by that convention many means are nearly right that were measured. Parts must be of the reading's own
-    modality where it has one.
+    mean pressure: by that convention many means are nearly right that were measured. The mean of a recorded signal was
+    measured, however near it lies. Parts must be of the reading's own modality where it has one.
     """
     for formula, computed in computed_values(reading, readings, covariates):
+        if reading.signal and formula.compute is _mean_pressure:
+            continue
         slack = formula.relative * abs(computed)
         if reading.exact:
             same = abs(computed - reading.value) < reading.resolution * (1 - 1e-9) + slack

@@ -22,6 +22,7 @@ __all__ = ["Judge"]
 
 _BODY = ("sex", "age", "height", "weight")
 _COUNTED = ("contradiction_at_one_moment", "repeats_at_one_moment")  # where the rows are gathered, of every visit
+_ORDERS = ("order", "between")
 _NAMED = ("too_far_apart", "contradiction_at_one_moment")  # what was set aside, and the twin lacks for that
 
 
@@ -68,7 +69,11 @@ class Judge:
         measurements += self._recovered(patient, readings, choice, flags)
         measurements.sort(key=lambda m: (self._order[m.observable], m.modality))
         self.rules.update(flag.rule for flag in flags if flag.rule not in _COUNTED)
-        conflicts = tuple(flag.sentence for flag in flags if flag.consequence != "quarantine" or flag.rule in _NAMED)
+        conflicts = tuple(
+            flag.sentence
+            for flag in flags
+            if flag.consequence != "quarantine" or flag.rule in _NAMED or rule(flag.rule).check in _ORDERS
+        )
         return MeasurementSet(patient, covariates, tuple(measurements), conflicts, tuple(flags), choice.sentence)
 
     def _contradictions(self, found: list[Agreement], kept: list[Reading], choice: Choice) -> list[Flag]:
@@ -102,7 +107,10 @@ class Judge:
                 continue
             self._give(one, "duplicate", f"the same as {self.log[old.row].origin}")
             if old.modality == "unspecified":  # the value stays where it stood first, and gains its method
-                kept[kept.index(old)] = dataclasses.replace(old, modality=one.modality, sd=old.sd or one.sd)
+                signal = old.signal or one.signal
+                kept[kept.index(old)] = dataclasses.replace(
+                    old, modality=one.modality, sd=old.sd or one.sd, signal=signal
+                )
         return kept
 
     def _as_range(self, one: Reading) -> Reading:
@@ -122,7 +130,8 @@ class Judge:
             self._give(one, "quarantined", bad[one.row][1])
         for by, reason in dict.fromkeys(bad.values()):
             names = tuple(one.name for one in readings if bad.get(one.row) == (by, reason))
-            flags.append(flag_of(by, f"{reason[:1].upper()}{reason[1:]}.", names))
+            left = "neither is used" if rule(by).check == "order" else "the mean is not used"
+            flags.append(flag_of(by, f"{reason[:1].upper()}{reason[1:]}; {left}.", names))
         return [one for one in readings if one.row not in bad]
 
     def _covariates(

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.configs import config_path, load_yaml
 from ..core.errors import InputError
+from .codes import info
 
 __all__ = ["CATEGORIES", "CONSEQUENCES", "SEVERITIES", "Flag", "Rule", "load_rules", "rule"]
 
@@ -18,6 +19,8 @@ SEVERITIES = ("error", "warning", "info")
 CONSEQUENCES = ("quarantine", "widen", "note")
 CHECKS = ("row", "order", "between", "gap", "modalities", "stroke_volume", "implied_volume", "formula", "surface_area",
           "visit", "patients")  # fmt: skip
+
+_READINGS = ("upper", "lower", "mean", "above", "below")  # keys of limits that name an observable
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,17 @@ class Rule:
 
     @property
     def label(self) -> str:
-        """The rule in words."""
-        return str(self.limits.get("label") or self.name.replace("_", " "))
+        """What the rule finds, in words."""
+        named = {key: info(str(name)).label for key, name in self.limits.items() if key in _READINGS}
+        if "label" in self.limits:
+            return str(self.limits["label"])
+        if self.check == "order":
+            return f"{named['upper']} not above {named['lower']}"
+        if self.check == "between":
+            return f"{named['mean']} not between {named['lower']} and {named['upper']}"
+        if self.check == "gap":
+            return f"{named['above']} above {named['below']}"
+        return self.name.replace("_", " ")
 
     def limit(self, key: str) -> float:
         """A number of the rule; raises `InputError` when the data file does not give it."""

@@ -13,6 +13,7 @@ from ..core.registry import known
 from .admission import AdmittingCollector
 from .archive import unpacked
 from .collect import Collector
+from .exposures import ExposuresLimit
 from .folder import Plan, plan_of
 from .governance import load_governance
 from .mapping import load_mapping
@@ -63,7 +64,12 @@ def read(
         hint = f" Did you mean `{close[0]}`?" if close else ""
         raise InputError(f"`{source}` is not there: give the path of a file or folder.{hint}")
     collector = AdmittingCollector(load_governance(source, governance), selection)
-    digest = _read_folder(source, mapping, collector) if source.is_dir() else _read_file(source, mapping, collector)
+    if source.is_dir():
+        _read_states(source, collector)
+        collector.exposures.close()
+        digest = _read_folder(source, mapping, collector)
+    else:
+        digest = _read_file(source, mapping, collector)
     records = collector.records(source, digest)
     if not records.rows and not records.patients:
         raise InputError(f"{source.name}: nothing in it is a measurement or a patient; {_expected()}")
@@ -77,26 +83,62 @@ def _read_address(address: str, collector: Collector) -> Records:
     return collector.records(Path(name), digest)
 
 
-def _read_file(path: Path, mapping: Any, collector: Collector, within: bool = False) -> str:
-    """Read one file and return its digest; `within` an archive another archive is refused."""
+def _read_states(folder: Path, collector: Collector, within: str = "") -> None:
+    """What was given, by every source in a folder; why one cannot be read is kept by its name and told by its reader.
+
+    An archive in the folder is unpacked here and again for its measurements, of which none may come first.
+    """
+    for reader, path, _ in plan_of(folder).sources:
+        name = f"{within}{path.relative_to(folder)}"
+        try:
+            if reader is not None:
+                collector.exposures.source = name
+                reader.states(path, collector)
+            elif not within:
+                with unpacked(path) as inside:
+                    _read_states(inside, collector, f"{name}/")
+        except ExposuresLimit:
+            raise
+        except (InputError, OSError) as error:
+            why = f"{path.name}: cannot be read ({error.strerror or error})." if isinstance(error, OSError) else error
+            collector.exposures.unread[name] = str(why)
+
+
+def _read_file(path: Path, mapping: Any, collector: Collector) -> str:
+    """Read one file or archive, first what was given and then what was measured; returns its digest."""
     try:
         if not path.is_file():
             raise InputError(f"{path.name}: neither a file nor a folder; {_expected()}")
-        if path.stat().st_size == 0:
-            raise InputError(f"{path.name}: the file is empty; {_expected()}")
-        if path.suffix.lower() != _ZIP:
-            return _read_source(_reader_for(path), path, (path,), mapping, collector)
+        _not_empty(path)
+        if path.suffix.lower() == _ZIP:
+            with unpacked(path) as inside:
+                _read_states(inside, collector, f"{path.name}/")
+                collector.exposures.close()
+                _read_folder(inside, mapping, collector, f"{path.name}/")
+            return _digest(path)
+        reader = _reader_for(path)
+        reader.states(path, collector)
+        collector.exposures.close()
+        return _read_source(reader, path, (path,), mapping, collector)
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be read ({error.strerror or error}).") from None
+
+
+def _read_archive(path: Path, mapping: Any, collector: Collector, name: str, within: str) -> str:
+    """Read an archive of a folder, whose states are known already, and return its digest."""
+    try:
+        _not_empty(path)
         if within:
             raise InputError(f"{path.name}: an archive inside an archive is not opened: unpack it.")
         with unpacked(path) as inside:
-            _read_folder(inside, mapping, collector, within=True)
+            _read_folder(inside, mapping, collector, f"{name}/")
         return _digest(path)
     except OSError as error:
         raise InputError(f"{path.name}: cannot be read ({error.strerror or error}).") from None
 
 
-def _read_folder(folder: Path, mapping: Any, collector: Collector, within: bool = False) -> str:
-    """Read every source below a folder and return the digest over theirs, by place in the folder."""
+def _read_folder(folder: Path, mapping: Any, collector: Collector, within: str = "") -> str:
+    """Read every source below a folder and return the digest over theirs, by place; `within` names its archive."""
     plan: Plan = plan_of(folder)
     if not plan.sources:
         lines = [f"{path.name}: {reason}" for path, reason in plan.unread[:5]]
@@ -107,10 +149,11 @@ def _read_folder(folder: Path, mapping: Any, collector: Collector, within: bool 
     for number, (reader, path, files) in enumerate(plan.sources, 1):
         place = Place(f"{folder.name} file ", number, f" ({path.relative_to(folder)})")
         try:
+            name = f"{within}{path.relative_to(folder)}"
             if reader is None:
-                digest = _read_file(path, mapping, collector, within)
+                digest = _read_archive(path, mapping, collector, name, within)
             else:
-                digest = _read_source(reader, path, files, mapping, collector)
+                digest = _read_source(reader, path, files, mapping, collector, name)
             joined.update(f"{path.relative_to(folder)}:{digest}\n".encode(errors="surrogateescape"))
         except InputError as error:
             problems.append((path.suffix.lower(), str(error)))
@@ -136,15 +179,25 @@ def _some_of_each(problems: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return shown[:10]
 
 
-def _read_source(reader: Any, path: Path, files: Sequence[Path], mapping: Any, collector: Collector) -> str:
+def _read_source(
+    reader: Any, path: Path, files: Sequence[Path], mapping: Any, collector: Collector, name: str = ""
+) -> str:
     try:
-        if len(files) == 1 and files[0].is_file() and files[0].stat().st_size == 0:
-            raise InputError(f"{path.name}: the file is empty; {_expected()}")
+        if len(files) == 1 and files[0].is_file():
+            _not_empty(files[0])
+        if problem := collector.exposures.unread.get(name):  # without its states, readings would pass for rest
+            raise InputError(problem)
+        collector.exposures.source = name
         digest = _digest(files[0]) if len(files) == 1 else _digest_of_all(files)
         reader.read(path, collector, load_mapping(path, mapping) if reader.takes_mapping else None)
     except OSError as error:
         raise InputError(f"{path.name}: cannot be read ({error.strerror or error}).") from None
     return digest
+
+
+def _not_empty(path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise InputError(f"{path.name}: the file is empty; {_expected()}")
 
 
 def _reader_for(path: Path) -> Any:

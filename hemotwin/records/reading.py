@@ -28,7 +28,8 @@ class Reading:
 
     An exact reading has a `value`; of the kinds interval, censored and ordinal `value` is None and `lower` and `upper`
     bound it, None where a bound is not known. `when` is `time` in seconds, `visit` the identifier of the encounter that
-    the record names, `more` further rows that the reading was made of.
+    the record names, `more` further rows that the reading was made of. `signal`: it was averaged from a recorded signal
+    or trend, so that its mean is a measurement beside its extremes and no function of them.
     """
 
     patient: str
@@ -46,6 +47,7 @@ class Reading:
     upper: float | None = None
     visit: str = ""
     more: tuple[int, ...] = ()
+    signal: bool = False
 
     @property
     def exact(self) -> bool:

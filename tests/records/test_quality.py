@@ -127,6 +127,9 @@ def test_mean_outside_its_extremes_is_quarantined_alone(tmp_path):
     records = read_rows(tmp_path, "A,pasp,60,mmHg", "A,padp,25,mmHg", "A,mpap,15,mmHg")
     assert [row.fate for row in records.rows] == ["used", "used", "quarantined"]
     assert "is not between pulmonary artery diastolic pressure 25 mmHg" in records.rows[2].reason
+    (told,) = records["A"].conflicts  # the twin lacks the value, so its page says why
+    assert told.endswith("check the three values; the mean is not used.")
+    assert "mean pulmonary artery pressure not between" in str(records.quality())
 
 
 def test_zero_right_ventricular_end_diastolic_pressure_is_a_reading(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 import hemotwin as ht
 from hemotwin.core.errors import InputError
+from hemotwin.records.readiness import assess
 
 from .build import checked, values
 from .signals import RATE, pulses, write_edf, write_wfdb
@@ -83,6 +84,27 @@ def test_matched_layout_gives_the_subject_of_the_folder(tmp_path):
     assert ("sbp", "cuff") not in values(records, "s00042")
 
 
+def test_mean_that_a_monitor_recorded_counts_however_near_it_lies_to_a_third_of_the_pulse(tmp_path):
+    folder = tmp_path / "s00042"
+    folder.mkdir()
+    pressures = {"NBPSys": 120.0, "NBPDias": 75.0, "NBPMean": 90.0}  # 75 + 45/3 = 90 exactly
+    numbers = {name: np.full(30, value) for name, value in pressures.items()}
+    write_wfdb(folder, "s00042-2024-03-01-08-00n", numbers, ["mmHg"] * 3, rate=1 / 60)
+    told = {m.observable: m.kind for m in checked(ht.read(folder))["s00042"]}
+    assert told == {"sbp": "exact", "dbp": "exact", "map": "exact"}
+    table = tmp_path / "t.csv"  # the same in a table may have been computed: counting it twice would be wrong
+    rows = [f"A,{name},{value},mmHg,cuff" for name, value in (("sbp", 120), ("dbp", 75), ("map", 90))]
+    table.write_text("\n".join(["patient,observable,value,unit,method", *rows]))
+    assert {m.observable: m.kind for m in checked(ht.read(table))["A"]}["map"] == "derived"
+
+
+def test_signal_that_is_refused_is_recorded_and_not_usable_and_not_missing(tmp_path):
+    records = checked(ht.read(write_wfdb(tmp_path, "r1", {"ABP": pulses(60, 50, 25)}, ["mmHg"])))
+    found = assess(records)
+    assert found.patients[0].unusable == {"map"} and found.level == 1
+    assert "pressure signals that are no pressure of a patient" in str(records.quality())
+
+
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
@@ -134,6 +156,7 @@ def test_good_records_give_the_pressures_of_their_monitors(data_folder):
     found = values(records, "041s")
     assert (found["sbp", "catheter"], found["dbp", "catheter"]) == (pytest.approx(84, abs=2), pytest.approx(42, abs=2))
     assert found["pa_pressure_mean", "catheter"] == pytest.approx(20.7, abs=1)
+    assert {m.observable: m.kind for m in records["041s"]}["map"] == "exact"  # 56.0 beside 41.7 + 41.8/3 = 55.6
 
 
 @pytest.mark.real_data

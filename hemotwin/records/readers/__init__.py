@@ -37,6 +37,9 @@ class Reader(ABC):
         """What the reader takes of the files of a folder."""
         return [Source(path, (path,)) for path in files if self.accepts(path)]
 
+    def states(self, path: Path, collector: Collector) -> None:  # noqa: B027  (most formats tell of nothing given)
+        """Tell `collector.exposures` what was given to the patients of a source, before any source is read."""
+
     @abstractmethod
     def read(self, path: Path, collector: Collector, mapping: Mapping[str, Any] | None) -> None:
         """Offer every value in the file to the collector; raises `InputError` when the file as a whole is unusable."""

@@ -22,6 +22,7 @@ from ..marks import mark_of_labels, refusal
 from ..reading import Place
 from ..values import ValueProblem, is_missing, parse_value
 from . import Reader
+from .fhir_states import GIVEN, may_hold, take_resource
 from .json_stream import ELEMENT_LIMIT, beginning, decode, elements
 from .written_unit import believed_unit
 
@@ -30,6 +31,7 @@ __all__ = ["Fhir"]
 _REFUSED = {"entered-in-error": "entered in error", "cancelled": "cancelled"}
 _LINES = (".ndjson", ".jsonl")
 _ABSENT = "recorded as absent"
+_LEFT = "no measurement: left unread"
 _SHORT = re.compile(r"[\d\s.,:/<>=~+-]{1,40}")  # numbers and their marks, which say how to mend them
 
 
@@ -45,17 +47,32 @@ class Fhir(Reader):
         text = beginning(path) if path.suffix.lower() == ".json" else ""
         return path.suffix.lower() == ".json" and ('"resourceType"' in text or '"observations"' not in text)
 
+    def states(self, path: Path, collector: Collector) -> None:
+        """What was given, by MedicationAdministration and DeviceUseStatement; damaged entries are told by `read`."""
+        if not may_hold(path):
+            return
+        file = _File(path, collector, _names(path))
+        for _, entry in _entries(path, None, '"Medication|"Device'):
+            _, resource = _resource(entry)
+            if resource.get("resourceType") in (*GIVEN, "Medication", "Device"):
+                take_resource(collector.exposures, resource, file.subject(resource))
+
     def read(self, path: Path, collector: Collector, mapping: Mapping[str, Any] | None) -> None:
         """Offer every Observation; raises `InputError` for malformed JSON or a file without any FHIR resource."""
-        names: dict[str, str] = {}
-        for _, entry in _entries(path, None, '"Patient"'):  # an Observation may point to one that comes later
-            full, resource = _resource(entry)
-            if resource.get("resourceType") == "Patient" and _text(resource.get("id")) and full:
-                names[_tail(full)] = _text(resource.get("id"))
-        file = _File(path, collector, names)
+        file = _File(path, collector, _names(path))
         for number, entry in _entries(path, collector):
             file.take(number, entry)
         file.close()
+
+
+def _names(path: Path) -> dict[str, str]:
+    """The id of every Patient by the end of its address: a resource may point to one that comes later."""
+    names: dict[str, str] = {}
+    for _, entry in _entries(path, None, '"Patient"'):
+        full, resource = _resource(entry)
+        if resource.get("resourceType") == "Patient" and _text(resource.get("id")) and full:
+            names[_tail(full)] = _text(resource.get("id"))
+    return names
 
 
 class _File:
@@ -88,7 +105,8 @@ class _File:
         """Account for what is neither; raises `InputError` when no resource was found at all."""
         for number, (kind, count) in enumerate(sorted(self.others.items()), 1):
             place = Place(f"{self.path.name} resource type ", number)
-            self.collector.set_aside(place, "", kind, f"{count} entries", "", "no measurement: left unread")
+            reason = self.collector.exposures.told(kind) if kind in GIVEN else _LEFT
+            self.collector.set_aside(place, "", kind, f"{count} entries", "", reason)
         if not self.count:
             raise InputError(
                 f"{self.path.name}: no FHIR resource in it: expected is a Bundle, a list or one resource with "
@@ -112,7 +130,7 @@ class _File:
             self.collector.born(Place(place.prefix, place.number, " birthDate"), patient, _text(resource["birthDate"]))
 
     def _observation(self, place: Place, resource: Mapping[str, Any]) -> None:
-        patient = self._subject(resource)
+        patient = self.subject(resource)
         own = codings(resource.get("code"))
         components = _list(resource.get("component"))
         if _has_value(resource) or not components:
@@ -160,7 +178,8 @@ class _File:
             problem=absent,
         )  # fmt: skip
 
-    def _subject(self, resource: Mapping[str, Any]) -> str:
+    def subject(self, resource: Mapping[str, Any]) -> str:
+        """The patient that a resource is of."""
         reference = _text(_mapping(resource.get("subject")).get("reference"))
         if reference.startswith("#"):  # contained: a patient of this one Observation
             return f"{_text(resource.get('id'))}{reference}"
@@ -171,7 +190,7 @@ class _File:
 def _entries(path: Path, collector: Collector | None, naming: str = "") -> Iterator[tuple[int, Any]]:
     """Every entry with its number; bad lines of an NDJSON file go to the collector where there is one.
 
-    Lines that do not hold `naming` may be left out, unless they are written with escapes.
+    Lines that hold none of the words in `naming` (with | between them) may be left out, unless they have escapes.
     """
     if path.suffix.lower() in _LINES:
         yield from _lines(path, collector, naming)
@@ -187,13 +206,13 @@ def _entries(path: Path, collector: Collector | None, naming: str = "") -> Itera
 
 def _lines(path: Path, collector: Collector | None, naming: str) -> Iterator[tuple[int, Any]]:
     with path.open("r", encoding="utf-8-sig", errors="replace") as file:
-        number = 0
+        number, wanted = 0, naming.split("|") if naming else []
         while line := file.readline(ELEMENT_LIMIT):
             number += 1
             whole = line
             while whole and not whole.endswith("\n") and len(whole) == ELEMENT_LIMIT:
                 whole = file.readline(ELEMENT_LIMIT)
-            if naming and naming not in line and "\\u" not in line:
+            if wanted and not any(one in line for one in wanted) and "\\u" not in line:
                 continue
             try:
                 if whole is not line:

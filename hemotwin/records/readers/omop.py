@@ -7,7 +7,8 @@ Source of the model: OHDSI, https://ohdsi.github.io/CommonDataModel/cdm54.html
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -23,7 +24,7 @@ from ..fhir_codes import Meaning, resolve
 from ..reading import Place
 from . import Reader, Source
 from .cdm_tables import CdmFiles, CdmTables, DuckDbFile, SqlServer, table_files
-from .omop_states import EXPOSURES, Exposures
+from .omop_states import EXPOSURES, take_exposures
 from .written_unit import believed_unit
 
 __all__ = ["Omop", "read_address"]
@@ -75,21 +76,31 @@ class Omop(Reader):
             found.append(Source(folder, (*sorted(tables.values()), *_other_tables([*files, *parts]))))
         return found
 
+    def states(self, path: Path, collector: Collector) -> None:
+        """Exposures to drugs and devices; raises `InputError` when their tables cannot be read."""
+        with _tables(path) as tables:
+            _Model(tables, collector).states()
+
     def read(self, path: Path, collector: Collector, mapping: Mapping[str, Any] | None) -> None:
         """Offer every measurement and observation; raises `InputError` when a table cannot be read."""
-        if path.is_dir():
-            within = sorted(path.iterdir())
-            _Model(CdmFiles(path, table_files(within)), collector).take()
-            for number, other in enumerate(_other_tables(within), 1):
-                collector.set_aside(
-                    Place("OMOP table ", number), "", other.stem, "", "", "holds no measurement: left unread"
-                )
-            return
-        database = DuckDbFile(path)
-        try:
-            _Model(database, collector).take()
-        finally:
-            database.close()
+        with _tables(path) as tables:
+            _Model(tables, collector).take()
+        for number, other in enumerate(_other_tables(sorted(path.iterdir())) if path.is_dir() else (), 1):
+            collector.set_aside(
+                Place("OMOP table ", number), "", other.stem, "", "", "holds no measurement: left unread"
+            )
+
+
+@contextmanager
+def _tables(path: Path) -> Iterator[CdmTables]:
+    if path.is_dir():
+        yield CdmFiles(path, table_files(sorted(path.iterdir())))
+        return
+    database = DuckDbFile(path)
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 def read_address(address: str, collector: Collector) -> tuple[str, str]:
@@ -103,6 +114,8 @@ def read_address(address: str, collector: Collector) -> tuple[str, str]:
     else:
         database = SqlServer(address)
     model = _Model(database, collector)
+    model.states()
+    collector.exposures.close()
     model.take()
     return database.name, model.digest.hexdigest()
 
@@ -116,16 +129,15 @@ class _Model:
             raise InputError(
                 f"{tables.name}: no OMOP table in it: expected are person, measurement and observation of CDM 5.4."
             )
-        self.concepts = self._vocabulary()
-        self.exposures = Exposures()
+        self.concepts: dict[int, Concept] = {}
         self._days: dict[str, str] | None = None
 
     def take(self) -> None:
-        """Persons first, so that those without any measurement are in the records too; then the states that they were
-        in, and what was measured."""
+        """Persons first, so that those without any measurement are in the records too; then what was measured."""
+        self.concepts = self._vocabulary(_EVENTS)
         if self.tables.columns("person"):
             self._persons()
-        self._states()
+        self._state_tables()
         for table in _EVENTS:
             if self.tables.columns(table):
                 self._events(table)
@@ -175,26 +187,26 @@ class _Model:
             encounter = _identifier(visit) if _number(visit) else ""
             time = _moment(moment) or _day(day) or self._day_of(encounter) or None
             self.collector.offer(
-                place, patient, meaning.target, field, shown, believed, time=time, visit=encounter,
-                condition=self.exposures.condition(patient, time), problem=absent,
-            )  # fmt: skip
+                place, patient, meaning.target, field, shown, believed, time=time, visit=encounter, problem=absent
+            )
 
-    def _states(self) -> None:
-        """Exposures to what changes the circulation; a row of the account for each table that holds no measurement."""
+    def states(self) -> None:
+        """Exposures to what changes the circulation."""
+        tables = [table for table in EXPOSURES if self.tables.columns(table)]
+        self.concepts = self._vocabulary(tables) if tables else {}
+        for table in tables:
+            rows = self._rows(table, EXPOSURES[table], EXPOSURES[table][:2])
+            texts = ((_identifier(row[0]), row[1], _word(row[2]), *map(_moment_or_day, row[3:])) for row in rows)
+            take_exposures(self.collector.exposures, table, texts, lambda one: self._name(_number(one)))
+
+    def _state_tables(self) -> None:
+        """A row of the account for each table that holds no measurement."""
         tables = [table for table in (*EXPOSURES, "visit_occurrence") if self.tables.columns(table)]
         for number, table in enumerate(tables, 1):
             reason = "holds no measurement: read for the visits that measurements belong to"
             if table in EXPOSURES:
-                rows = self._rows(table, EXPOSURES[table], EXPOSURES[table][:2])
-                texts = ((_identifier(row[0]), row[1], _word(row[2]), *map(_moment_or_day, row[3:])) for row in rows)
-                self.exposures.take(table, texts, lambda one: self._name(_number(one)))
-                count, on = self.exposures.counts[table]
-                reason = (
-                    "holds no measurement: read for the state that measurements were taken in "
-                    f"({on} of {count} exposures change the circulation)"
-                )
+                reason = self.collector.exposures.told(table)
             self.collector.set_aside(Place("OMOP state table ", number), "", table, "", "", reason)
-        self.exposures.close()
 
     def _name(self, concept: int) -> str:
         return self.concepts[concept].name if concept in self.concepts else ""
@@ -239,12 +251,12 @@ class _Model:
             self.digest.update(repr(row).encode(errors="replace"))
             yield tuple(None if k is None else row[k] for k in at)
 
-    def _vocabulary(self) -> dict[int, Concept]:
-        """The concepts that the events use, from the vocabulary table and, where it lacks them, from our own list."""
+    def _vocabulary(self, tables: Collection[str]) -> dict[int, Concept]:
+        """The concepts that these tables use, from the vocabulary table and, where it lacks them, from our own list."""
         found = {number: Concept("loinc", code, "") for number, code in _table()["concepts"].items()}
         if not set(_CONCEPT) <= set(self.tables.columns("concept")):
             return found
-        wanted = sorted(self._used())
+        wanted = sorted(self._used(tables))
         for begin in range(0, len(wanted), _ASKED_AT_ONCE):
             some = wanted[begin : begin + _ASKED_AT_ONCE]
             for number, vocabulary, code, name in self.tables.rows("concept", _CONCEPT, ("concept_id", some)):
@@ -252,9 +264,9 @@ class _Model:
                 found[_number(number)] = Concept(system, _word(code), _word(name))
         return found
 
-    def _used(self) -> set[int]:
+    def _used(self, tables: Collection[str]) -> set[int]:
         used: set[int] = set()
-        for table in (*_EVENTS, *EXPOSURES):
+        for table in tables:
             subject = table.removesuffix("_exposure")
             names = (f"{subject}_concept_id", f"{subject}_source_concept_id", "unit_concept_id")
             names = names[:1] if table in EXPOSURES else names

@@ -51,7 +51,8 @@ def _rated(channels: Sequence[Channel], summaries: dict[int, Summary]) -> int | 
 
 def _offer_beat(collector: Collector, place: Place, patient: str, one: Summary, rated: bool) -> None:
     if one.reason:
-        collector.set_aside(place, patient, one.channel, "", "", one.reason)
+        mean = settings()["pressures"][channel_kind(one.channel)]["mean"]
+        collector.refuse_signal(place, patient, target(mean), one.channel, one.reason)
     about = f"median of {one.beats} of {one.seen} beats" if one.seen else f"mean of {one.seconds:.0f} s"
     for value in one.values:
         here = Place(place.prefix, place.number, f"{place.suffix} {value.part}")
@@ -61,7 +62,7 @@ def _offer_beat(collector: Collector, place: Place, patient: str, one: Summary, 
         elif value.part != "rate" or rated:
             collector.offer(
                 here, patient, target(value.observable), field, value.value, value.unit, time=_text(one.time),
-                modality="monitor" if value.part == "rate" else one.modality,
+                modality="monitor" if value.part == "rate" else one.modality, signal=True,
             )  # fmt: skip
     for found in one.artefacts:
         here = Place(place.prefix, place.number, f"{place.suffix} {found.kind}")
@@ -83,7 +84,7 @@ def _offer_number(collector: Collector, place: Place, patient: str, channel: Cha
         field = f"{channel.name[:20]}, median of {used} of {channel.samples} samples"
         collector.offer(
             place, patient, target(rule["observable"]), field, round(number, 4), read_unit(channel.unit),
-            time=_text(time), modality=rule["modality"],
+            time=_text(time), modality=rule["modality"], signal=True,
         )  # fmt: skip
     for kind, count, reason in (
         ("zero", zeros, "zero is a missing value here: no living patient has it"),
