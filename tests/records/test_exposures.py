@@ -122,10 +122,10 @@ def test_drug_of_an_omop_model_gives_its_state_to_a_table_beside_it_unless_that_
 
 def test_source_whose_exposures_cannot_be_read_is_refused_and_not_taken_for_rest(tmp_path):
     folder = mixed(tmp_path / "m")
-    (folder / "drug_exposure.parquet").write_bytes(b"PAR1" + bytes(40) + b"PAR1")
+    pq.write_table(pa.table({"person_id": ["A"]}), folder / "drug_exposure.parquet")
     records = checked(ht.read(folder))
     (row,) = [row for row in records.rows if row.field == "file"]
-    assert row.fate == "quarantined" and "drug_exposure" in row.reason
+    assert row.fate == "quarantined" and "the drug_exposure table lacks drug_concept_id" in row.reason
     assert not [row for row in records.rows if row.origin.startswith("measurement ")]
 
 
