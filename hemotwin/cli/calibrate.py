@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Calibrate every patient, save the twins whole, print their tables; 1 when every patient failed."""
-    from .outcome import all_failed, explain
+    from .outcome import all_failed, explain, tell_all
     from .terminal import Progress, say, show_twin
 
     progress = Progress()
@@ -35,5 +35,6 @@ def run(options: argparse.Namespace) -> int:
     target = Path(options.out or f"{Path(options.record).stem}.zarr")
     twins.save(target)
     progress(f"saved {target}")
+    tell_all(twins)
     say("\nNot for clinical use.")
     return 0

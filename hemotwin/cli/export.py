@@ -47,7 +47,10 @@ def run(options: argparse.Namespace) -> int:
     note(options, "exported", files=_digests(written))
     for path in written:
         say(str(path))
-    say(f"{len(twins)} twins, every value marked as measured or predicted. Not for clinical use.")
+    count = "1 twin" if len(twins) == 1 else f"{len(twins)} twins"
+    say(f"{count}, every value marked as measured or predicted. Not for clinical use.")
+    if policy is None:
+        say(_unchecked(twins))
     return 0
 
 
@@ -68,6 +71,18 @@ def _released(options: argparse.Namespace) -> tuple[list[Any], str | None]:
     for one in policies:
         twins = released(twins, options.to, one, governance.register, _pseudonyms(options))
     return twins, ", ".join(one.name for one in policies)
+
+
+def _unchecked(twins: list[Any]) -> str:
+    """What nobody asked of an export without a policy, and how far it singles people out."""
+    from ..reports.release import smallest_crowd
+
+    k = smallest_crowd(twins)
+    alone = "at least one of them is alone" if k == 1 else f"the rarest are {k} people alike"
+    return (
+        "No policy: neither consent, pseudonyms, licence nor k-anonymity was asked for. In sex, age, body size and "
+        f"site {alone}. Before it leaves your hands choose one with --policy care, research or open."
+    )
 
 
 def _pseudonyms(options: argparse.Namespace) -> Any:

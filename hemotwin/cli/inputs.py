@@ -122,15 +122,21 @@ def calibrated(options: argparse.Namespace, records: Any, progress: Any) -> Any:
     from ..calibration.fit import calibrate
     from ..engine.compile_cache import enable
     from ..physiology.model import circulation
+    from ..records.without_twin import why_no_twin
 
+    why = {one.patient: why_no_twin(records, one.patient) for one in records if not one.counted}
+    for patient, reason in why.items():
+        progress(f"no twin of {patient}: {reason}")
     enable()
     progress("calibrating; the first run on a machine compiles, later ones do not")
     twins = calibrate(
         circulation("adult"), records, prior=options.prior, noise=options.noise, starts=options.starts,
         seed=options.seed, progress=progress,
     )  # fmt: skip
-    for patient, reason in (getattr(twins, "skipped", None) or {}).items():
-        progress(f"no twin of {patient}: {reason}")
+    skipped = getattr(twins, "skipped", None) or {}
+    for patient in [patient for patient in skipped if patient not in why]:
+        progress(f"no twin of {patient}: {skipped[patient]}")
+    skipped |= {patient: reason for patient, reason in why.items() if patient in skipped}
     return twins
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["all_failed", "explain", "failed"]
+__all__ = ["all_failed", "explain", "failed", "tell_all"]
 
 
 def failed(twin: Any) -> bool:
@@ -18,6 +18,26 @@ def failed(twin: Any) -> bool:
 def all_failed(twins: Any) -> bool:
     """Whether nobody has a twin that can be shown."""
     return all(failed(twin) for twin in twins)
+
+
+def tell_all(twins: Any) -> None:
+    """Every patient once: with a sound twin, with one to be read with care and why, or without a twin and why not."""
+    from ..core.status import Status
+    from .terminal import bullets
+
+    skipped = getattr(twins, "skipped", None) or {}
+    people = [twin.patient for twin in twins] + list(skipped)
+    by_status: dict[Status, list[str]] = {}
+    for twin in twins:
+        by_status.setdefault(Status(twin.status), []).append(twin.patient)
+    words = {status: status.name.replace("_", " ").lower() for status in by_status}
+    parts = [f"{len(by_status[status])} {words[status]}" for status in sorted(by_status)]
+    without = [f"{len(skipped)} without a twin"] if skipped else []
+    count = "1 patient" if len(people) == 1 else f"{len(people)} patients"
+    told = [f"{words[status]} ({len(those)}): {status.advice} {', '.join(those)}." for status, those in
+            sorted(by_status.items()) if status != Status.OK]  # fmt: skip
+    bullets(f"{count} = {' + '.join([*parts, *without])}", [*told, *(f"{p}: {why}." for p, why in skipped.items())]
+            or ["Every patient has a twin, and every certificate holds."])  # fmt: skip
 
 
 def explain(twins: Any) -> set[str]:

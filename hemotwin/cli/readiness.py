@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import textwrap
 from typing import Any
 
 from .inputs import add_record, read_record
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     from ..core.errors import InputError
     from ..records.readiness import assess, load_costs
     from ..records.readiness_tables import lead, tables
-    from .terminal import say, show
+    from .terminal import say, show, width
 
     if options.about and not options.deep:
         raise InputError("--about ranks what to measure next, which is worked out with --deep alone: add --deep.")
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     if options.deep:
         readiness = _deepened(readiness, options)
     say(f"{readiness.source}: {readiness.records.counts_sentence}")
-    say(lead(readiness))
+    say(textwrap.fill(lead(readiness), width()))
     for table in tables(readiness, limit=SHOWN):
         say()
         show(table)

@@ -127,6 +127,7 @@ class Collector:
             self._rules[by] += 1
             if target is not None and target.role != "recognised" and name:
                 self._note(place, name, target, time, modality, condition, measured=False, unit=by not in _UNIT_RULES)
+                self.inventory.refuse(name, target.name, by)
             return
         self._note(place, name, target, time, modality, condition)
         self._keep(reading, note)
@@ -136,6 +137,7 @@ class Collector:
         self.set_aside(place, patient, field, "", "", reason)
         self._rules["signal_refused"] += 1
         self._note(place, patient, target, None, None, None, measured=False)
+        self.inventory.refuse(patient, target.name, "signal_refused")
 
     def permits(self, place: Place, patient: str, observable: str, time: str | None) -> bool:
         """Whether a consent to any purpose is recorded for a reading; a plain collector knows of none."""

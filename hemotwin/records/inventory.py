@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 __all__ = ["DAY", "Fact", "Inventory"]
@@ -35,10 +35,19 @@ class Inventory:
 
     def __init__(self) -> None:
         self._facts: dict[str, set[Fact]] = {}
+        self._refused: dict[str, dict[str, str]] = {}
 
     def add(self, patient: str, fact: Fact) -> None:
         """A fact about a patient."""
         self._facts.setdefault(patient, set()).add(fact)
+
+    def refuse(self, patient: str, name: str, by: str) -> None:
+        """A reading that was recorded and cannot be used, by the quality rule that its first row fell under."""
+        self._refused.setdefault(patient, {}).setdefault(name, by)
+
+    def refused(self, patient: str) -> Mapping[str, str]:
+        """The rule by reading of all that was recorded of a patient and could not be used."""
+        return self._refused.get(patient, {})
 
     def of(self, patient: str) -> Iterable[Fact]:
         """The facts about one patient."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from typing import Any
 
@@ -72,7 +73,8 @@ class Judge:
         conflicts = tuple(
             flag.sentence
             for flag in flags
-            if flag.consequence != "quarantine" or flag.rule in _NAMED or rule(flag.rule).check in _ORDERS
+            if flag.rule != "below_adult_age"  # a twin says so among its assumptions
+            and (flag.consequence != "quarantine" or flag.rule in _NAMED or rule(flag.rule).check in _ORDERS)
         )
         return MeasurementSet(patient, covariates, tuple(measurements), conflicts, tuple(flags), choice.sentence)
 
@@ -152,6 +154,8 @@ class Judge:
         flags += [flag_of("body_size_old", sentence) for one in nearest.values() if (sentence := too_old(one, choice))]
         if born is not None:
             self._age(born, covariates, readings)
+        if covariates.get("age", math.inf) < rule("below_adult_age").limit("adult_from"):
+            flags.append(flag_of("below_adult_age", _child(covariates["age"]), ("age",)))
         recorded = nearest.get("bsa")
         bsa = mosteller(covariates)
         if bsa is not None:
@@ -207,3 +211,8 @@ class Judge:
             lower=one.lower, upper=one.upper, modality=one.modality, time=one.time, condition=one.condition,
             quality=quality, origin=self.log[one.row].origin,
         )  # fmt: skip
+
+
+def _child(age: float) -> str:
+    limit = rule("below_adult_age").limit("adult_from")
+    return f"Age {age:.0f} y is below {limit:.0f} y: every prior here is of adults, so a twin is an extrapolation."

@@ -43,7 +43,7 @@ class Rule:
         if self.check == "order":
             return f"{named['upper']} not above {named['lower']}"
         if self.check == "between":
-            return f"{named['mean']} not between {named['lower']} and {named['upper']}"
+            return f"{named['mean']} outside its extremes"
         if self.check == "gap":
             return f"{named['above']} above {named['below']}"
         return self.name.replace("_", " ")

@@ -16,7 +16,7 @@ from .inventory import DAY, Fact
 from .ladder import GRADES, Rung, Standing, ladder, standing, visits
 from .needs import Served, examination_of, examinations, missing, questions, serves, twins
 from .readiness_expected import Expectation
-from .record import Records
+from .record import MeasurementSet, Records
 
 __all__ = ["Costs", "Gap", "PatientReadiness", "Readiness", "Task", "assess", "load_costs"]
 
@@ -26,7 +26,9 @@ class PatientReadiness:
     """One patient: level, the visit that shows it, and which twins and questions the record can serve.
 
     `held` are the readings with a sound value at any time, `names` those of the best visit, `unusable` those that are
-    recorded and cannot be used.
+    recorded and cannot be used. `names`, `twins` and `questions` take each value by itself. `now` are the readings that
+    a calibration of these records takes: of the visit and condition that were chosen, without values in impossible
+    order or contradiction; `twins_now` and `questions_now` are what those serve.
     """
 
     patient: str
@@ -38,6 +40,9 @@ class PatientReadiness:
     unusable: frozenset[str]
     twins: tuple[str, ...]
     questions: tuple[str, ...]
+    now: frozenset[str] = frozenset()
+    twins_now: tuple[str, ...] = ()
+    questions_now: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,11 @@ class Readiness:
         found = Counter(name for one in self.patients for name in (*one.twins, *one.questions))
         return {name: found[name] for name in what}
 
+    def served_now(self, what: Mapping[str, Served]) -> dict[str, int]:
+        """The same for the readings that a calibration of these records takes now."""
+        found = Counter(name for one in self.patients for name in (*one.twins_now, *one.questions_now))
+        return {name: found[name] for name in what}
+
     def tables(self, limit: int | None = None) -> dict[str, Table]:
         """The report by title: levels, readings, twins and questions, gaps, worklist (up to `limit` lines), quality."""
         from .readiness_tables import tables
@@ -126,7 +136,8 @@ def assess(records: Records, costs: Costs | None = None) -> Readiness:
     facts = {patient: tuple(records.inventory.of(patient)) for patient in records.patients}
     found, tasks = [], []
     for patient, mine in facts.items():
-        one, task = _patient(patient, mine, standing(mine, governed), priced)
+        now = _taken(records[patient])
+        one, task = _patient(patient, mine, standing(mine, governed), priced, now)
         found.append(one)
         tasks += task
     level = max((one.level for one in found), default=0)
@@ -138,7 +149,7 @@ def assess(records: Records, costs: Costs | None = None) -> Readiness:
 
 
 def _patient(
-    patient: str, facts: Sequence[Fact], stands: Standing, costs: Costs
+    patient: str, facts: Sequence[Fact], stands: Standing, costs: Costs, now: frozenset[str]
 ) -> tuple[PatientReadiness, list[Task]]:
     sound = [fact for fact in facts if fact.measured]
     body = frozenset(fact.name for fact in sound if fact.name not in observables())
@@ -150,9 +161,16 @@ def _patient(
     date = None if stands.day is None else datetime.fromtimestamp(stands.day * DAY, UTC).date().isoformat()
     unusable = frozenset(fact.name for fact in facts) - held
     one = PatientReadiness(
-        patient, stands.level, date, stands.condition, best, held, unusable, tuple(twin), tuple(asked)
+        patient, stands.level, date, stands.condition, best, held, unusable, tuple(twin), tuple(asked), now,
+        *(tuple(name for name, one in what.items() if serves(one, now)) for what in (twins(), questions())),
     )  # fmt: skip
     return one, _tasks(patient, best, twin, costs)
+
+
+def _taken(one: MeasurementSet) -> frozenset[str]:
+    """What a calibration takes of a patient: readings with a value of their own, derived ones too, and the body."""
+    taken = (m.observable for m in one.measurements if m.kind != "recovered")
+    return frozenset((*taken, *one.covariates))
 
 
 def _tasks(patient: str, names: frozenset[str], served: Sequence[str], costs: Costs) -> list[Task]:

@@ -17,6 +17,7 @@ from .needs import asked_for, examinations, questions, twins
 from .readiness import PatientReadiness, Readiness
 from .readiness_expected_tables import expected_as_dict, expected_tables
 from .structure import structure_of
+from .without_twin import why_no_twin
 
 __all__ = ["as_dict", "columns_of", "evidence", "lead", "mended_by", "tables", "write_json"]
 
@@ -26,6 +27,8 @@ _GAP_WORDS = {
     "method": ("how it was taken", "export the method, or write the modality in the mapping"),
     "consent": ("consent to a purpose, steward and licence", "add a governance file with a consent register"),
 }
+
+_NOW = "Now: by a calibration of these records, at the visit and condition chosen, without values that contradict."
 
 
 def mended_by(gap: str) -> tuple[str, str]:
@@ -40,14 +43,18 @@ def columns_of(readiness: Readiness) -> list[str]:
 
 
 def lead(readiness: Readiness) -> str:
-    """The level of the data set in two sentences."""
+    """The level of the data set, twins with a flow, and what a calibration of it takes, in three sentences."""
     count = len(readiness.patients)
     people = "1 patient" if count == 1 else f"{count} patients"
     rung = readiness.rung
     text = f"Readiness level {rung.level} of {ladder()[-1].level}: {rung.label}; "
     text += f"{readiness.reached(max(rung.level, 1))} of {people} reach it."
     able = sum("systemic" in one.twins or "right_heart" in one.twins for one in readiness.patients)
-    return text + f" A twin with a flow can be made of {able} of {people}."
+    now = [one for one in readiness.records if one.counted]
+    return text + (
+        f" A twin with a flow can be made of {able} of {people}. A calibration now takes "
+        f"{sum(len(one.counted) for one in now)} readings of {len(now)} of {people}."
+    )
 
 
 def evidence(readiness: Readiness) -> list[tuple[int, str, int, int | None, str]]:
@@ -82,7 +89,7 @@ def tables(readiness: Readiness, limit: int | None = None) -> list[Table]:
     """Evidence for each level, readings, twins and questions, gaps, expectation, worklist (`limit` lines), quality."""
     every = [_levels(readiness), _readings(readiness), _served(readiness), _gaps(readiness), _cost_of_gaps(readiness)]
     every += [] if readiness.expected is None else expected_tables(readiness.expected, limit)
-    every += [_worklist(readiness, limit), readiness.records.quality()]
+    every += [_held_back(readiness, limit), _worklist(readiness, limit), readiness.records.quality()]
     return [table for table in every if len(table)]
 
 
@@ -99,23 +106,52 @@ def _readings(readiness: Readiness) -> Table:
     rows, count = [], len(readiness.patients)
     held, best = _counts(one.held for one in readiness.patients), _counts(one.names for one in readiness.patients)
     unusable = _counts(one.unusable for one in readiness.patients)
+    now = _counts(one.now for one in readiness.patients)
     for name in columns_of(readiness):
-        rows.append([info(name).label, held[name], count - held[name], best[name], unusable[name]])
-    columns = ["reading", "patients with it", "without", "in their best visit", "recorded, not usable"]
-    return Table(columns, rows, "Reading by reading", "The best visit is the one that serves most twins.")
+        rows.append([info(name).label, held[name], count - held[name], best[name], now[name], unusable[name]])
+    columns = ["reading", "patients with it", "without", "in their best visit", "taken now", "recorded, not usable"]
+    note = f"The best visit is the one that serves most twins. {_NOW}"
+    return Table(columns, rows, "Reading by reading", note)
 
 
 def _served(readiness: Readiness) -> Table:
     count, rows = len(readiness.patients), []
     for kind, what in (("twin", twins()), ("question", questions())):
+        now = readiness.served_now(what)
         for name, served in readiness.served(what).items():
             lack = Counter(
                 label for one in readiness.patients if name not in (*one.twins, *one.questions)
                 for label in _lacks(what[name], one.names)
             )  # fmt: skip
             most = ", ".join(f"{label} ({n})" for label, n in lack.most_common(3))
-            rows.append([kind, what[name].label, served, count - served, most])
-    return Table(["kind", "what", "patients served", "not", "what they lack most"], rows, "What it can serve")
+            rows.append([kind, what[name].label, served, count - served, now[name], most])
+    columns = ["kind", "what", "patients served", "not", "served now", "what they lack most"]
+    return Table(columns, rows, "What it can serve", _NOW)
+
+
+def _held_back(readiness: Readiness, limit: int | None) -> Table:
+    """Patients whose best visit serves more than what a calibration takes now, and those of whom it takes nothing."""
+    rows = []
+    for one in readiness.patients:
+        measured = readiness.records[one.patient]
+        lost = [twins()[name].label for name in one.twins if name not in one.twins_now]
+        if lost or not measured.counted:
+            rows.append([one.patient, ", ".join(lost) or None, _why_held_back(one, readiness)])
+    more = len(rows) - len(rows[:limit])
+    note = f"{more} more in the HTML file." if more else ""
+    return Table(["patient", "twins that its best visit serves", "why not now"], rows[:limit], "Held back", note)
+
+
+def _why_held_back(one: PatientReadiness, readiness: Readiness) -> str:
+    measured = readiness.records[one.patient]
+    if not measured.counted:
+        return why_no_twin(readiness.records, one.patient)
+    bad = [
+        flag.sentence for flag in measured.flags if flag.rule != "too_far_apart" and flag.consequence == "quarantine"
+    ]
+    where = f" of {one.date}" if one.date else ""
+    visit = f"another visit{where} in condition {one.condition} holds more: choose it with --visit or --condition"
+    return " ".join(bad) or visit
 
 
 def _lacks(one: Any, names: frozenset[str]) -> list[str]:
@@ -174,6 +210,7 @@ def as_dict(readiness: Readiness) -> dict[str, Any]:
             for level, label, patients, readings, example in evidence(readiness)
         ],
         "twins": readiness.served(twins()), "questions": readiness.served(questions()),
+        "twins_now": readiness.served_now(twins()), "questions_now": readiness.served_now(questions()),
         "gaps": [{"lacks": gap.name, "lacking": gap.lacking, "of": gap.of, "level": gap.level,
                   "level_without_gap": gap.level_without_gap} for gap in readiness.gaps],
         "worklist": [{"patient": task.patient, "twin": task.twin, "lacks": list(task.lacks),
@@ -191,7 +228,9 @@ def _patient(one: PatientReadiness, readiness: Readiness) -> dict[str, Any]:
     return {
         "patient": one.patient, "level": one.level, "date": one.date, "condition": one.condition,
         "held": sorted(one.held), "best_visit": sorted(one.names), "unusable": sorted(one.unusable),
-        "twins": list(one.twins), "questions": list(one.questions), "choice": measured.choice,
+        "twins": list(one.twins), "questions": list(one.questions), "now": sorted(one.now),
+        "twins_now": list(one.twins_now), "questions_now": list(one.questions_now),
+        "no_twin": "" if measured.counted else why_no_twin(readiness.records, one.patient), "choice": measured.choice,
         "recovered": [{"observable": m.observable, "value": m.value, "unit": m.unit, "rule": m.origin}
                       for m in measured.measurements if m.kind == "recovered"],
         "flags": [{"rule": flag.rule, "category": flag.category, "severity": flag.severity,

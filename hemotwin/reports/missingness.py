@@ -76,7 +76,7 @@ def _svg(rows: list[tuple], columns: list[str], one_by_one: bool) -> str:
         share = 100 * sum(count for _, count, _, states in rows if states[k] == "visit") / (weight or 1)
         x = LEFT + k * WIDE + WIDE / 2
         parts.append(f'<text class="share" x="{x:.0f}" y="{bottom + 16}">{share:.0f}</text>')
-    parts.append(f'<text class="row" x="{LEFT - 8}" y="{bottom + 16}">have it, %</text></svg>')
+    parts.append(f'<text class="row" x="{LEFT - 8}" y="{bottom + 16}">in best visit, %</text></svg>')
     return "".join(parts)
 
 

@@ -34,6 +34,7 @@ HINTS = {
     "Best next reading": "Bits by which one more reading, with the noise of its method, narrows all quantities.",
     "Best next examination": "The same for all readings that an examination adds, each piece of evidence once.",
     "Expected patient by patient": "How many quantities each record is expected to identify, and what adds most.",
+    "Held back": "Patients whose record holds more than a calibration of it takes, with what to correct or choose.",
     "Worklist": "Whose twin needs which measurement; the shortest way first.",
 }
 
@@ -91,7 +92,12 @@ def _served(readiness: Readiness, count: int) -> list[dict[str, object]]:
     found = []
     for title, what in (("Twins", twins()), ("Questions", questions())):
         rows = [
-            {"label": what[name].label, "served": served, "share": 100 * served / (count or 1)}
+            {
+                "label": what[name].label,
+                "served": served,
+                "now": readiness.served_now(what)[name],
+                "share": 100 * served / (count or 1),
+            }
             for name, served in readiness.served(what).items()
         ]
         found.append({"title": title, "rows": rows})

@@ -9,14 +9,14 @@ from typing import Any
 
 from ..calibration.twin import CalibratedTwin
 from ..core.errors import InputError
-from ..records.anonymity import check_anonymity, generalised
+from ..records.anonymity import check_anonymity, generalised, smallest_class
 from ..records.codes import find_name, info
 from ..records.consent import ConsentRegister
 from ..records.policy import Policy
 from ..records.rows import RowFate
 from ..records.values import moment
 
-__all__ = ["released"]
+__all__ = ["released", "smallest_crowd"]
 
 _PSEUDONYM = re.compile(r"S-[a-z2-7]{16}")
 _COVARIATES = ("sex", "age", "height", "weight")
@@ -58,8 +58,17 @@ def released(
     for twin in twins:
         _check_consent(twin, policy, known)
     leaving = [dataclasses.replace(one, covariates=generalised(one.covariates, policy.rounding)) for one in twins]
-    check_anonymity([{**one.covariates, "site": one.provenance.get("steward")} for one in leaving], policy.k)
+    check_anonymity(_shown(leaving), policy.k)
     return [_coarse(one, policy) for one in leaving]
+
+
+def smallest_crowd(twins: Sequence[CalibratedTwin]) -> int:
+    """How many people share the rarest combination of sex, age, body size and steward (k), all as they are."""
+    return smallest_class(_shown(twins))
+
+
+def _shown(twins: Sequence[CalibratedTwin]) -> list[dict[str, Any]]:
+    return [{**one.covariates, "site": one.provenance.get("steward")} for one in twins]
 
 
 def _coarse(twin: CalibratedTwin, policy: Policy) -> CalibratedTwin:

@@ -66,6 +66,20 @@ def test_every_measured_value_stands_in_the_table_of_the_terminal(record, tmp_pa
         assert f"{row.measured:g}" in shown, row.label
 
 
+def test_calibrate_ends_with_every_patient_once_and_the_reason_without_a_twin(record, tmp_path, calls, capsys):
+    calls.status["B"] = Status.UNIDENTIFIABLE
+    record.write_text(TABLE + "C,sbp,80,mm[Hg]\nC,dbp,120,mm[Hg]\n")
+    assert main(["calibrate", str(record), "--out", str(tmp_path / "x.zarr")]) == 0
+    shown = capsys.readouterr()
+    assert "3 patients = 1 ok + 1 unidentifiable + 1 without a twin" in shown.out
+    end = " ".join(shown.out[shown.out.index("3 patients =") :].split())
+    assert f"unidentifiable (1): {Status.UNIDENTIFIABLE.advice} B." in end
+    pressures = "systolic blood pressure, diastolic blood pressure"
+    why = f"no usable measurement: {pressures} (systolic blood pressure not above diastolic blood pressure)"
+    assert f"C: {why}" in end and f"no twin of C: {why}" in shown.err
+    assert load(tmp_path / "x.zarr").skipped["C"].startswith(why)
+
+
 def test_choices_reach_the_calibration(record, tmp_path, calls):
     main(["calibrate", str(record), "--out", str(tmp_path / "x.zarr"), "--prior", "adult_healthy", "--seed", "7",
           "--starts", "3", "--noise", "clinical"])  # fmt: skip

@@ -129,7 +129,7 @@ def test_mean_outside_its_extremes_is_quarantined_alone(tmp_path):
     assert "is not between pulmonary artery diastolic pressure 25 mmHg" in records.rows[2].reason
     (told,) = records["A"].conflicts  # the twin lacks the value, so its page says why
     assert told.endswith("check the three values; the mean is not used.")
-    assert "mean pulmonary artery pressure not between" in str(records.quality())
+    assert "mean pulmonary artery pressure outside its extremes" in str(records.quality())
 
 
 def test_zero_right_ventricular_end_diastolic_pressure_is_a_reading(tmp_path):
@@ -256,3 +256,13 @@ def test_stroke_volume_mismatch_of_26_of_80_magnetic_resonance_subjects_is_found
     expected = [name for name, m in apart.items() if abs((m["lv_edv"] - m["lv_esv"]) / m["stroke_volume"] - 1) > 0.2]
     assert found == expected and len(records) == 80
     assert len(found) == 26
+
+
+def test_child_is_flagged_at_the_age_below_which_the_prior_is_extrapolated(tmp_path):
+    from hemotwin.calibration.priors import ADULT_FROM
+
+    assert load_rules()["below_adult_age"].limit("adult_from") == ADULT_FROM
+    for age, flagged in (("17", 1), ("18", 0)):
+        records = read_rows(tmp_path, "A,sbp,112,mmHg", f"A,age,{age},a")
+        assert len([flag for flag in records["A"].flags if flag.rule == "below_adult_age"]) == flagged
+        assert records["A"].conflicts == ()

@@ -17,6 +17,7 @@ from hemotwin.records.ladder import ladder, left_without
 from hemotwin.records.needs import examination_of, examinations, missing, questions, serves, twins
 from hemotwin.records.readiness import assess, load_costs
 from hemotwin.records.readiness_tables import as_dict, lead, tables
+from hemotwin.records.without_twin import why_no_twin
 
 HEADER = "patient,observable,value,unit,time,method"
 CATHETER = (
@@ -79,6 +80,61 @@ def test_levels_between_need_one_side_and_then_the_whole_circulation(tmp_path):
 def test_readings_of_two_visits_serve_no_twin_together(tmp_path):
     lines = list(rows())
     assert assessed(tmp_path, *lines[:2], lines[5].replace("2019-03-01", "2019-04-01")).level == 4
+
+
+def table_of(found, title):
+    (table,) = [one for one in tables(found) if one.title == title]
+    return list(table.records())
+
+
+def test_values_that_a_calibration_sets_aside_are_not_among_those_taken_now(tmp_path):
+    """The level stays with what is recorded, so that data never lower it; what is taken now agrees with the twin."""
+    lines = [line.replace("dbp,92", "dbp,192") for line in rows()]
+    found = assessed(tmp_path, *lines)
+    (one,) = found.patients
+    assert found.level == 6 and {"sbp", "dbp"} <= one.names  # each by itself is sound
+    assert one.now == {m.observable for m in found.records["A"].counted} and not {"sbp", "dbp"} & one.now
+    assert "whole" in one.twins and one.twins_now == ("right_heart",)
+    (row,) = table_of(found, "Held back")
+    assert row["patient"] == "A" and "127 mmHg is not above diastolic blood pressure 192 mmHg" in row["why not now"]
+    pressure = next(row for row in table_of(found, "Reading by reading") if row["reading"] == "systolic blood pressure")
+    assert (pressure["in their best visit"], pressure["taken now"]) == (1, 0)
+    assert "A calibration now takes 5 readings of 1 of 1 patient." in lead(found)
+    data = as_dict(found)
+    assert data["twins"]["whole"] == 1 and data["twins_now"]["whole"] == 0
+    assert data["patients"][0]["twins_now"] == ["right_heart"] and data["patients"][0]["no_twin"] == ""
+
+
+def test_another_visit_that_holds_more_is_named_with_how_to_choose_it(tmp_path):
+    found = assessed(tmp_path, *rows(), "A,sbp,118,mmHg,2021-01-01,cuff")
+    (row,) = table_of(found, "Held back")
+    assert "another visit of 2019-03-01 in condition rest holds more" in row["why not now"]
+    assert not [table for table in tables(assessed(tmp_path, *rows())) if table.title == "Held back"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (["A,sbp,high,mmHg,,"], "systolic blood pressure (values that are no number, range, limit or known word)"),
+        (["A,sbp,120,,,"], "systolic blood pressure (values without a unit that is needed)"),
+        (["A,sbp,80,mmHg,,", "A,dbp,120,mmHg,,"],
+         "diastolic blood pressure (systolic blood pressure not above diastolic blood pressure)"),
+        (["A,sbp,120,mmHg,,", "A,sbp,190,mmHg,,"], "(values of one moment that contradict each other)"),
+        (["A,shoe,43,cm,,"], "nothing that a twin can use is recorded"),
+    ],
+)  # fmt: skip
+def test_patient_without_a_twin_has_a_reason_that_quotes_no_value(tmp_path, lines, why):
+    found = assessed(tmp_path, *rows("B"), *lines)
+    reason = why_no_twin(found.records, "A")
+    assert why in reason and not {"high", "43", "190"} & set(reason.split())
+    assert [row["why not now"] for row in table_of(found, "Held back") if row["patient"] == "A"] == [reason]
+
+
+def test_patient_without_a_reading_of_the_visit_asked_for_is_told_so(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join([HEADER, *rows(), "B,sbp,120,mmHg,2021-01-01,cuff"]) + "\n")
+    reason = why_no_twin(ht.read(path, visit="2019-03-01"), "B")
+    assert reason == "no usable measurement: systolic blood pressure is not of the visit and condition that were chosen"
 
 
 def test_readings_of_two_conditions_serve_no_twin_together(tmp_path):

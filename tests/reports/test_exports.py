@@ -293,3 +293,17 @@ def test_missing_library_is_answered_with_its_installation(tmp_path, module, for
     code = f"import sys; sys.modules[{module!r}] = None\nfrom hemotwin.cli import main; sys.exit(main({given!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and f"pip install 'hemotwin[{extra}]'" in done.stderr
+
+
+def test_export_without_a_policy_says_what_nobody_asked_and_how_many_are_alike(tmp_path, capsys):
+    twins = [dataclasses.replace(example_twin(), patient=name) for name in ("A", "B")]
+    target = str(tmp_path / "x.csv")
+    assert main(["export", saved(tmp_path, *twins), "--to", "csv", "--out", target]) == 0
+    shown = capsys.readouterr().out
+    assert "No policy: neither consent, pseudonyms, licence nor k-anonymity" in shown
+    assert "the rarest are 2 people alike" in shown and "--policy care, research or open" in shown
+    other = dataclasses.replace(twins[1], covariates={**twins[1].covariates, "age": 12.0})
+    assert main(["export", saved(tmp_path, twins[0], other), "--to", "csv", "--out", target]) == 0
+    assert "at least one of them is alone" in capsys.readouterr().out
+    assert main(["export", saved(tmp_path, governed("A")), "--to", "csv", "--out", target]) == 0
+    assert "No policy" not in capsys.readouterr().out  # the record was read under one
