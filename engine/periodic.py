@@ -39,7 +39,7 @@ class Steady(NamedTuple):
 
 
 def equal_pressure_state(system: System, parameters: jax.Array) -> jax.Array:
-    """A starting state [S, B]: all stores relaxed at one pressure whose volumes add up to the total, no flow.
+    """A starting state [S, B]: all stores relaxed at one pressure whose volumes add up to the total, no flow, shut.
 
     The pressure (the mean filling pressure of the resting heart) is found by bisection between 0 and 100 mmHg.
     """
@@ -67,7 +67,7 @@ def equal_pressure_state(system: System, parameters: jax.Array) -> jax.Array:
 
     low, high = lax.fori_loop(0, 25, filled, (like, like + 100.0))
     volumes = [volume_at(i, 0.5 * (low + high)) for i in system.free_stores]
-    return jnp.stack(volumes + [like] * len(system.flow_states))
+    return jnp.stack(volumes + [like] * (len(system.state) - len(volumes)))
 
 
 def newton_correction(jacobian: jax.Array, residual: jax.Array) -> jax.Array:

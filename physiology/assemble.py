@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +11,14 @@ from ..core.errors import HemotwinError
 from ..core.layout import Layout
 from ..core.quantity import declared
 from ..core.registry import look_up
-from ..core.system import Branch, Group, Leak, Store, System
+from ..core.system import Branch, Group, Leaflets, Leak, Store, System
 from .circulation import Circulation
 from .interfaces import Activation, Compartment, Conduit
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "assembled"]
 
 SECONDS_PER_MINUTE = 60.0
+LEAFLET_RULES = tuple(f.name for f in dataclasses.fields(Leaflets))
 
 
 class _Names:
@@ -37,7 +39,11 @@ def assemble(name: str, valves: str, leaking: tuple[str, ...] = ()) -> System:
     Patients share it: everything that differs between them is a parameter row. Raises `HemotwinError` when a
     conduit names an unknown site or a site that needs an activation has none.
     """
-    circulation: Circulation = look_up("circulation", name)()
+    return assembled(look_up("circulation", name)(), name, valves, leaking)
+
+
+def assembled(circulation: Circulation, name: str, valves: str, leaking: tuple[str, ...] = ()) -> System:
+    """The System of a declared circulation, registered or not; raises as `assemble` does."""
     sites = tuple(circulation.compartments)
     conduits = circulation.conduits_with(valves)
     _check_wiring(circulation, conduits)
@@ -116,6 +122,7 @@ def _thoracic(circulation: Circulation, site: str) -> Any:
 def _branch(key: str, up: str, part: Conduit, down: str, sites: tuple[str, ...], leaking: bool) -> Branch:
     bind = _Names(key, part)
     inertial, valve = part.law in ("inertial", "valve"), part.law == "valve"
+    moving = part.law == "leaflet"
     leak = None
     if leaking and valve:
         leak = Leak(lambda p: bind(p).leak_inertance_of(), lambda p: bind(p).leak_loss_of())
@@ -128,8 +135,13 @@ def _branch(key: str, up: str, part: Conduit, down: str, sites: tuple[str, ...],
         inertance=(lambda p: bind(p).inertance_of()) if inertial else None,
         loss=(lambda p: bind(p).loss_of()) if valve else None,
         leak=leak,
+        leaflets=Leaflets(**{rule: _rule(bind, f"{rule}_of") for rule in LEAFLET_RULES}) if moving else None,
         flow=(lambda p, dp, r: bind(p).flow(dp, r)) if part.law == "algebraic" else None,
     )
+
+
+def _rule(bind: _Names, method: str) -> Any:
+    return lambda p: getattr(bind(p), method)()
 
 
 def _activation(key: str, part: Activation) -> Any:

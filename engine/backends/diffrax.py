@@ -47,19 +47,23 @@ class _Instant(NamedTuple):
     push: dict[tuple[int, bool], Any]
 
 
-def _order(system: System) -> list[int]:
-    """Branches without a flow state, those first whose neighbours through an impedance are known."""
-    known = {i for i, branch in enumerate(system.branches) if branch.kind in ("valve", "inertial")}
-    waiting = [i for i in range(len(system.branches)) if i not in known]
-    order: list[int] = []
+def _order(system: System) -> list[tuple[int, ...]]:
+    """Branches without a flow state, those first whose neighbours through an impedance are known.
+
+    Resistors that meet at an impedance come together; a law that is not linear must stand alone.
+    """
+    known = {i for i, branch in enumerate(system.branches) if branch.kind not in ("resistive", "algebraic")}
+    algebraic = [(i,) for i, branch in enumerate(system.branches) if branch.kind == "algebraic"]
+    waiting = sorted((*system.resistor_groups, *algebraic))
+    order: list[tuple[int, ...]] = []
     while waiting:
-        ready = [i for i in waiting if all(other in known for other, _, _ in system.couplings(i))]
+        ready = [g for g in waiting if all(o in known or o in g for i in g for o, _, _ in system.couplings(i))]
         if not ready:
-            names = ", ".join(system.branches[i].name for i in waiting)
-            raise HemotwinError(f"`{system.name}` must not couple flows without inertance in a loop, but {names} do.")
+            names = ", ".join(system.branches[i].name for group in waiting for i in group)
+            raise HemotwinError(f"`{system.name}` must not couple algebraic flows in a loop, but {names} do.")
         order += ready
-        known |= set(ready)
-        waiting = [i for i in waiting if i not in known]
+        known |= {i for group in ready for i in group}
+        waiting = [group for group in waiting if group not in ready]
     return order
 
 
@@ -88,24 +92,41 @@ def _instant(system: System, p: Params, time: Any, state: Any) -> _Instant:
     for (index, leak), q in held.items():
         flow[index] = flow[index] - q if leak else flow[index] + q
 
-    def driving(index: int) -> Any:
+    def driving(index: int, beside: tuple[int, ...] = ()) -> Any:
         branch = system.branches[index]
-        coupled = sum((sign * z(p) * flow[other] for other, sign, z in system.couplings(index)), 0.0)
-        return pressure[branch.up] - pressure[branch.down] + coupled
+        met = [(other, sign * z(p)) for other, sign, z in system.couplings(index) if other not in beside]
+        return pressure[branch.up] - pressure[branch.down] + sum((z * flow[other] for other, z in met), 0.0)
 
-    for index in _order(system):
-        branch, resistance = system.branches[index], system.resistance(p, index)
-        push = driving(index)
-        flow[index] = push / resistance if branch.flow is None else branch.flow(p, push, resistance)
+    for group in _order(system):
+        branch, index = system.branches[group[0]], group[0]
+        if branch.flow is not None:
+            flow[index] = branch.flow(p, driving(index), system.resistance(p, index))
+            continue
+        for member, q in zip(group, _together(system, p, group, [driving(i, group) for i in group]), strict=True):
+            flow[member] = q
     push = {(index, leak): -driving(index) if leak else driving(index) for index, leak in system.flow_states}
     return _Instant(volume, pressure, flow, push)
 
 
+def _together(system: System, p: Params, group: tuple[int, ...], push: list[Any]) -> list[Any]:
+    """Flows of resistors that meet at impedances: R q - sum of Z q' over the group = push."""
+    if len(group) == 1:
+        return [push[0] / system.resistance(p, group[0])]
+    between = [[sum((sign * z(p) for other, sign, z in system.couplings(i) if other == j), 0.0) for j in group]
+               for i in group]  # fmt: skip
+    zero = jnp.zeros_like(jnp.asarray(push[0]))
+    rows = [[zero + system.resistance(p, i) if i == j else zero - z for j, z in zip(group, row, strict=True)]
+            for i, row in zip(group, between, strict=True)]  # fmt: skip
+    matrix = jnp.stack([jnp.stack(row, axis=-1) for row in rows], axis=-2)
+    return list(jnp.moveaxis(jnp.linalg.solve(matrix, jnp.stack(push, axis=-1)[..., None])[..., 0], -1, 0))
+
+
 def derivative(system: System, p: Params, time: Any, state: Any) -> Any:
-    """dy/dt of the state rows: volumes by conservation, flows by momentum.
+    """dy/dt of the state rows: volumes by conservation, flows by momentum, openings of leaflets by their law.
 
     L dq/dt = dp - R q - B q^2 for a valve while q > 0 or dp > 0 (else q rests at 0), L dq/dt = dp - R q for an
-    inertial path. dp includes the impedances in series with the capacities (`System.couplings`), R those at the ports.
+    inertial path; where leaflets move, L and B follow their area and the flow may turn. dp includes the impedances in
+    series with the capacities (`System.couplings`), R those at the ports.
     """
     now = _instant(system, p, time, state)
     net: list[Any] = [0.0] * len(system.stores)
@@ -115,18 +136,35 @@ def derivative(system: System, p: Params, time: Any, state: Any) -> Any:
     rates = [net[i] for i in system.free_stores]
     for row, (index, leak) in enumerate(system.flow_states):
         q, push = state[count + row], now.push[index, leak]
-        inertance, loss = _momentum(system, p, index, leak)
+        inertance, loss = _momentum(system, p, index, leak, state)
         rate = (push - system.resistance(p, index) * q - loss * q * jnp.abs(q)) / inertance
         if system.branches[index].kind == "valve":
             rate = jnp.where((q > 0.0) | (push > 0.0), rate, -SHUT_RATE * q)
         rates.append(rate)
+    for row, index in enumerate(system.leaflet_states, count + len(system.flow_states)):
+        q = state[count + system.flow_states.index((index, False))]
+        across = now.push[index, False] - system.resistance(p, index) * q
+        rates.append(_leaflet_rate(system, p, index, state[row], across))
     like = jnp.zeros_like(state[0])
     return jnp.stack([like + rate for rate in rates])
 
 
-def _momentum(system: System, p: Params, index: int, leak: bool) -> tuple[Any, Any]:
+def _leaflet_rate(system: System, p: Params, index: int, opening: Any, across: Any) -> Any:
+    """Rate of the opening (1/s) under the pressure difference across the valve (mmHg)."""
+    leaflets = system.branches[index].leaflets
+    assert leaflets is not None, f"{system.branches[index].name} has an opening and therefore leaflets"
+    rising, falling = leaflets.opening(p) * (1.0 - opening), leaflets.closing(p) * opening
+    return jnp.where(across > 0.0, rising, falling) * across
+
+
+def _momentum(system: System, p: Params, index: int, leak: bool, state: Any) -> tuple[Any, Any]:
     """Inertance (mmHg s2/mL) and quadratic loss (mmHg s2/mL2) of a branch, or of its leak."""
     branch = system.branches[index]
+    if branch.leaflets is not None:
+        row = len(system.free_stores) + len(system.flow_states) + system.leaflet_states.index(index)
+        shut = branch.leaflets.shut_area(p)
+        area = shut + state[row] * (branch.leaflets.open_area(p) - shut)
+        return branch.leaflets.column(p) / area, branch.leaflets.head(p) / area**2
     path = branch.leak if leak and branch.leak is not None else branch
     assert path.inertance is not None, f"{branch.name} has a flow state and therefore an inertance"
     return path.inertance(p), 0.0 if path.loss is None else path.loss(p)

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 
 from ...core.registry import register
 from ...core.system import System
+from .leaflet_step import Orifice, area_at, flow_after, moved, orifice_of
+from .resistor_step import beyond, relief, solve_resistors
 from .valve_step import finish_valve, predict_valve
 
 __all__ = ["Coefficients", "Impulse", "Node", "StepRecord", "flow_rate", "net_inflow", "node_flows", "pressure_rate"]
@@ -23,7 +25,8 @@ class Node(NamedTuple):
     """Everything known at one instant: rows are tuples of arrays [batch].
 
     volume, pressure (total, mmHg), slope dP/dV without and `group_slope` with the surroundings' share, drive dP/de,
-    activation and its rate per store activation; flow of every state flow (mL/s).
+    activation and its rate per store activation; flow of every state flow (mL/s); opening of every valve with moving
+    leaflets (0..1).
     """
 
     volume: tuple[Any, ...]
@@ -34,10 +37,15 @@ class Node(NamedTuple):
     activation: tuple[Any, ...]
     rate: tuple[Any, ...]
     flow: tuple[Any, ...]
+    opening: tuple[Any, ...] = ()
 
 
 class Coefficients(NamedTuple):
-    """Per branch, prepared once per solve: resistance with ports, inertance, loss; leaks; couplings; the step h."""
+    """Per branch, prepared once per solve: resistance with ports, inertance, loss; leaks; couplings; the step h.
+
+    `orifice` holds one entry per valve with moving leaflets, in the order of `System.leaflet_states`; `relief` is the
+    part of a branch's resistance that resistors beside it take off at once (`resistor_step.relief`).
+    """
 
     resistance: tuple[Any, ...]
     inertance: tuple[Any, ...]
@@ -49,6 +57,8 @@ class Coefficients(NamedTuple):
     total: Any
     period: Any
     h: Any
+    orifice: tuple[Orifice, ...] = ()
+    relief: tuple[Any, ...] = ()
 
 
 class StepRecord(NamedTuple):
@@ -63,8 +73,9 @@ class StepRecord(NamedTuple):
 class Impulse:
     """Network-form step of order 2 (see the module). Works on any System with `is_network`.
 
-    For every valve: L dq/dt = dp - R q - B q^2 with the impulse of the trapezoidal pressure difference; for every
-    resistor the implicit midpoint rule with its neighbours' flows; surroundings by their slope.
+    For every valve: L dq/dt = dp - R q - B q^2 with the impulse of the trapezoidal pressure difference, with moving
+    leaflets at the mean area of the step; for every resistor the implicit midpoint rule with its neighbours' flows,
+    together with those that it meets at an impedance; surroundings by their slope.
     """
 
     order: int = 2
@@ -73,28 +84,34 @@ class Impulse:
         """Divisions and products that do not change over the beat."""
         branches, period = system.branches, system.period(p)
         rule = lambda f: 0.0 if f is None else f(p)  # noqa: E731
+        resistance = tuple(system.resistance(p, i) for i in range(len(branches)))
+        coupling = tuple(tuple((o, s * z(p)) for o, s, z in system.couplings(i)) for i in range(len(branches)))
         return Coefficients(
-            resistance=tuple(system.resistance(p, i) for i in range(len(branches))),
+            resistance=resistance,
             inertance=tuple(rule(b.inertance) for b in branches),
             loss=tuple(rule(b.loss) for b in branches),
             leak_inertance=tuple(0.0 if b.leak is None else b.leak.inertance(p) for b in branches),
             leak_loss=tuple(0.0 if b.leak is None else b.leak.loss(p) for b in branches),
-            coupling=tuple(tuple((o, s * z(p)) for o, s, z in system.couplings(i)) for i in range(len(branches))),
+            coupling=coupling,
+            relief=tuple(relief(resistance, coupling, system.resistor_groups, i) for i in range(len(branches))),
             external=tuple(rule(s.external) for s in system.stores),
             total=system.total(p),
             period=period,
             h=period / jnp.asarray(steps, jnp.result_type(period)),
+            orifice=_orifices(system, p),
         )
 
     def node(self, system: System, p: dict[str, Any], c: Coefficients, time: Any, state: tuple[Any, ...]) -> Node:
         """The node at `time` (s after onset) with the given state rows."""
         count = len(system.free_stores)
         volume = system.volumes(p, list(state[:count]))
-        return _evaluate(system, p, c, time, tuple(volume), tuple(state[count:]))
+        flows = count + len(system.flow_states)
+        node = _evaluate(system, p, c, time, tuple(volume), tuple(state[count:flows]))
+        return node._replace(opening=tuple(state[flows:]))
 
     def state(self, system: System, node: Node) -> tuple[Any, ...]:
         """State rows of a node."""
-        return tuple(node.volume[i] for i in system.free_stores) + node.flow
+        return tuple(node.volume[i] for i in system.free_stores) + node.flow + node.opening
 
     def step(self, system: System, p: dict[str, Any], c: Coefficients, time: Any, n0: Node) -> tuple[Node, StepRecord]:
         """One step from a node to the next, ending at `time` seconds after onset."""
@@ -105,16 +122,21 @@ class Impulse:
         n1 = _evaluate(system, p, c, time, volume1, n0.flow)
         dp1 = _differences(system, n1.pressure)
         rise = _rises(system, c, n0, guess.start)
-        mean, flow, share = _finish(system, c, n0, n1, dp0, rise, dp1, guess, rows)
+        mean, flow, share, opening = _finish(system, c, n0, n1, dp0, rise, dp1, guess, rows)
         volume = _advance(system, c, n0.volume, mean)
         pressure = _corrected(system, n1, volume)
-        return n1._replace(volume=volume, pressure=pressure, flow=flow), StepRecord(mean, share)
+        return n1._replace(volume=volume, pressure=pressure, flow=flow, opening=opening), StepRecord(mean, share)
 
 
 class _Guess(NamedTuple):
     total: tuple[Any, ...]
     end: tuple[Any, ...]
     start: tuple[Any, ...]
+
+
+def _orifices(system: System, p: dict[str, Any]) -> tuple[Orifice, ...]:
+    leaflets = (system.branches[i].leaflets for i in system.leaflet_states)
+    return tuple(orifice_of(one, p) for one in leaflets if one is not None)
 
 
 def _activation_of(system: System, values: Any, store: int) -> Any:
@@ -173,11 +195,26 @@ def flow_rate(system: System, c: Coefficients, node: Node, flows: tuple[Any, ...
     """dq/dt (mL/s2) of a branch at a node; 0 for a shut valve."""
     branch, q = system.branches[index], flows[index]
     if branch.kind == "resistive":
-        rates = (pressure_rate(system, node, flows, end) for end in (branch.up, branch.down))
-        return (next(rates) - next(rates)) / c.resistance[index]
+        group = next(g for g in system.resistor_groups if index in g)
+        push = {i: _push_rate(system, c, node, flows, group, i) for i in group}
+        return solve_resistors(c.resistance, c.coupling, group, push, {})[index]
     dp = node.pressure[branch.up] - node.pressure[branch.down] + _coupled(c, index, flows)
-    rate = (dp - c.resistance[index] * q - c.loss[index] * q * jnp.abs(q)) / c.inertance[index]
+    inertance, loss = c.inertance[index], c.loss[index]
+    if branch.kind == "leaflet":
+        row = system.leaflet_states.index(index)
+        area = area_at(c.orifice[row], node.opening[row])
+        inertance, loss = c.orifice[row].column / area, c.orifice[row].head / (area * area)
+    rate = (dp - c.resistance[index] * q - loss * q * jnp.abs(q)) / inertance
     return jnp.where((q > 0.0) | (dp > 0.0), rate, 0.0) if branch.kind == "valve" else rate
+
+
+def _push_rate(
+    system: System, c: Coefficients, node: Node, flows: tuple[Any, ...], group: tuple[int, ...], index: int
+) -> Any:
+    """Rate (mmHg/s) of what drives a resistor: both stores' pressures and the flows beyond its group at impedances."""
+    up, down = (pressure_rate(system, node, flows, e) for e in (system.branches[index].up, system.branches[index].down))
+    others = [z * flow_rate(system, c, node, flows, other) for other, z in c.coupling[index] if other not in group]
+    return sum(others, up - down)
 
 
 def _rises(system: System, c: Coefficients, n0: Node, flows: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -201,13 +238,15 @@ def node_flows(system: System, c: Coefficients, node: Node) -> tuple[Any, ...]:
     """Flow of every branch at a node, net of leaks (mL/s)."""
     dp = _differences(system, node.pressure)
     rows = {key: row for row, key in enumerate(system.flow_states)}
-    flows = []
+    flows: list[Any] = [None] * len(system.branches)
     for i, branch in enumerate(system.branches):
-        if branch.kind == "resistive":
-            flows.append(dp[i] / c.resistance[i])
-            continue
-        net = node.flow[rows[i, False]]
-        flows.append(net - node.flow[rows[i, True]] if branch.leak is not None else net)
+        if branch.kind != "resistive":
+            net = node.flow[rows[i, False]]
+            flows[i] = net - node.flow[rows[i, True]] if branch.leak is not None else net
+    for group in system.resistor_groups:
+        push = {i: beyond(c.coupling, group, i, flows, dp[i]) for i in group}
+        for i, q in solve_resistors(c.resistance, c.coupling, group, push, {}).items():
+            flows[i] = q
     return tuple(flows)
 
 
@@ -225,30 +264,40 @@ def _predict(system: System, c: Coefficients, n0: Node, dp0: tuple[Any, ...], ro
             total[i] = a + c.h * (dp - r * a) / (2.0 * inertance + c.h * r)
             end[i] = 2.0 * total[i] - a
             continue
+        if branch.kind == "leaflet":
+            row = system.leaflet_states.index(i)
+            dp, r = dp - c.relief[i] * a, r - c.relief[i]
+            across, z = dp - r * a, n0.opening[row]
+            area = area_at(c.orifice[row], 0.5 * (z + moved(c.orifice[row], z, across, across, c.h)))
+            end[i] = flow_after(c.orifice[row], a, area, dp, r, c.h)
+            total[i] = 0.5 * (a + end[i])
+            continue
         total[i] = predict_valve(a, dp, r, c.loss[i], inertance, c.h)
         end[i] = jnp.maximum(2.0 * total[i] - a, 0.0)
         if branch.leak is not None:
             back = n0.flow[rows[i, True]]
             leaked = predict_valve(back, -dp, c.resistance[i], c.leak_loss[i], c.leak_inertance[i], c.h)
             total[i], end[i] = total[i] - leaked, end[i] - jnp.maximum(2.0 * leaked - back, 0.0)
-    for i, branch in enumerate(system.branches):
-        if branch.kind == "resistive":
-            total[i] = _predict_resistor(system, c, n0, dp0, start, i)
-            end[i] = 2.0 * total[i] - start[i]
+    for group in system.resistor_groups:
+        pushed = {i: _predicted_push(system, c, n0, dp0, start, i) for i in group}
+        push = {i: beyond(c.coupling, group, i, total, pushed[i][0]) for i in group}
+        slope = {i: g for i, (_, g) in pushed.items()}
+        for i, q in solve_resistors(c.resistance, c.coupling, group, push, slope).items():
+            total[i], end[i] = q, 2.0 * q - start[i]
     return _Guess(tuple(total), tuple(end), start)
 
 
-def _predict_resistor(
+def _predicted_push(
     system: System, c: Coefficients, n0: Node, dp0: tuple[Any, ...], start: tuple[Any, ...], index: int
-) -> Any:
-    """Implicit midpoint: (dp + change by drive and by the neighbours' flows) / (R + g), g = h (S_up + S_down)/2."""
+) -> tuple[Any, Any]:
+    """Implicit midpoint (R + g) q = push, dp with its change by drive and neighbours; g = h (S_up + S_down)/2."""
     up, down = system.branches[index].up, system.branches[index].down
     s_up, s_down = _total_slope(system, n0, up), _total_slope(system, n0, down)
     others_up = net_inflow(system, start, up) + start[index]
     others_down = net_inflow(system, start, down) - start[index]
     push = dp0[index] + 0.5 * c.h * (_driven(system, n0, up) - _driven(system, n0, down))
     push = push + 0.5 * c.h * (s_up * others_up - s_down * others_down)
-    return push / (c.resistance[index] + 0.5 * c.h * (s_up + s_down))
+    return push, 0.5 * c.h * (s_up + s_down)
 
 
 def _driven(system: System, node: Node, store: int) -> Any:
@@ -278,12 +327,22 @@ def _advance(system: System, c: Coefficients, volume: tuple[Any, ...], flows: tu
 def _finish(
     system: System, c: Coefficients, n0: Node, n1: Node, dp0: tuple[Any, ...], rise: tuple[Any, ...],
     dp1: tuple[Any, ...], guess: _Guess, rows: dict[Any, int],
-) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:  # fmt: skip
-    """Final mean flow of every branch, the flow states at the end and the open share of every valve."""
+) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:  # fmt: skip
+    """Final mean flow of every branch, flow states at the end, open share of every valve, openings of leaflets."""
     mean: list[Any] = list(guess.total)
     flow: list[Any] = list(n0.flow)
     share: list[Any] = [1.0] * len(system.branches)
+    opening: list[Any] = list(n0.opening)
     for i, branch in enumerate(system.branches):
+        if branch.kind == "leaflet":
+            row, a, r = system.leaflet_states.index(i), n0.flow[rows[i, False]], c.resistance[i] - c.relief[i]
+            first = dp0[i] + _coupled(c, i, guess.start) - c.relief[i] * a
+            last = dp1[i] + _coupled(c, i, guess.end) - c.relief[i] * guess.end[i]
+            z = n0.opening[row]
+            opening[row] = moved(c.orifice[row], z, first - r * a, last - r * guess.end[i], c.h)
+            area = area_at(c.orifice[row], 0.5 * (z + opening[row]))
+            end = flow_after(c.orifice[row], a, area, 0.5 * (first + last), r, c.h)
+            flow[rows[i, False]], mean[i] = end, 0.5 * (a + end)
         if branch.kind == "valve":
             a = n0.flow[rows[i, False]]
             first, last = dp0[i] + _coupled(c, i, guess.start), dp1[i] + _coupled(c, i, guess.end)
@@ -302,17 +361,20 @@ def _finish(
             impulse = 0.5 * c.h * (dp0[i] + dp1[i]) + c.h * _coupled(c, i, tuple(mean))
             end = (a * (inertance - 0.5 * c.h * r) + impulse) / (inertance + 0.5 * c.h * r)
             flow[rows[i, False]], mean[i] = end, 0.5 * (a + end)
-    for i, branch in enumerate(system.branches):
-        if branch.kind == "resistive":
-            mean[i] = _finish_resistor(system, c, n1, dp0, dp1, guess, mean, i)
-    return tuple(mean), tuple(flow), tuple(share)
+    for group in system.resistor_groups:
+        pushed = {i: _final_push(system, c, n1, dp0, dp1, guess, mean, i) for i in group}
+        push = {i: beyond(c.coupling, group, i, mean, pushed[i][0]) for i in group}
+        slope = {i: g for i, (_, g) in pushed.items()}
+        for i, q in solve_resistors(c.resistance, c.coupling, group, push, slope).items():
+            mean[i] = q
+    return tuple(mean), tuple(flow), tuple(share), tuple(opening)
 
 
-def _finish_resistor(
+def _final_push(
     system: System, c: Coefficients, n1: Node, dp0: tuple[Any, ...], dp1: tuple[Any, ...], guess: _Guess,
     mean: list[Any], index: int,
-) -> Any:  # fmt: skip
-    """Trapezoid corrected by how much the neighbours' final flows differ from the predicted ones."""
+) -> tuple[Any, Any]:  # fmt: skip
+    """Trapezoid corrected by how much the neighbours' final flows differ from the predicted ones, and g (see above)."""
     up, down = system.branches[index].up, system.branches[index].down
     s_up, s_down = _total_slope(system, n1, up), _total_slope(system, n1, down)
     change = [m - g for m, g in zip(mean, guess.total, strict=True)]
@@ -320,7 +382,7 @@ def _finish_resistor(
     g = 0.5 * c.h * (s_up + s_down)
     push = 0.5 * (dp0[index] + dp1[index]) + g * guess.total[index]
     push = push + 0.5 * c.h * (s_up * net_inflow(system, change, up) - s_down * net_inflow(system, change, down))
-    return push / (c.resistance[index] + g)
+    return push, g
 
 
 def _corrected(system: System, n1: Node, volume: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -3,14 +3,15 @@
 Nothing here knows a heart. A `System` is names, units and pure functions of a parameter dictionary `p`
 (name -> number or array [batch]); it exists in two forms.
 
-Network form (what the impulse step needs): every branch is a one-way valve with inertance, an inertial conduit or a
-resistor, and the step couples them itself.
+Network form (what the impulse step needs): every branch is a one-way valve with inertance, a valve whose leaflets move,
+an inertial conduit or a resistor, and the step couples them itself.
 General form (what diffrax and the explicit steps need), derived from it: dy/dt = f(t, y, p) with algebraic branches
 allowed as well.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ import jax.numpy as jnp
 
 from .layout import Layout
 
-__all__ = ["Branch", "Group", "Leak", "Store", "System"]
+__all__ = ["Branch", "Group", "Leaflets", "Leak", "Store", "System"]
 
 Params = Mapping[str, Any]
 Rule = Callable[[Params], Any]
@@ -52,11 +53,29 @@ class Leak:
 
 
 @dataclass(frozen=True, eq=False)
+class Leaflets:
+    """An orifice whose area A follows its leaflets' opening z: A = shut_area + z (open_area - shut_area).
+
+    Inertance L = column / A and loss B = head / A^2, so that column is mmHg s2 cm2/mL and head mmHg s2 cm4/mL2; areas
+    cm2. Under the pressure difference D across the valve dz/dt = opening (1 - z) D for D > 0 and closing z D for D < 0
+    (both 1/(mmHg s)).
+    """
+
+    open_area: Rule
+    shut_area: Rule
+    column: Rule
+    head: Rule
+    opening: Rule
+    closing: Rule
+
+
+@dataclass(frozen=True, eq=False)
 class Branch:
     """A conduit from store `up` to store `down` (indices).
 
-    kind "valve": L dq/dt = dp - R q - B q^2, q >= 0; "inertial": L dq/dt = dp - R q; "resistive": q = dp / R;
-    "algebraic": q = flow(p, dp, R), for one-way laws without inertance.
+    kind "valve": L dq/dt = dp - R q - B q^2, q >= 0; "leaflet": L dq/dt = dp - R q - B q|q| with L and B of the
+    `leaflets`; "inertial": L dq/dt = dp - R q; "resistive": q = dp / R; "algebraic": q = flow(p, dp, R), for one-way
+    laws without inertance.
     """
 
     name: str
@@ -67,6 +86,7 @@ class Branch:
     inertance: Rule | None = None
     loss: Rule | None = None
     leak: Leak | None = None
+    leaflets: Leaflets | None = None
     flow: Callable[[Params, Any, Any], Any] | None = None
 
 
@@ -84,8 +104,9 @@ class System:
     """A circulation as the engine sees it. `slack` is the store whose volume is eliminated by `total`.
 
     State rows: the volumes of all other stores (mL), then the flows of valves, their leaks and inertial branches
-    (mL/s). Activations are functions (p, time since beat onset) -> 0..1. `windows` names moments of the cycle as
-    fractions of the period. `readings` says at which store or branch each clinical site is read.
+    (mL/s), then the openings of leaflets (0..1). Activations are functions (p, time since beat onset) -> 0..1.
+    `windows` names moments of the cycle as fractions of the period. `readings` says at which store or branch each
+    clinical site is read.
     """
 
     name: str
@@ -112,18 +133,25 @@ class System:
         """(branch index, is it the leak) for every flow that is a state, in row order."""
         rows: list[tuple[int, bool]] = []
         for index, branch in enumerate(self.branches):
-            if branch.kind in ("valve", "inertial"):
+            if branch.kind in ("valve", "leaflet", "inertial"):
                 rows.append((index, False))
             if branch.kind == "valve" and branch.leak is not None:
                 rows.append((index, True))
         return tuple(rows)
 
     @property
+    def leaflet_states(self) -> tuple[int, ...]:
+        """Indices of the branches whose opening is a state, in row order."""
+        return tuple(i for i, branch in enumerate(self.branches) if branch.leaflets is not None)
+
+    @property
     def state(self) -> Layout:
         """Names and units of the state rows."""
         volumes = [f"volume.{self.stores[i].name}" for i in self.free_stores]
         flows = [f"flow.{self.branches[b].name}" + (".leak" if leak else "") for b, leak in self.flow_states]
-        return Layout(tuple(volumes + flows), ("mL",) * len(volumes) + ("mL/s",) * len(flows))
+        openings = [f"opening.{self.branches[b].name}" for b in self.leaflet_states]
+        units = ("mL",) * len(volumes) + ("mL/s",) * len(flows) + ("1",) * len(openings)
+        return Layout(tuple(volumes + flows + openings), units)
 
     @property
     def is_network(self) -> bool:
@@ -172,6 +200,20 @@ class System:
                 if other != index and end in (branch.up, branch.down):
                     found.append((other, side * (1.0 if branch.down == end else -1.0), rule))
         return found
+
+    @functools.cached_property
+    def resistor_groups(self) -> tuple[tuple[int, ...], ...]:
+        """Resistors that must be solved together, because they meet at an impedance; most stand alone."""
+        left = [i for i, branch in enumerate(self.branches) if branch.kind == "resistive"]
+        groups = []
+        while left:
+            group = [left.pop(0)]
+            for member in group:  # grows while it is walked
+                met = {other for other, _, _ in self.couplings(member)} & set(left)
+                group += sorted(met)
+                left = [i for i in left if i not in met]
+            groups.append(tuple(sorted(group)))
+        return tuple(groups)
 
     def elastic(self, p: Params, index: int, volume: Any, activation: Any) -> tuple[Any, Any, Any]:
         """Transmural pressure, its slope in volume (mmHg/mL) and in activation (mmHg)."""

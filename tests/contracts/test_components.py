@@ -32,17 +32,25 @@ CONDUIT = (
     Formula("loss_of", (), LOSS),
 )
 FLOW = Formula("flow", (("mmHg", PRESSURES), (RESISTANCE, (0.0, 0.1, 0.01, 0.0, 0.1, 0.1))), "mL/s")
+LEAFLETS = (
+    Formula("column_of", (), "mmHg.s2.cm2/mL"),
+    Formula("head_of", (), "mmHg.s2.cm4/mL2"),
+    Formula("opening_of", (), "1/(mmHg s)"),
+    Formula("closing_of", (), "1/(mmHg s)"),
+)
 FORMULAS = {
     "chamber": (Formula("pressure", (("mL", VOLUMES), ("1", (0.0, 1.0, 0.3, 0.0, 0.9))), "mmHg"),),
     "vessel": (Formula("pressure", (("mL", VOLUMES),), "mmHg"),),
-    "valve": (*CONDUIT, FLOW),
+    "valve": (*CONDUIT, *LEAFLETS, FLOW),
     "conduit": CONDUIT,
     "activation": (Formula("activation", (("s", (0.0, 0.1, 0.3, 0.7, 0.8)), ("s", (0.8,) * 5)), "1"),),
     "surroundings": (Formula("surrounding", (("mL", VOLUMES),), "mmHg"),),
 }
 # Formulas that hold a constant with a unit: blood density (valves with an orifice or a blood column), and the second in
 # the square-root law of the systolic interval. Scales of mass, or of time, are then not free.
-HOLDS_DENSITY = {"inertial_orifice", "inertial_resistor_valve", "closed_form_orifice", "regularised_orifice"}
+HOLDS_DENSITY = {
+    "inertial_orifice", "inertial_resistor_valve", "closed_form_orifice", "regularised_orifice", "leaflet_orifice",
+}  # fmt: skip
 HOLDS_SECOND = {"double_hill"}
 
 

@@ -67,9 +67,20 @@ def test_an_impedance_in_series_drops_pressure_by_the_net_inflow():
     np.testing.assert_allclose(rate, [-into, into - 2.0, out], rtol=1e-12)
 
 
-def test_resistors_that_meet_at_an_impedance_are_refused():
+def test_resistors_that_meet_at_an_impedance_are_solved_together():
+    """Where they meet u = P_m + Z (q - q'), q = P_a - u, q' = u - P_b, so that u = (P_m + Z (P_a + P_b))/(1 + 2 Z)."""
     stores = (vessel("a", 1.0), vessel("m", 1.0, series=lambda p: 0.5), vessel("b", 1.0))
     system = loop(stores, (resistor("am", 0, 1, 1.0), resistor("mb", 1, 2, 1.0)))
+    with double():
+        rate = derivative(system, system.read(jnp.asarray([20.0])), 0.0, jnp.asarray([10.0, 4.0]))
+    node = (4.0 + 0.5 * (10.0 + 6.0)) / 2.0
+    np.testing.assert_allclose(rate, [node - 10.0, (10.0 - node) - (node - 6.0)], rtol=1e-12)
+
+
+def test_algebraic_flows_that_meet_at_an_impedance_are_refused():
+    stores = (vessel("a", 1.0), vessel("m", 1.0, series=lambda p: 0.5), vessel("b", 1.0))
+    bent = Branch("mb", 1, 2, "algebraic", lambda p: 1.0, flow=lambda p, dp, r: jnp.tanh(dp) / r)
+    system = loop(stores, (resistor("am", 0, 1, 1.0), bent))
     with pytest.raises(HemotwinError, match="am, mb"):
         reference_beat(system, np.array([[20.0]]), np.array([[10.0, 4.0]]).T)
 
