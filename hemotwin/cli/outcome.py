@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["all_failed", "explain", "failed", "tell_all"]
+__all__ = ["all_failed", "explain", "failed", "say_with_care", "tell_all"]
 
 
 def failed(twin: Any) -> bool:
@@ -18,6 +18,16 @@ def failed(twin: Any) -> bool:
 def all_failed(twins: Any) -> bool:
     """Whether nobody has a twin that can be shown."""
     return all(failed(twin) for twin in twins)
+
+
+def say_with_care(twin: Any) -> None:
+    """What is wrong with the twin itself, below what it answered; nothing where it is sound."""
+    from ..core.status import Status
+    from .terminal import say
+
+    status = Status(twin.status)
+    if status != Status.OK:
+        say(f"Read with care, the twin is {status.name.replace('_', ' ').lower()}: {status.advice}")
 
 
 def tell_all(twins: Any) -> None:

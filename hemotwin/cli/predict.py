@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     """Print before, after and change of every twin and what-if; 1 when none could be solved."""
     from ..engine.compile_cache import enable
     from ..prediction.predict import predict
-    from .outcome import failed
+    from .outcome import failed, say_with_care
     from .terminal import Progress, say, show_what_if
 
     progress = Progress()
@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
             prediction = predict(twin, scenario, draws=options.draws)[twin.patient]
             progress(f"{twin.patient}: {scenario.label}")
             show_what_if(prediction)
+            say_with_care(twin)
             sound = sound or not failed(prediction)
     say("\nNot for clinical use.")
     return 0 if sound else 1

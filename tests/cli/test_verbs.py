@@ -149,6 +149,15 @@ def test_settings_of_a_what_if_reach_the_prediction(saved, calls, capsys):
     assert "Not for clinical use." in capsys.readouterr().out
 
 
+def test_answer_of_a_twin_that_is_not_sound_says_so(tmp_path, calls, capsys):
+    path = tmp_path / "pair.zarr"
+    CalibratedTwins((twin_of("A"), twin_of("B", Status.UNIDENTIFIABLE)), {}, {}).save(path)
+    assert main(["predict", str(path), "--scenario", "fluid_bolus"]) == 0
+    shown = capsys.readouterr().out
+    caution = f"Read with care, the twin is unidentifiable: {Status.UNIDENTIFIABLE.advice}"
+    assert shown.count("Read with care") == 1 and shown.rindex(caution) > shown.rindex("B: ")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
