@@ -245,7 +245,14 @@ def _visits() -> str:
         "A twin is of one visit and one condition. A reading that lies further from the visit than its reach is set "
         f"aside; a height or weight taken more than {body['value']:g} {body['unit']} away is reported."
     )
-    return f"{text}\n\n{_table(['readings', 'reach', 'source'], reach)}\n\n{_table(['condition', 'words'], states)}"
+    given = (
+        "A reading that does not say its condition has that of the drugs and devices with such a name that the patient "
+        "was on at its time, by OMOP `drug_exposure` and `device_exposure` or FHIR `MedicationAdministration` and "
+        "`DeviceUseStatement` in any file of the record; prescriptions are no state."
+    )
+    return "\n\n".join(
+        [text, _table(["readings", "reach", "source"], reach), _table(["condition", "words"], states), given]
+    )
 
 
 def _levels() -> str:
