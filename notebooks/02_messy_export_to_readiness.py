@@ -22,6 +22,7 @@
 import json
 from pathlib import Path
 from tempfile import mkdtemp
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 
@@ -124,10 +125,12 @@ records.table("quarantined")
 records["A17"].table()
 
 # %% [markdown]
-# What contradicts itself but can be true is kept, with wider errors or with a sentence:
+# What contradicts itself but can be true is kept, with wider errors or with a sentence. What cannot be true is set
+# aside, and the sentence says which values the twin lacks for it:
 
 # %%
-print(*(sentence for patient in records for sentence in patient.conflicts), sep="\n")
+told = [f"{one.patient}: {sentence}" for one in records for sentence in one.conflicts]
+print(*(fill(sentence, 100, subsequent_indent="    ") for sentence in told), sep="\n")
 records.quality()
 
 # %% [markdown]
@@ -141,6 +144,13 @@ before.tables()["Level by level"]
 
 # %%
 before.tables()["What it can serve"]
+
+# %% [markdown]
+# The level takes each value by itself, so that more data never lower it. What a calibration would take of the record
+# as it stands today is less where values contradict each other; who loses what by that, and what to correct:
+
+# %%
+before.tables()["Held back"]
 
 # %% [markdown]
 # The picture of what is missing, a patient a row:
@@ -184,5 +194,5 @@ consent:
 """)
 page = export.parent / "readiness.html"
 after = ht.readiness(ht.read(export), path=page)
-print(before, after, f"One page, no network needed: {page.name}", sep="\n")
+print(*(fill(repr(one), 100) for one in (before, after)), f"One page, no network needed: {page.name}", sep="\n")
 after.tables()["Level by level"]

@@ -22,6 +22,7 @@
 from datetime import datetime
 from pathlib import Path
 from tempfile import mkdtemp
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -106,8 +107,8 @@ record = ht.read(wave)
 record.table()
 
 # %% [markdown]
-# The measurement set is what a twin is made of. A mean that systolic and diastolic pressure give by formula tells
-# nothing that they do not, and is not counted.
+# The measurement set is what a twin is made of. The mean of a signal was averaged over it and counts; one that was
+# typed beside systolic and diastolic pressure, and is what their formula gives, would tell nothing new and not count.
 
 # %%
 record["w7"].table()
@@ -141,7 +142,7 @@ for name, values in spoilt.items():
     )  # fmt: skip
     faulty = ht.read(folder / name)
     print(faulty[name])
-    print(*(row.message for row in faulty.rows if row.fate == "quarantined"), sep="\n")
+    print(*(fill(row.message, 100) for row in faulty.rows if row.fate == "quarantined"), sep="\n")
 
 # %% [markdown]
 # ## With the rest of the record

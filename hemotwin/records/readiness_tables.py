@@ -28,7 +28,7 @@ _GAP_WORDS = {
     "consent": ("consent to a purpose, steward and licence", "add a governance file with a consent register"),
 }
 
-_NOW = "Now: by a calibration of these records, at the visit and condition chosen, without values that contradict."
+_NOW = "Now: by a calibration of these records, at the visit and condition chosen, without what contradicts itself."
 
 
 def mended_by(gap: str) -> tuple[str, str]:
