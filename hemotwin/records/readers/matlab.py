@@ -22,6 +22,7 @@ __all__ = ["Matlab"]
 
 FOLDER_MAPPING = "mapping.yaml"  # one mapping for every MATLAB file of a folder
 LONGEST_S = 31 * 86400.0  # s
+TRACE = 200  # samples from which a variable may be a pressure trace, for the advice alone
 _SIGNAL_KEYS = ("channel", "unit", "rate")
 
 
@@ -148,10 +149,14 @@ def _text(value: Any) -> str:
 
 
 def _no_mapping(path: Path, held: Mapping[str, np.ndarray]) -> str:
+    traces = [name for name, one in held.items() if max(one.shape, default=0) == one.size >= TRACE][:1]
     listed = [f"{name} ({' x '.join(map(str, one.shape))})" for name, one in held.items() if "[" not in name][:12]
     return (
         f"{path.name}: a MATLAB file carries neither units nor patients; its variables are "
         f"{', '.join(listed) or 'none'}: write {path.stem}_mapping.yaml beside it, or {FOLDER_MAPPING} "
         "for the folder, as in\n"
         'columns:\n  data.SBP: {observable: sbp, unit: "mm[Hg]", modality: cuff}'
+        + "".join(
+            f"\nsignals:  # a pressure trace\n  {name}: {{channel: ABP, unit: mmHg, rate: 1000}}" for name in traces
+        )
     )
