@@ -44,10 +44,16 @@ def tell_all(twins: Any) -> None:
     parts = [f"{len(by_status[status])} {words[status]}" for status in sorted(by_status)]
     without = [f"{len(skipped)} without a twin"] if skipped else []
     count = "1 patient" if len(people) == 1 else f"{len(people)} patients"
-    told = [f"{words[status]} ({len(those)}): {status.advice} {', '.join(those)}." for status, those in
-            sorted(by_status.items()) if status != Status.OK]  # fmt: skip
-    bullets(f"{count} = {' + '.join([*parts, *without])}", [*told, *(f"{p}: {why}." for p, why in skipped.items())]
-            or ["Every patient has a twin, and every certificate holds."])  # fmt: skip
+    told = [
+        f"{words[status]} ({len(those)}): {status.advice} {', '.join(those)}."
+        for status, those in sorted(by_status.items())
+        if status != Status.OK
+    ]
+    told += [f"{patient}: {why}." for patient, why in skipped.items()]
+    if skipped:
+        told.append("`hemotwin check RECORD` shows row by row why.")
+    title = f"{count} = {' + '.join([*parts, *without])}"
+    bullets(title, told or ["Every patient has a twin, and every certificate holds."])
 
 
 def explain(twins: Any) -> set[str]:
