@@ -53,7 +53,7 @@ def bullets(title: str, sentences: Iterable[str]) -> None:
         return
     print(f"\n{title}")
     for sentence in sentences:
-        print(textwrap.fill(str(sentence), WIDEST, initial_indent="- ", subsequent_indent="  "))
+        print(textwrap.fill(str(sentence), WIDEST, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False))
 
 
 def show_twin(twin: Any) -> None:

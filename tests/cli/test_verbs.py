@@ -196,3 +196,12 @@ def test_report_of_several_patients_is_one_page_each(saved, tmp_path, calls):
 def test_unknown_patient_of_a_twin_file_ends_with_two_and_names_the_known(saved, capsys):
     assert main(["report", str(saved), "--patient", "Z"]) == 2
     assert "known names are: A, B" in capsys.readouterr().err
+
+
+def test_name_with_hyphens_is_never_broken_between_lines(capsys):
+    from hemotwin.cli.terminal import bullets
+
+    names = [f"{k:08}-ef9f-48ef-b4ec-fb6092b14302" for k in range(9)]
+    bullets("Patients", [", ".join(names)])
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in names) and max(map(len, shown.splitlines())) <= 110
