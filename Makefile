@@ -40,7 +40,7 @@ clean:
 # A changed pyproject.toml installs again; otherwise the stamp says that nothing is to be done.
 .venv/.installed: pyproject.toml .venv/.created
 	@echo "Installing hemotwin (once; about a minute)"
-	@$(BIN)/python -m pip install --quiet --editable . && touch $@
+	@$(BIN)/python -m pip install --quiet --editable '.[native]' && touch $@
 
 .venv/.installed-%: pyproject.toml .venv/.created
 	@echo "Installing hemotwin with its $* tools (once; about a minute)"

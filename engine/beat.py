@@ -6,6 +6,7 @@ resolution, so a certificate costs no second compilation.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -44,14 +45,26 @@ class Linearised(NamedTuple):
 
 @dataclass(frozen=True)
 class BeatMap:
-    """The beat of a System with a fixed list of reductions; equal ones share compiled programs."""
+    """The beat of a System with a fixed list of reductions; equal ones share compiled programs.
+
+    backend: "auto" takes native code on a CPU where it can be made (`backends/native`), and XLA elsewhere; "native" and
+    "xla" insist. XLA's program is the reference and can be differentiated further.
+    """
 
     system: System
     reductions: tuple[Reduction, ...] = ()
     solver: Impulse = Impulse()
+    backend: str = "auto"
+
+    def bare(self) -> BeatMap:
+        """The same beat without reductions."""
+        return dataclasses.replace(self, reductions=())
 
     def __call__(self, parameters: jax.Array, state: jax.Array, steps: Any) -> Beat:
         """Run one beat: parameters [rows, batch], state [S, batch], steps per beat (an integer)."""
+        native = self._native(parameters, state, steps, None)
+        if native is not None:
+            return Beat(*native)
         p, c, carry = self._begin(tuple(parameters), tuple(state), steps)
         body = lambda k, kept: self._step(p, c, k, steps, kept)  # noqa: E731
         node, kept = lax.fori_loop(0, steps, body, carry)
@@ -59,6 +72,9 @@ class BeatMap:
 
     def linearised(self, parameters: jax.Array, state: jax.Array, steps: Any, free: tuple[int, ...]) -> Linearised:
         """The same beat with tangents of the state rows and of the parameter rows `free`, carried forward."""
+        native = self._native(parameters, state, steps, free)
+        if native is not None:
+            return Linearised(*native)
         size, batch = len(self.system.state), state.shape[1:]
         count = size + len(free)
         directions = jnp.arange(count)
@@ -96,6 +112,11 @@ class BeatMap:
         d_values = self._stack(d_kept, d_state)
         end = jnp.stack(self.solver.state(self.system, node))
         return Linearised(end, self._stack(kept, state), d_state, d_values)
+
+    def _native(self, parameters: Any, state: Any, steps: Any, free: tuple[int, ...] | None) -> list[Any] | None:
+        from .backends.native.call import native_beat, usable  # they need this module
+
+        return native_beat(self, parameters, state, steps, 1, free) if usable(self.backend) else None
 
     def _reducer(self) -> Reducer:
         return Reducer(self.system, self.reductions)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import jax
 
-__all__ = ["default_folder", "enable"]
+__all__ = ["default_folder", "enable", "folder_in_use", "keep", "kept_in"]
 
 
 def default_folder() -> Path:
@@ -32,3 +33,26 @@ def enable(folder: str | Path | None = None) -> Path | None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return root
+
+
+def kept_in(name: str) -> Path | None:
+    """Where the cache in use keeps a file of ours, None while no cache is in use."""
+    folder = folder_in_use()
+    return None if folder is None else folder / name
+
+
+def folder_in_use() -> Path | None:
+    """The cache's folder, None while it is off or not a folder of this machine (JAX can keep it in a bucket)."""
+    folder = getattr(jax.config, "jax_compilation_cache_dir", None)
+    return Path(folder) if folder and "://" not in str(folder) else None
+
+
+def keep(file: Path, content: bytes) -> None:
+    """Write a file into the cache, whole or not at all; a cache that cannot be written to is no error."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as draft:
+            draft.write(content)
+        os.replace(draft.name, file)
+    except OSError:
+        return

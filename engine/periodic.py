@@ -98,7 +98,7 @@ def steady_beat(
     tolerance: float = TOLERANCE,
 ) -> Steady:
     """Steady state of every lane from a guess [S, B]; `warm_up` plain beats come first (a run-time number)."""
-    return _program(BeatMap(beat.system, (), beat.solver), tolerance)(parameters, guess, steps, warm_up)
+    return _program(beat.bare(), tolerance)(parameters, guess, steps, warm_up)
 
 
 @functools.lru_cache(maxsize=16)

@@ -46,7 +46,7 @@ def quasi_newton(
     `warm_up` plain beats come first. A lane whose residual is not finite, or that needs more than the limit of beats,
     keeps what it has with its status.
     """
-    return _program(BeatMap(beat.system, (), beat.solver))(parameters, guess, inverse, steps, warm_up)
+    return _program(beat.bare())(parameters, guess, inverse, steps, warm_up)
 
 
 @functools.lru_cache(maxsize=16)

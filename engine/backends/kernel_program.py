@@ -22,7 +22,7 @@ from .arithmetic import Arithmetic
 from .rewriting import joined, rewrite, with_rare
 from .straight_line import Constant, StraightLine, run, trace
 
-__all__ = ["Outcome", "Program", "program"]
+__all__ = ["Outcome", "Program", "Tracing", "program", "tracing"]
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Program:
         return Outcome(state[0], values[0], state[1:], values[1:])
 
 
-class _Tracing:
+class Tracing:
     """The beat's functions on flat rows: what is carried from step to step is a list of `size` arrays [width]."""
 
     def __init__(self, beat: BeatMap, width: int, dtype: str, tangents: int, free: tuple[int, ...]) -> None:
@@ -184,12 +184,13 @@ class _Tracing:
 
 
 @functools.lru_cache(maxsize=64)
-def _traced(beat: BeatMap, width: int, dtype: str, tangents: int, free: tuple[int, ...]) -> _Tracing:
-    return _Tracing(beat, width, dtype, tangents, free)
+def tracing(beat: BeatMap, width: int, dtype: str, tangents: int = 0, free: tuple[int, ...] = ()) -> Tracing:
+    """The beat's functions on flat rows; equal calls share them."""
+    return Tracing(beat, width, dtype, tangents, free)
 
 
-def _tracing(of: Program) -> _Tracing:
-    return _traced(of.beat, of.width, of.dtype, of.tangents, of.free)
+def _tracing(of: Program) -> Tracing:
+    return tracing(of.beat, of.width, of.dtype, of.tangents, of.free)
 
 
 @functools.lru_cache(maxsize=64)
@@ -203,7 +204,7 @@ def program(
     if arithmetic == "exact":
         return Program(beat, width, dtype, tangents, free)
     with double(dtype == "float64"):  # the program is kept by its type, whatever the caller's setting was
-        about = _traced(beat, width, dtype, tangents, free)
+        about = tracing(beat, width, dtype, tangents, free)
         seed = jax.ShapeDtypeStruct((), dtype)
         invariants = [*about.rows, about.count, *[seed] * (tangents * len(free))]
         state = [about.row] * len(beat.system.state) + [seed] * (0 if free else tangents * len(beat.system.state))

@@ -22,7 +22,7 @@ from .kernel_program import Program, program
 
 __all__ = ["BACKENDS", "Launch", "PallasBeat", "compiled_kernel", "on_backend"]
 
-BACKENDS = ("xla", "pallas")
+BACKENDS = ("auto", "native", "xla", "pallas")
 WARP = 32  # threads that a GPU of NVIDIA's runs in step
 LONGEST = 2**31 - 1  # elements of one array that a kernel's 32-bit offsets reach
 
@@ -164,24 +164,24 @@ def _check_reach(shapes: list[tuple[int, ...]]) -> None:
             )
 
 
-def on_backend(beat: BeatMap, backend: str = "xla", launch: Launch | None = None) -> BeatMap:
-    """The beat as the backend runs it: "xla" (any device) or "pallas" (one kernel on an NVIDIA GPU).
+def on_backend(beat: BeatMap, backend: str = "auto", launch: Launch | None = None) -> BeatMap:
+    """The beat as the backend runs it: "native" (a CPU's own code), "xla" (any device), "auto" (native on a CPU, else
+    XLA) or "pallas" (one kernel on an NVIDIA GPU).
 
     Raises `UnknownNameError` for another name, and `HemotwinError` for "pallas" where JAX sees no GPU, unless the
     launch is interpreted.
     """
     if backend not in BACKENDS:
         raise UnknownNameError("backend", backend, BACKENDS)
-    plain = BeatMap(beat.system, beat.reductions, beat.solver)
-    if backend == "xla":
-        return plain
+    if backend != "pallas":
+        return BeatMap(beat.system, beat.reductions, beat.solver, backend)
     launch = launch or Launch()
     if not launch.interpret and jax.default_backend() != "gpu":
         raise HemotwinError(
             f"backend 'pallas' must have an NVIDIA GPU, but JAX sees only {jax.default_backend()}: take backend 'xla', "
             "or install 'hemotwin[gpu]' on a machine with a GPU. Launch(interpret=True) checks a kernel without one."
         )
-    return PallasBeat(beat.system, beat.reductions, beat.solver, launch)
+    return PallasBeat(beat.system, beat.reductions, beat.solver, launch=launch)
 
 
 @functools.lru_cache(maxsize=64)

@@ -100,19 +100,27 @@ def run(operations: Iterable[Operation], compute: Compute, values: dict[int, Any
 
 
 Rewrite = Callable[["Builder", str, list[Operand], str], Operand | None]
+More = Callable[["Builder", Sequence[Operation], Sequence[Operand]], Iterable[Operand]]
 
 
 def trace(
-    function: Callable[..., Any], invariant: Sequence[Any], varying: Sequence[Any], rewrite: Rewrite | None = None
+    function: Callable[..., Any],
+    invariant: Sequence[Any],
+    varying: Sequence[Any],
+    rewrite: Rewrite | None = None,
+    more: More | None = None,
 ) -> StraightLine:
     """The straight line of `function(invariant, varying)`, both sequences of shapes (`jax.ShapeDtypeStruct`).
 
-    `rewrite(builder, name, inputs, dtype)` may give an operand in place of an operation. Raises `HemotwinError` for a
-    loop or branch inside the function, and for an array that it captured.
+    `rewrite(builder, name, inputs, dtype)` may give an operand in place of an operation; `more(builder, operations,
+    outputs)` may append operations and returns further outputs. Raises `HemotwinError` for a loop or branch inside the
+    function, and for an array that it captured.
     """
     closed = jax.make_jaxpr(lambda a, b: jax.tree.leaves(function(a, b)))(list(invariant), list(varying))
-    builder = Builder(len(invariant), len(invariant) + len(varying), rewrite)
+    builder = Builder(len(invariant), len(invariant) + len(varying), rewrite, stops=more is not None)
     outputs = tuple(builder.inline(closed, list(range(builder.inputs))))
+    if more is not None:
+        outputs = (*outputs, *more(builder, _needed(builder.operations, outputs), outputs))
     operations = _needed(builder.operations, outputs)
     body = tuple(o for o in operations if not builder.fixed[o.output])
     prologue = tuple(o for o in operations if builder.fixed[o.output])
@@ -120,10 +128,13 @@ def trace(
 
 
 class Builder:
-    """Appends operations in order, each distinct one once; `fixed` says which values are invariants of the loop."""
+    """Appends operations in order, each distinct one once; `fixed` says which values are invariants of the loop.
 
-    def __init__(self, invariants: int, inputs: int, rewrite: Rewrite | None) -> None:
-        self.invariants, self.inputs, self.rewrite = invariants, inputs, rewrite
+    With `stops`, operations remember where the function stops a derivative.
+    """
+
+    def __init__(self, invariants: int, inputs: int, rewrite: Rewrite | None, *, stops: bool = False) -> None:
+        self.invariants, self.inputs, self.rewrite, self.stops = invariants, inputs, rewrite, stops
         self.operations: list[Operation] = []
         self.made: dict[int, Operation] = {}
         self.fixed = {i: i < invariants for i in range(inputs)}
@@ -152,6 +163,8 @@ class Builder:
         name, dtype = equation.primitive.name, str(equation.outvars[0].aval.dtype)
         if name in CALLS:
             return self.inline(equation.params.get("jaxpr") or equation.params["call_jaxpr"], read)
+        if name == "stop_gradient" and self.stops:
+            return [self.add(name, read, dtype)]
         if name in COPIES or (name == "convert_element_type" and str(equation.invars[0].aval.dtype) == dtype):
             return [read[0]]
         if len(equation.outvars) != 1 or any(True for _ in core.jaxprs_in_params(equation.params)):

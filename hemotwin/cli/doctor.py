@@ -132,6 +132,7 @@ def _computing() -> list[Finding]:
 
 
 def _device(found: Any) -> Finding:
+    from ..engine.backends.native.call import why_not
     from ..engine.machine import nvidia_driver
     from .installation import declared, install_command
 
@@ -142,11 +143,18 @@ def _device(found: Any) -> Finding:
         asked = os.environ.get("JAX_PLATFORMS", "")
         fix = f"unset JAX_PLATFORMS (now {asked!r})" if "cpu" in asked else install_command(declared(), "gpu")
         problems.append(Problem("an NVIDIA GPU is here, but JAX computes on the CPU", fix))
+    facts: dict[str, Any] = {"backend": found.backend, "kinds": kinds}
+    if found.backend == "cpu":
+        reason = why_not()
+        facts["native"] = not reason
+        shown += ", native code" if not reason else ", beats through XLA"
+        if reason:
+            what = f"beats run through XLA, some ten times slower than native code: {reason.partition(':')[0]}"
+            problems.append(Problem(what, install_command(declared(), "native")))
     for setting in found.slow_settings:
         fix = f"unset {setting.upper()}, or jax.config.update({setting!r}, False)"
         problems.append(Problem(f"{setting} is on, which makes everything many times slower", fix))
-    return Finding("device", f"{shown}, JAX backend {found.backend}", {"backend": found.backend, "kinds": kinds},
-                   tuple(problems))  # fmt: skip
+    return Finding("device", f"{shown}, JAX backend {found.backend}", facts, tuple(problems))
 
 
 def _precision(found: Any) -> Finding:

@@ -26,6 +26,7 @@ FOR = {  # what an extra is for; one that is not listed is shown without
     "gpu": "NVIDIA GPU",
     "omop": "OMOP CDM, Parquet",
     "fhir": "FHIR validation",
+    "native": "code for this CPU",
     "wave": "WFDB and EDF waveforms",
     "provenance": "signatures, RO-Crate",
     "peers": "benchmarks beside other solvers",

@@ -12,6 +12,7 @@ import pytest
 
 from hemotwin.core.quantity import declared
 from hemotwin.core.registry import known
+from hemotwin.engine.backends.pallas import on_backend
 from hemotwin.engine.forward import Waves, forward
 from hemotwin.engine.precision import double
 from tests.problems import Solved, readings_of, solved
@@ -155,6 +156,7 @@ def test_the_beat_lowers_for_cuda(name: str):
     one = solved(name)
     with double(False):
         rows, state = (jnp.asarray(array, jnp.float32) for array in (one.parameters, one.steady.state))
-        program = jax.jit(lambda rows, state, steps: one.beat(rows, state, steps))
+        beat = on_backend(one.beat, "xla")
+        program = jax.jit(lambda rows, state, steps: beat(rows, state, steps))
         lowered = program.trace(rows, state, one.steps).lower(lowering_platforms=("cuda",))
     assert "f64" not in lowered.as_text()

@@ -1,0 +1,1 @@
+"""CPU code generated from a System: beats and their tangents as vector instructions, compiled by LLVM (llvmlite)."""

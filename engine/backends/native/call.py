@@ -1,0 +1,93 @@
+"""Beats as native code inside XLA programs: a custom call with the rows of parameters and states."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import sys
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ....core.errors import HemotwinError
+from ...beat import BeatMap
+from .handler import Target, api_version, compiled_target, vector_bytes
+from .program import native_program
+
+__all__ = ["SETTING", "native_beat", "usable", "why_not"]
+
+SETTING = "HEMOTWIN_BACKEND"  # environment variable: "xla" keeps to XLA on a CPU too
+
+
+@functools.cache
+def why_not() -> str:
+    """Why this process cannot run native code, or "" where it can."""
+    if sys.maxsize < 2**32 or sys.byteorder != "little":
+        return "the machine is not a 64-bit one with the low byte first"
+    if platform.system() == "Windows":
+        return "Windows is not tried"
+    try:
+        import llvmlite.binding  # noqa: F401
+    except ImportError:
+        return "llvmlite is not installed: pip install 'hemotwin[native]'"
+    try:
+        api_version()
+    except HemotwinError as error:
+        return str(error)
+    return ""
+
+
+def usable(backend: str) -> bool:
+    """Whether a beat whose backend is `backend` ("auto", "native", "xla") runs as native code here.
+
+    "auto" does on a CPU, unless the environment says HEMOTWIN_BACKEND=xla. Raises `HemotwinError` for "native" where
+    it cannot.
+    """
+    if backend == "xla" or (backend == "auto" and os.environ.get(SETTING, "auto") == "xla"):
+        return False
+    if why_not() or jax.default_backend() != "cpu":
+        if backend == "native":
+            raise HemotwinError(
+                f"backend 'native' must have a CPU and llvmlite, but {why_not() or 'JAX runs on a GPU'}."
+            )
+        return False
+    return True
+
+
+def native_beat(
+    beat: BeatMap, parameters: jax.Array, state: jax.Array, steps: Any, beats: Any, free: tuple[int, ...] | None
+) -> list[jax.Array] | None:
+    """State and reductions after the beats and, with `free`, their derivatives, shaped as `BeatMap` gives them.
+
+    None where the beat cannot be native code (another shape of batch, an operation that the generator does not know):
+    XLA serves.
+    """
+    if state.ndim != 2 or parameters.dtype != state.dtype or str(state.dtype) not in ("float32", "float64"):
+        return None
+    target = _target(beat, str(state.dtype), free)
+    if target is None:
+        return None
+    lanes = state.shape[1]
+    padded = -(-lanes // target.width) * target.width
+    widen = lambda x: x if padded == lanes else jnp.pad(x, ((0, 0), (0, padded - lanes)), mode="edge")  # noqa: E731
+    counts = jnp.stack([jnp.asarray(steps, jnp.int32), jnp.asarray(beats, jnp.int32)])
+    size, kept = len(beat.system.state), len(beat.reductions)
+    shapes = [(size, padded), (kept, padded)]
+    if free is not None:
+        shapes += [(rows, size + len(free), padded) for rows in (size, kept)]
+    ends = [jax.ShapeDtypeStruct(shape, state.dtype) for shape in shapes]
+    ends.append(jax.ShapeDtypeStruct((target.scratch,), jnp.uint8))
+    found = jax.ffi.ffi_call(target.name, ends)(widen(parameters), widen(state), counts)
+    return [x[..., :lanes] for x in found[:-1]]
+
+
+@functools.lru_cache(maxsize=64)
+def _target(beat: BeatMap, dtype: str, free: tuple[int, ...] | None) -> Target | None:
+    try:
+        return compiled_target(native_program(beat, dtype, vector_bytes() // jnp.dtype(dtype).itemsize, free))
+    except HemotwinError as error:
+        warnings.warn(f"this circulation runs on XLA, several times slower: {error}", RuntimeWarning, stacklevel=2)
+        return None

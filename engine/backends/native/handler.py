@@ -1,0 +1,196 @@
+"""Machine code from LLVM IR, and its registration as a custom call of XLA.
+
+XLA hands a handler one structure with all buffers (its C API for foreign functions, xla/ffi/api/c_api.h in jaxlib's
+own headers); the handler is IR too, so that no compiler is needed and a call never touches Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ....core.errors import HemotwinError
+from ....core.extras import required
+from ... import compile_cache
+from .program import NativeProgram
+from .tangents import kernel, results
+
+__all__ = ["Target", "api_version", "compiled_target", "handler", "loaded", "machine_code", "vector_bytes"]
+
+PURPOSE = "code for this CPU"
+INPUTS = ("rows", "start", "counts")
+DIGEST = 16  # characters of a digest in a name
+WEIGHTS = '!0 = !{!"branch_weights", i32 1, i32 8}'  # a group passes by most rare parts
+
+# Places in the structures of XLA's C API, version 0: bytes from their beginning (64-bit pointers).
+EXTENSION, ARGUMENTS, RESULTS = 8, 72, 112  # of a call frame: extension, arrays of pointers to buffers
+METADATA, METADATA_TYPE = 24, 1  # of an extension
+MAJOR, MINOR, TRAITS = 24, 28, 32  # of the metadata
+DATA, RANK, DIMENSIONS = 24, 32, 40  # of a buffer
+OPTIMISATION = 2  # of LLVM's code generation
+
+_lock = threading.Lock()
+_engines: dict[str, Any] = {}  # by name; machine code lives as long as its engine
+
+
+@functools.cache
+def api_version() -> tuple[int, int]:
+    """(major, minor) of jaxlib's foreign function interface. Raises `HemotwinError` where it is not the one known."""
+    import jax
+
+    header = Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h"
+    text = header.read_text() if header.is_file() else ""
+    found = re.findall(r"#define XLA_FFI_API_M(?:AJ|IN)OR (\d+)", text)
+    if len(found) != 2 or int(found[0]) != 0:
+        raise HemotwinError("jaxlib's foreign function interface must be of major version 0 for native code.")
+    return int(found[0]), int(found[1])
+
+
+def handler(name: str, inputs: int, outputs: int, counted: int) -> str:
+    """IR of `@name.call`, which passes the buffers of a call on to `@name`; the last dimension of input `counted` is
+    the number of patients."""
+    major, minor = api_version()
+    lines = [
+        f"define ptr @{name}.call(ptr %frame) nounwind {{",
+        f"  %e = getelementptr i8, ptr %frame, i64 {EXTENSION}",
+        "  %extension = load ptr, ptr %e",
+        "  %asked = icmp ne ptr %extension, null",
+        "  br i1 %asked, label %about, label %execute",
+        "about:",
+        "  %t = getelementptr i8, ptr %extension, i64 8",
+        "  %type = load i32, ptr %t",
+        f"  %known = icmp eq i32 %type, {METADATA_TYPE}",
+        "  br i1 %known, label %answer, label %execute",
+        "answer:",
+        f"  %m = getelementptr i8, ptr %extension, i64 {METADATA}",
+        "  %metadata = load ptr, ptr %m",
+    ]
+    for place, value in ((MAJOR, major), (MINOR, minor), (TRAITS, 0)):
+        lines.append(f"  %m{place} = getelementptr i8, ptr %metadata, i64 {place}")
+        lines.append(f"  store i32 {value}, ptr %m{place}")
+    lines += ["  ret ptr null", "execute:"]
+    passed = []
+    for side, place, count in (("a", ARGUMENTS, inputs), ("r", RESULTS, outputs)):
+        lines.append(f"  %{side} = getelementptr i8, ptr %frame, i64 {place}")
+        lines.append(f"  %{side}s = load ptr, ptr %{side}")
+        for i in range(count):
+            lines.append(f"  %{side}{i} = getelementptr ptr, ptr %{side}s, i64 {i}")
+            lines.append(f"  %{side}{i}b = load ptr, ptr %{side}{i}")
+            lines.append(f"  %{side}{i}p = getelementptr i8, ptr %{side}{i}b, i64 {DATA}")
+            lines.append(f"  %{side}{i}d = load ptr, ptr %{side}{i}p")
+            passed.append(f"ptr %{side}{i}d")
+    lines += [
+        f"  %rp = getelementptr i8, ptr %a{counted}b, i64 {RANK}",
+        "  %rank = load i64, ptr %rp",
+        f"  %dp = getelementptr i8, ptr %a{counted}b, i64 {DIMENSIONS}",
+        "  %dims = load ptr, ptr %dp",
+        "  %last = sub i64 %rank, 1",
+        "  %lp = getelementptr i64, ptr %dims, i64 %last",
+        "  %patients = load i64, ptr %lp",
+        f"  call void @{name}({', '.join(passed)}, i64 %patients)",
+        "  ret ptr null",
+        "}",
+    ]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A registered function: its name, patients per group, bytes of scratch."""
+
+    name: str
+    width: int
+    scratch: int
+
+
+def compiled_target(program: NativeProgram) -> Target:
+    """Compile a program, or take its machine code from the cache, and register it with XLA under its digest."""
+    placeholder = "beat_of_a_digest"
+    text, scratch = kernel(program, placeholder)
+    call = handler(placeholder, len(INPUTS), len(results(program)) + 1, INPUTS.index("start"))
+    text = f"{text}\n{call}\n{WEIGHTS}\n"
+    name = "hemotwin_" + hashlib.sha256(text.encode()).hexdigest()[:DIGEST]
+    with _lock:
+        if name not in _engines:
+            _register(name, lambda: text.replace(placeholder, name))
+    return Target(name, program.width, scratch)
+
+
+def _register(name: str, text: Callable[[], str]) -> None:
+    import jax
+
+    kind = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
+    function = _loaded(machine_code(name, text), f"{name}.call", kind, name)
+    jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(function), platform="cpu")
+
+
+def loaded(text: str, function: str, kind: Any) -> Any:
+    """A function of a module of IR, callable from Python as `kind` (a ctypes prototype)."""
+    return _loaded(_emitted(text), function, kind, hashlib.sha256(text.encode()).hexdigest() + function)
+
+
+def _loaded(code: bytes, function: str, kind: Any, name: str) -> Any:
+    binding = required("llvmlite.binding", "native", PURPOSE)
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _machine())
+    engine.add_object_file(binding.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _engines[name] = engine
+    return kind(engine.get_function_address(function))
+
+
+def machine_code(name: str, text: Callable[[], str]) -> bytes:
+    """Machine code of the module `text()` for this processor, from the compilation cache where it lies there."""
+    processor = hashlib.sha256(_processor().encode()).hexdigest()[:DIGEST]
+    file = compile_cache.kept_in(f"{name}-{processor}.o")
+    if file is not None and file.is_file():
+        return file.read_bytes()
+    code = _emitted(text())
+    if file is not None:
+        compile_cache.keep(file, code)
+    return code
+
+
+def _emitted(text: str) -> bytes:
+    binding, machine = required("llvmlite.binding", "native", PURPOSE), _machine()
+    module = binding.parse_assembly(text)
+    module.verify()
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    builder = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(speed_level=0))
+    builder.getModulePassManager().run(module, builder)
+    return machine.emit_object(module)
+
+
+@functools.cache
+def _initialised() -> None:
+    binding = required("llvmlite.binding", "native", PURPOSE)
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+
+
+def _machine() -> Any:
+    binding = required("llvmlite.binding", "native", PURPOSE)
+    _initialised()
+    cpu, features = _processor().split(" ", 1)
+    target = binding.Target.from_default_triple()
+    return target.create_target_machine(cpu=cpu, features=features, opt=OPTIMISATION, jit=True)
+
+
+@functools.cache
+def _processor() -> str:
+    """Name and features of this machine's processor, as LLVM writes them."""
+    binding = required("llvmlite.binding", "native", PURPOSE)
+    return f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()},-prefer-256-bit"
+
+
+@functools.cache
+def vector_bytes() -> int:
+    """Bytes of this processor's widest vectors: AVX-512, AVX or 16 (SSE, NEON)."""
+    features = _processor().split(" ", 1)[1].split(",")
+    return 64 if "+avx512f" in features else 32 if "+avx" in features else 16
