@@ -20,7 +20,7 @@ from bars import Bars
 from recovery import Truth, record_of
 
 from hemotwin.calibration.fit import HIGH_WAVE, OTHER_WAVE, SPREAD
-from hemotwin.calibration.lanes import WIDTH_LARGE, Cohort, prepare, run_lanes
+from hemotwin.calibration.lanes import MANY, Cohort, prepare, run_lanes
 from hemotwin.calibration.likelihood import load_noise
 from hemotwin.calibration.priors import Prior, load_prior
 from hemotwin.calibration.summary import observe
@@ -91,9 +91,9 @@ def main() -> int:
 
         def fit(some: slice) -> Any:
             data = cohort.data.take(lanes[some])
-            return run_lanes(method, cohort, data, flat[:, some], model.steps, width=WIDTH_LARGE)
+            return run_lanes(method, cohort, data, flat[:, some], model.steps)
 
-        first = slice(0, WIDTH_LARGE)
+        first = slice(0, MANY)
         bars.compiling(lambda: fit(first))
         wall, cpu = time.perf_counter(), time.process_time()
         ends = fit(slice(None))
@@ -116,9 +116,6 @@ def _report(bars: Bars, cohort: Cohort, ends: Any, wall: float, cpu: float, coun
         bars.figure(f"{name}_at_best_mode", 100.0 * float(np.mean(there[:, k])), "%")
     bars.figure("starts_without_an_end", 100.0 * float(np.mean(~np.isfinite(objective))), "%")
     bars.figure("beats_per_start", float(np.mean(beats)), f"with tangents, median {np.median(beats):g}")
-    blocks = np.array_split(beats.ravel(), max(1, beats.size // WIDTH_LARGE))
-    waited = float(np.mean([np.max(block) for block in blocks]))
-    bars.figure("beats_per_block", waited, "with tangents, of the slowest lane")
 
 
 if __name__ == "__main__":

@@ -15,13 +15,16 @@ from ..physiology.model import Model, circulation
 from ..physiology.observable import all_observables
 from ..records.record import Measurement, MeasurementSet
 from .likelihood import Noise, reach_of
+from .methods.gauss_newton import GaussNewton
 from .priors import PatientPrior, Prior
 from .problem import LaneData, Problem
+from .rounds import in_rounds
 from .starting import starting_values
 
-__all__ = ["WIDTH_LARGE", "Cohort", "arrays", "prepare", "recipe", "run_lanes", "usable"]
+__all__ = ["MANY", "WIDTH_LARGE", "Cohort", "arrays", "prepare", "recipe", "run_lanes", "usable"]
 
 WIDTH_SMALL, WIDTH_LARGE, SMALL = 8, 32, 3  # lanes per block, and the number of patients up to which blocks are small
+MANY = 128  # lanes from which on a fit in rounds is worth its second program
 REFERENCE_BSA = 1.75  # m2, of the reference adult; used only where no indexed value is counted
 
 
@@ -163,8 +166,13 @@ def _check_names(model: Model, names: tuple[str, ...]) -> None:
 def run_lanes(
     run: Any, cohort: Cohort, data: LaneData, z: np.ndarray, steps: int, hold: bool = False, width: int | None = None
 ) -> Any:
-    """The method over any number of lanes, in blocks of one width (None: by the number of patients)."""
+    """The method over any number of lanes, in blocks of one width (None: by the number of patients).
+
+    Many fits by Gauss-Newton are regrouped as lanes end, and begin in float32 (see `rounds.py`).
+    """
     width = width or (WIDTH_SMALL if len(cohort.sets) <= SMALL else WIDTH_LARGE)
+    if isinstance(run, GaussNewton) and not hold and z.shape[1] >= MANY:
+        return in_rounds(run, cohort.problem, data, z, steps)
 
     def block(lanes: np.ndarray) -> Any:
         return run(cohort.problem, LaneData(*map(jnp.asarray, data.take(lanes))), jnp.asarray(z[:, lanes]), steps, hold)

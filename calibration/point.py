@@ -41,7 +41,8 @@ def start_state(problem: Problem, data: LaneData, z: jax.Array, steps: Any) -> j
     parameters = problem.parameters(data, z)
     relaxed = equal_pressure_state(problem.system, parameters)
     beat = problem.beat
-    return lax.fori_loop(0, FIRST_BEATS, lambda _, x: beat(parameters, x, steps).state, relaxed)
+    rows, relaxed = parameters.astype(problem.precision), relaxed.astype(problem.precision)
+    return lax.fori_loop(0, FIRST_BEATS, lambda _, x: beat(rows, x, steps).state, relaxed).astype(z.dtype)
 
 
 def empty_point(problem: Problem, z: jax.Array, state: jax.Array) -> Point:
@@ -66,7 +67,8 @@ def evaluate_at(
     """
     size = len(problem.system.state)
     parameters = problem.parameters(data, z)
-    out = problem.beat.linearised(parameters, state, steps, problem.rows)
+    narrow, wide = (lambda x: x.astype(problem.precision)), (lambda x: x.astype(z.dtype))
+    out = jax.tree.map(wide, problem.beat.linearised(narrow(parameters), narrow(state), steps, problem.rows))
     right = jnp.concatenate([(out.state - state)[:, None], out.state_jacobian[:, size:]], axis=1)
     solved = newton_correction(out.state_jacobian[:, :size], right)
     correction, by_row = solved[:, 0], solved[:, 1:]

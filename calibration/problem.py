@@ -72,7 +72,8 @@ class Problem:
     observables: the observable of every channel; free: names of the free quantities; nuisances: names of zero
     offsets, which follow the free quantities in theta; offsets[c] is the nuisance (index) that shifts channel c's
     reading, or -1; logarithmic[n]: theta holds the logarithm of quantity n; ranges: the channels (index) in which a
-    lane has a reading that is known only as a range.
+    lane has a reading that is known only as a range; precision: that of the beat ("float64" or "float32"), all else is
+    float64.
     """
 
     system: System
@@ -82,6 +83,7 @@ class Problem:
     offsets: tuple[int, ...]
     logarithmic: tuple[bool, ...]
     ranges: tuple[int, ...] = ()
+    precision: str = "float64"
 
     @property
     def names(self) -> tuple[str, ...]:

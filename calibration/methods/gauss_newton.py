@@ -4,7 +4,8 @@ No library that we found fits: optimistix and jaxopt run one problem (or a vmap 
 inner solve), and none can share its Jacobian with the Newton solve of the steady beat. Here each iteration is one
 beat with tangents of states and parameters; it serves both. Lanes are asynchronous: one whose state is not yet steady
 takes a Newton step on the beat map, one that is steady takes a step in the parameters, and starts from the state that
-the implicit function theorem predicts there. A lane that is done is frozen.
+the implicit function theorem predicts there. A lane that is done is frozen, and a fit can be interrupted after some
+beats, so that many lanes are regrouped without those that are done (`calibration/rounds.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ...core.registry import register
@@ -24,13 +26,14 @@ from ...engine.periodic import SMALLEST_VOLUME
 from ..point import Point, empty_point, evaluate_at, start_state
 from ..problem import LaneData, Problem
 
-__all__ = ["Fit", "gauss_newton"]
+__all__ = ["BEATS", "Fit", "GaussNewton", "Lanes", "ended", "gauss_newton", "refloated", "running"]
 
 TRACKED = 0.5  # mL; below this correction the linearised steady state is good enough to judge a step
 STEADY = 1e-4  # mL; the correction at which a lane may call itself done (its error in the values is second order)
 LONGEST = 3.0  # prior sds per step and quantity
 PULL = (0.001, 0.03, 0.3)  # share of the data in the first steps from a start that the prior itself finds far
 TOLERANCE = 3e-3  # nats; predicted decrease at which a lane is done, far below what tells modes apart
+COARSE_TOLERANCE, COARSE = 0.1, 1e-2  # nats, mL: the same where the beat is of float32, whose rounding is near them
 DAMPING, LEAST_DAMPING, MOST_DAMPING = 0.1, 0.02, 1e5  # added to a Hessian whose eigenvalues are 1 (prior) or more
 BEATS = 90  # beats with tangents per lane before it is given up
 TRIES = 8  # Newton steps towards the steady beat of one trial
@@ -56,7 +59,9 @@ class Fit(NamedTuple):
     status: Any
 
 
-class _Lanes(NamedTuple):
+class Lanes(NamedTuple):
+    """Fits under way (lanes last): the best point, the trial z and state, and how each lane got there."""
+
     best: Point
     z: Any  # the trial
     state: Any
@@ -67,54 +72,103 @@ class _Lanes(NamedTuple):
     beats: Any
     done: Any
     failed: Any
+    far: Any  # whether the prior itself finds the start far
 
 
-@register("method", "gauss_newton")
-def gauss_newton(problem: Problem, data: LaneData, z: Any, steps: Any, hold: bool = False) -> Fit:
+class GaussNewton:
     """Minimise every lane's objective from its start z [N, B]; `steps` per beat is a run-time number.
 
     With `hold` nothing moves: the steady beat, the readings and their derivatives at z itself (for the certificate).
     """
-    return program(problem)(data, z, steps, hold)
+
+    def __call__(self, problem: Problem, data: LaneData, z: Any, steps: Any, hold: bool = False) -> Fit:
+        """The fits of one block of lanes, to their ends."""
+        begun = self.begin(problem, data, z, steps)
+        return ended(self.advance(problem, data, begun, steps, hold, BEATS))
+
+    def begin(self, problem: Problem, data: LaneData, z: Any, steps: Any) -> Lanes:
+        """Lanes at their starts."""
+        return _beginning(problem)(data, z, steps)
+
+    def advance(self, problem: Problem, data: LaneData, lanes: Lanes, steps: Any, hold: bool, beats: int) -> Lanes:
+        """The lanes after at most so many more beats each."""
+        return _advancing(problem)(data, lanes, steps, hold, beats)
+
+
+gauss_newton = register("method", "gauss_newton")(GaussNewton())
 
 
 @functools.lru_cache(maxsize=16)
-def program(problem: Problem) -> Any:
-    """The compiled fit of a problem's structure: (data, z, steps, hold) -> Fit."""
-    return compiled_for_device(functools.partial(_fit, problem))
+def _beginning(problem: Problem) -> Any:
+    return compiled_for_device(functools.partial(_begun, problem))
 
 
-def _fit(problem: Problem, data: LaneData, z: jax.Array, steps: Any, hold: Any) -> Fit:
+@functools.lru_cache(maxsize=16)
+def _advancing(problem: Problem) -> Any:
+    return compiled_for_device(functools.partial(_advanced, problem))
+
+
+def _begun(problem: Problem, data: LaneData, z: jax.Array, steps: Any) -> Lanes:
     lanes, dtype = z.shape[1], z.dtype
     start = start_state(problem, data, z, steps)
     zero, ints = jnp.zeros((lanes,), dtype), jnp.zeros((lanes,), jnp.int32)
-    best = empty_point(problem, z, start)
     no = jnp.zeros((lanes,), bool)
     far = 0.5 * jnp.sum(z**2, axis=0) > z.shape[0]  # half of it is what draws of the prior have on average
-    carry = _Lanes(best, z, start, zero + DAMPING, zero, ints, ints, ints, no, no)
-    live = lambda c: jnp.any(~(c.done | c.failed)) & (jnp.max(c.beats) < BEATS)  # noqa: E731
-    end = lax.while_loop(live, functools.partial(_iterate, problem, data, steps, hold, far), carry)
-    b = end.best
-    finite = jnp.isfinite(b.objective)
-    status = jnp.where(end.done, int(Status.OK), int(Status.NOT_CONVERGED))
-    status = jnp.where(finite, status, int(Status.NOT_PERIODIC))
+    best = empty_point(problem, z, start)
+    return Lanes(best, z, start, zero + DAMPING, zero, ints, ints, ints, no, no, far)
+
+
+def _advanced(problem: Problem, data: LaneData, lanes: Lanes, steps: Any, hold: Any, beats: Any) -> Lanes:
+    def live(carry: tuple[Any, Lanes]) -> Any:
+        spent, c = carry
+        return jnp.any(running(c)) & (spent < beats)
+
+    def iterate(carry: tuple[Any, Lanes]) -> tuple[Any, Lanes]:
+        return carry[0] + 1, _iterate(problem, data, steps, hold, carry[1])
+
+    return lax.while_loop(live, iterate, (jnp.int32(0), lanes))[1]
+
+
+def running(lanes: Lanes) -> Any:
+    """Which lanes [B] still move."""
+    return ~(lanes.done | lanes.failed) & (lanes.beats < BEATS)
+
+
+def ended(lanes: Lanes) -> Fit:
+    """What the fits have come to."""
+    b = lanes.best
+    finite = np.isfinite(b.objective)
+    status = np.where(lanes.done, int(Status.OK), int(Status.NOT_CONVERGED))
+    status = np.where(finite, status, int(Status.NOT_PERIODIC))
     return Fit(
-        b.z, b.objective, b.hessian, b.state, b.state_slope, b.reading, b.slope, end.iterations, end.beats, status
+        b.z, b.objective, b.hessian, b.state, b.state_slope, b.reading, b.slope, lanes.iterations, lanes.beats, status
     )
 
 
-def _iterate(problem: Problem, data: LaneData, steps: Any, hold: Any, far: Any, c: _Lanes) -> _Lanes:
+def refloated(lanes: Lanes) -> Lanes:
+    """The lanes at their best points, to be judged anew by an exact beat."""
+    best = lanes.best
+    found = np.isfinite(best.objective)
+    return lanes._replace(
+        best=best._replace(objective=np.full_like(best.objective, np.inf)),
+        z=best.z.copy(), state=np.where(found, best.state, lanes.state), predicted=np.zeros_like(lanes.predicted),
+        tries=np.zeros_like(lanes.tries), done=np.zeros_like(lanes.done), failed=np.zeros_like(lanes.failed),
+    )  # fmt: skip
+
+
+def _iterate(problem: Problem, data: LaneData, steps: Any, hold: Any, c: Lanes) -> Lanes:
     """One beat with tangents for every lane, then each lane's own next move."""
+    tolerance, steady = (COARSE_TOLERANCE, COARSE) if problem.precision == "float32" else (TOLERANCE, STEADY)
     trial, off, sound, plain = evaluate_at(problem, data, c.z, c.state, steps)
     tracked = sound & (off < TRACKED)
-    live = ~(c.done | c.failed)
+    live = running(c)
     first = ~jnp.isfinite(c.best.objective)
     pulled = jnp.isinf(c.predicted)
     lower = (trial.objective < c.best.objective) | pulled
     accepted = live & tracked & ~jnp.asarray(hold) & lower & jnp.isfinite(trial.objective)
-    near = jnp.abs(trial.objective - c.best.objective) <= TOLERANCE
-    settled = live & tracked & (c.predicted < TOLERANCE) & ~first & near & (off < STEADY)
-    settled = jnp.where(hold, live & tracked & (off < STEADY), settled)
+    near = jnp.abs(trial.objective - c.best.objective) <= tolerance
+    settled = live & tracked & (c.predicted < tolerance) & ~first & near & (off < steady)
+    settled = jnp.where(hold, live & tracked & (off < steady), settled)
     tracked &= ~jnp.asarray(hold)
     lost = live & ~tracked & (c.tries >= TRIES)
     rejected = live & ~accepted & ((tracked & ~settled) | (lost & ~first))
@@ -125,14 +179,14 @@ def _iterate(problem: Problem, data: LaneData, steps: Any, hold: Any, far: Any, 
     damping = jnp.where(accepted, eased, jnp.where(rejected, 5.0 * jnp.maximum(c.damping, DAMPING), c.damping))
     judged = accepted | rejected
     iterations = c.iterations + ((judged | settled) & ~first).astype(jnp.int32)
-    weight = jnp.where(far, jnp.select([iterations == k for k in range(len(PULL))], PULL, 1.0), 1.0)
+    weight = jnp.where(c.far, jnp.select([iterations == k for k in range(len(PULL))], PULL, 1.0), 1.0)
     move, predicted = _propose(best, damping, weight)
     next_z = best.z + move
     next_state = best.state + jnp.einsum("snb,nb->sb", best.state_slope, move)
     newton = sound & jnp.all(trial.state[: len(problem.system.free_stores)] > SMALLEST_VOLUME, axis=0)
     closer = jnp.where(newton & ((c.tries < 4) | (c.tries % 3 == 0)), trial.state, plain)
     keep = ~live | settled
-    return _Lanes(
+    return Lanes(
         best=best,
         z=jnp.where(judged, next_z, c.z),
         state=jnp.where(keep, c.state, jnp.where(judged, next_state, closer)),
@@ -143,6 +197,7 @@ def _iterate(problem: Problem, data: LaneData, steps: Any, hold: Any, far: Any, 
         beats=c.beats + live.astype(jnp.int32),
         done=c.done | settled,
         failed=c.failed | (lost & first & (c.tries >= 3 * TRIES)) | (damping > MOST_DAMPING),
+        far=c.far,
     )
 
 

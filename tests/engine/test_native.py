@@ -7,6 +7,7 @@ the last place.
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import math
 import os
 import subprocess
@@ -198,8 +199,7 @@ def test_machine_code_is_taken_from_the_cache(tmp_path: Path, monkeypatch: pytes
 
 def test_an_operation_without_native_form_is_left_to_xla():
     """The beat is the same, and a warning says why it is slower."""
-    odd = small_loop()
-    odd = type(odd)(**{**vars(odd), "name": "odd", "activations": (lambda p, t: jax.scipy.special.erf(t),)})
+    odd = dataclasses.replace(small_loop(), name="odd", activations=(lambda p, t: jax.scipy.special.erf(t),))
     with double():
         rows, beat = patients(count=4), BeatMap(odd)
         with pytest.warns(RuntimeWarning, match=r"runs on XLA.*erf"):

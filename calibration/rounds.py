@@ -1,0 +1,53 @@
+"""Many fits at once: after every few beats the lanes that are done leave, so that no block waits for its slowest.
+
+Lanes far from their ends move on beats of float32, which cost a third; the last steps, and all that is reported, are of
+float64.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..engine.forward import in_blocks
+from .methods.gauss_newton import BEATS, Fit, GaussNewton, Lanes, ended, refloated, running
+from .problem import LaneData, Problem
+
+__all__ = ["in_rounds"]
+
+ROUND = 3  # beats with tangents between two regroupings; of 2, 3, 4 and 6 the fastest, with WIDTH of 16 and 32
+WIDTH = 16  # lanes per block: one vector of float32 on the widest processors
+MOST_COARSE = 30  # beats in float32 before a lane goes on in float64 whatever it has reached
+
+
+def in_rounds(method: GaussNewton, problem: Problem, data: LaneData, z: np.ndarray, steps: int) -> Fit:
+    """The fits of lanes from z [N, B], regrouped between rounds."""
+    coarse = dataclasses.replace(problem, precision="float32")
+    take = lambda lanes: LaneData(*map(jnp.asarray, data.take(lanes)))  # noqa: E731
+    begin = lambda lanes: method.begin(coarse, take(lanes), jnp.asarray(z[:, lanes]), steps)  # noqa: E731
+    lanes = Lanes(*jax.tree.map(np.array, in_blocks(begin, z.shape[1], WIDTH)))
+    for exactly, limit in ((coarse, MOST_COARSE), (problem, BEATS)):
+        lanes = _advanced(method, exactly, take, lanes, steps, limit)
+        lanes = refloated(lanes) if exactly is coarse else lanes
+    return ended(lanes)
+
+
+def _advanced(
+    method: GaussNewton, problem: Problem, take: Callable[[np.ndarray], LaneData], lanes: Lanes, steps: int, limit: int
+) -> Lanes:
+    """The lanes until each is done or has had `limit` beats."""
+    while len(left := np.flatnonzero(running(lanes) & (lanes.beats < limit))):
+
+        def some(block: np.ndarray, left: np.ndarray = left, lanes: Lanes = lanes) -> Lanes:
+            mine = left[block]
+            own = jax.tree.map(lambda leaf: jnp.asarray(leaf[..., mine]), lanes)
+            return method.advance(problem, take(mine), own, steps, False, ROUND)
+
+        found = in_blocks(some, len(left), WIDTH)
+        for held, new in zip(jax.tree.leaves(lanes), jax.tree.leaves(found), strict=True):
+            held[..., left] = new
+    return lanes
