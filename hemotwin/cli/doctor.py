@@ -134,7 +134,7 @@ def _computing() -> list[Finding]:
 def _device(found: Any) -> Finding:
     from ..engine.backends.native.call import why_not
     from ..engine.machine import nvidia_driver
-    from .installation import declared, install_command
+    from .installation import declared, install_command, installer
 
     kinds = list(dict.fromkeys(found.kinds))
     shown = ", ".join(f"{found.kinds.count(kind)} x {kind}" if found.kinds.count(kind) > 1 else kind for kind in kinds)
@@ -146,11 +146,14 @@ def _device(found: Any) -> Finding:
     facts: dict[str, Any] = {"backend": found.backend, "kinds": kinds}
     if found.backend == "cpu":
         reason = why_not()
-        facts["native"] = not reason
+        facts |= {"native": not reason, "native_obstacle": reason or None}
         shown += ", native code" if not reason else ", beats through XLA"
         if reason:
-            what = f"beats run through XLA, some ten times slower than native code: {reason.partition(':')[0]}"
-            problems.append(Problem(what, install_command(declared(), "native")))
+            absent = reason.startswith("llvmlite is not installed")
+            told = reason.partition(":")[0] if absent else reason.removesuffix(".")
+            what = f"beats run through XLA, some ten times slower than native code: {told}"
+            fix = install_command(declared(), "native") if absent else f"{installer()} --upgrade jax jaxlib llvmlite"
+            problems.append(Problem(what, fix))
     for setting in found.slow_settings:
         fix = f"unset {setting.upper()}, or jax.config.update({setting!r}, False)"
         problems.append(Problem(f"{setting} is on, which makes everything many times slower", fix))

@@ -237,3 +237,21 @@ def test_requirements_are_read_from_an_installed_package_as_from_a_checkout(tmp_
         assert about.python.startswith(">=3.") and "3.12" in about.tested
         assert "gpu" in about.requirements
     assert installed.checkout is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "told", "fix"),
+    [
+        (
+            "llvmlite is not installed: pip install 'hemotwin[native]'",
+            "native code: llvmlite is not installed",
+            "native",
+        ),
+        ("a test function answered 3, not 2", "a test function answered 3, not 2", "--upgrade jax jaxlib llvmlite"),
+    ],
+)
+def test_native_code_that_does_not_answer_is_told_with_its_reason(monkeypatch, reason, told, fix):
+    monkeypatch.setattr("hemotwin.engine.backends.native.call.why_not", lambda: reason)
+    problem = problem_of("through XLA", told)
+    assert fix in problem.fix
+    assert doctor.doctor().usable

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import platform
-import sys
 import warnings
 from typing import Any
 
@@ -14,8 +12,9 @@ import jax.numpy as jnp
 
 from ....core.errors import HemotwinError
 from ...beat import BeatMap
-from .handler import Target, api_version, compiled_target, vector_bytes
+from .handler import Target, compiled_target, vector_bytes
 from .program import native_program
+from .trial import obstacle
 
 __all__ = ["SETTING", "native_beat", "usable", "why_not"]
 
@@ -25,19 +24,13 @@ SETTING = "HEMOTWIN_BACKEND"  # environment variable: "xla" keeps to XLA on a CP
 @functools.cache
 def why_not() -> str:
     """Why this process cannot run native code, or "" where it can."""
-    if sys.maxsize < 2**32 or sys.byteorder != "little":
-        return "the machine is not a 64-bit one with the low byte first"
-    if platform.system() == "Windows":
-        return "Windows is not tried"
     try:
         import llvmlite.binding  # noqa: F401
-    except ImportError:
+    except ModuleNotFoundError:
         return "llvmlite is not installed: pip install 'hemotwin[native]'"
-    try:
-        api_version()
-    except HemotwinError as error:
-        return str(error)
-    return ""
+    except (ImportError, OSError) as error:
+        return f"llvmlite does not load ({error})"
+    return obstacle()
 
 
 def usable(backend: str) -> bool:
@@ -48,13 +41,10 @@ def usable(backend: str) -> bool:
     """
     if backend == "xla" or (backend == "auto" and os.environ.get(SETTING, "auto") == "xla"):
         return False
-    if why_not() or jax.default_backend() != "cpu":
-        if backend == "native":
-            raise HemotwinError(
-                f"backend 'native' must have a CPU and llvmlite, but {why_not() or 'JAX runs on a GPU'}."
-            )
-        return False
-    return True
+    reason = "JAX runs on a GPU" if jax.default_backend() != "cpu" else why_not()
+    if reason and backend == "native":
+        raise HemotwinError(f"backend 'native' must have a CPU and llvmlite, but {reason}.")
+    return not reason
 
 
 def native_beat(

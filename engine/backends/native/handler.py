@@ -1,7 +1,7 @@
 """Machine code from LLVM IR, and its registration as a custom call of XLA.
 
-XLA hands a handler one structure with all buffers (its C API for foreign functions, xla/ffi/api/c_api.h in jaxlib's
-own headers); the handler is IR too, so that no compiler is needed and a call never touches Python.
+XLA hands a handler one structure with all buffers (`interface`); the handler is IR too, so that no compiler is needed
+and a call never touches Python.
 """
 
 from __future__ import annotations
@@ -9,87 +9,67 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ....core.errors import HemotwinError
 from ....core.extras import required
 from ... import compile_cache
+from .interface import interface
 from .program import NativeProgram
 from .tangents import kernel, results
 
-__all__ = ["Target", "api_version", "compiled_target", "handler", "loaded", "machine_code", "vector_bytes"]
+__all__ = ["Target", "compiled_target", "handler", "loaded", "machine_code", "registered", "vector_bytes"]
 
 PURPOSE = "code for this CPU"
 INPUTS = ("rows", "start", "counts")
 DIGEST = 16  # characters of a digest in a name
 WEIGHTS = '!0 = !{!"branch_weights", i32 1, i32 8}'  # a group passes by most rare parts
 
-# Places in the structures of XLA's C API, version 0: bytes from their beginning (64-bit pointers).
-EXTENSION, ARGUMENTS, RESULTS = 8, 72, 112  # of a call frame: extension, arrays of pointers to buffers
-METADATA, METADATA_TYPE = 24, 1  # of an extension
-MAJOR, MINOR, TRAITS = 24, 28, 32  # of the metadata
-DATA, RANK, DIMENSIONS = 24, 32, 40  # of a buffer
 OPTIMISATION = 2  # of LLVM's code generation
 
 _lock = threading.Lock()
 _engines: dict[str, Any] = {}  # by name; machine code lives as long as its engine
 
 
-@functools.cache
-def api_version() -> tuple[int, int]:
-    """(major, minor) of jaxlib's foreign function interface. Raises `HemotwinError` where it is not the one known."""
-    import jax
-
-    header = Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h"
-    text = header.read_text() if header.is_file() else ""
-    found = re.findall(r"#define XLA_FFI_API_M(?:AJ|IN)OR (\d+)", text)
-    if len(found) != 2 or int(found[0]) != 0:
-        raise HemotwinError("jaxlib's foreign function interface must be of major version 0 for native code.")
-    return int(found[0]), int(found[1])
-
-
 def handler(name: str, inputs: int, outputs: int, counted: int) -> str:
     """IR of `@name.call`, which passes the buffers of a call on to `@name`; the last dimension of input `counted` is
     the number of patients."""
-    major, minor = api_version()
+    api = interface()
     lines = [
         f"define ptr @{name}.call(ptr %frame) nounwind {{",
-        f"  %e = getelementptr i8, ptr %frame, i64 {EXTENSION}",
+        f"  %e = getelementptr i8, ptr %frame, i64 {api.extension}",
         "  %extension = load ptr, ptr %e",
         "  %asked = icmp ne ptr %extension, null",
         "  br i1 %asked, label %about, label %execute",
         "about:",
-        "  %t = getelementptr i8, ptr %extension, i64 8",
+        f"  %t = getelementptr i8, ptr %extension, i64 {api.extension_type}",
         "  %type = load i32, ptr %t",
-        f"  %known = icmp eq i32 %type, {METADATA_TYPE}",
+        f"  %known = icmp eq i32 %type, {api.asked_type}",
         "  br i1 %known, label %answer, label %execute",
         "answer:",
-        f"  %m = getelementptr i8, ptr %extension, i64 {METADATA}",
+        f"  %m = getelementptr i8, ptr %extension, i64 {api.metadata}",
         "  %metadata = load ptr, ptr %m",
     ]
-    for place, value in ((MAJOR, major), (MINOR, minor), (TRAITS, 0)):
+    for place, value in ((api.answer_major, api.major), (api.answer_minor, api.minor), (api.answer_traits, 0)):
         lines.append(f"  %m{place} = getelementptr i8, ptr %metadata, i64 {place}")
         lines.append(f"  store i32 {value}, ptr %m{place}")
     lines += ["  ret ptr null", "execute:"]
     passed = []
-    for side, place, count in (("a", ARGUMENTS, inputs), ("r", RESULTS, outputs)):
+    for side, place, count in (("a", api.arguments, inputs), ("r", api.results, outputs)):
         lines.append(f"  %{side} = getelementptr i8, ptr %frame, i64 {place}")
         lines.append(f"  %{side}s = load ptr, ptr %{side}")
         for i in range(count):
             lines.append(f"  %{side}{i} = getelementptr ptr, ptr %{side}s, i64 {i}")
             lines.append(f"  %{side}{i}b = load ptr, ptr %{side}{i}")
-            lines.append(f"  %{side}{i}p = getelementptr i8, ptr %{side}{i}b, i64 {DATA}")
+            lines.append(f"  %{side}{i}p = getelementptr i8, ptr %{side}{i}b, i64 {api.data}")
             lines.append(f"  %{side}{i}d = load ptr, ptr %{side}{i}p")
             passed.append(f"ptr %{side}{i}d")
     lines += [
-        f"  %rp = getelementptr i8, ptr %a{counted}b, i64 {RANK}",
+        f"  %rp = getelementptr i8, ptr %a{counted}b, i64 {api.rank}",
         "  %rank = load i64, ptr %rp",
-        f"  %dp = getelementptr i8, ptr %a{counted}b, i64 {DIMENSIONS}",
+        f"  %dp = getelementptr i8, ptr %a{counted}b, i64 {api.dimensions}",
         "  %dims = load ptr, ptr %dp",
         "  %last = sub i64 %rank, 1",
         "  %lp = getelementptr i64, ptr %dims, i64 %last",
@@ -117,18 +97,19 @@ def compiled_target(program: NativeProgram) -> Target:
     call = handler(placeholder, len(INPUTS), len(results(program)) + 1, INPUTS.index("start"))
     text = f"{text}\n{call}\n{WEIGHTS}\n"
     name = "hemotwin_" + hashlib.sha256(text.encode()).hexdigest()[:DIGEST]
-    with _lock:
-        if name not in _engines:
-            _register(name, lambda: text.replace(placeholder, name))
+    registered(name, lambda: text.replace(placeholder, name))
     return Target(name, program.width, scratch)
 
 
-def _register(name: str, text: Callable[[], str]) -> None:
+def registered(name: str, text: Callable[[], str]) -> None:
+    """Give XLA the handler `@name.call` of the module `text()`, unless it has it already."""
     import jax
 
     kind = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
-    function = _loaded(machine_code(name, text), f"{name}.call", kind, name)
-    jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(function), platform="cpu")
+    with _lock:
+        if name not in _engines:
+            function = _loaded(machine_code(name, text), f"{name}.call", kind, name)
+            jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(function), platform="cpu")
 
 
 def loaded(text: str, function: str, kind: Any) -> Any:
