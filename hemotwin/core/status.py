@@ -9,7 +9,7 @@ __all__ = ["Status", "merge"]
 
 
 class Status(enum.IntEnum):
-    """One code per patient, ordered by precedence: the larger code hides the smaller when results are merged."""
+    """One code per patient. Files hold the numbers, so a code keeps its own; `precedence` orders them."""
 
     OK = 0
     UNIDENTIFIABLE = 1
@@ -18,11 +18,20 @@ class Status(enum.IntEnum):
     NOT_CONVERGED = 4
     UNPHYSIOLOGICAL = 5
     NONFINITE = 6
+    ALTERNANS = 7
+    BEAT_CYCLE = 8
+    WINDOW_MEAN = 9
+    DRIFTING = 10
 
     @property
     def advice(self) -> str:
         """One sentence: what it means and what to do."""
         return _ADVICE[self]
+
+    @property
+    def precedence(self) -> int:
+        """Rank when results are merged: the higher hides the lower."""
+        return _PRECEDENCE.index(self)
 
 
 _ADVICE = {
@@ -33,9 +42,19 @@ _ADVICE = {
     Status.NOT_CONVERGED: "The fit did not settle from any start: use more starts, or look for contradicting values.",
     Status.UNPHYSIOLOGICAL: "A volume or pressure left the range of a living circulation: check units and values.",
     Status.NONFINITE: "The numbers overflowed: the parameters lie outside what the model can run.",
+    Status.ALTERNANS: "Alternans: two different beats take turns, so read both of them; no single beat is steady.",
+    Status.BEAT_CYCLE: "Beats repeat in a cycle of several, as with breathing: read the cycle's mean and its extremes.",
+    Status.WINDOW_MEAN: "Beats never repeat: values are means over a stated window of beats, read with their spread.",
+    Status.DRIFTING: "A slow process is still at work for longer than a reading lasts: say how many beats after the "
+    "change, or wait three of its time constants.",
 }
+
+_PRECEDENCE = (
+    Status.OK, Status.UNIDENTIFIABLE, Status.STEP_LIMIT, Status.DRIFTING, Status.BEAT_CYCLE, Status.ALTERNANS,
+    Status.WINDOW_MEAN, Status.NOT_PERIODIC, Status.NOT_CONVERGED, Status.UNPHYSIOLOGICAL, Status.NONFINITE,
+)  # fmt: skip
 
 
 def merge(codes: Iterable[Status | int]) -> Status:
-    """The status of a whole from its parts: the code of highest precedence (the largest); OK when empty."""
-    return Status(max((int(code) for code in codes), default=0))
+    """The status of a whole from its parts: the code of highest precedence; OK when empty."""
+    return max((Status(int(code)) for code in codes), key=lambda code: code.precedence, default=Status.OK)
