@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..core.component import Component
+from ..core.reduction import Reduction
 
-__all__ = ["Activation", "Chamber", "Compartment", "Conduit", "Surroundings", "Valve", "Vessel"]
+__all__ = ["Activation", "Chamber", "Compartment", "Conduit", "Reflex", "Surroundings", "Valve", "Vessel"]
 
 BLOOD_DENSITY = 1.06  # g/mL, Kenner 1989, doi 10.1007/BF01907921
 MMHG_IN_DYN_PER_CM2 = 1333.22  # dyn/cm2 in one mmHg (definition of the millimetre of mercury)
@@ -69,3 +71,25 @@ class Activation(Component):
 
 class Surroundings(Component):
     """What presses on compartments from outside."""
+
+
+class Reflex(Component):
+    """What sets parameters from beat to beat; see `core.feedback.Feedback` for the class attributes.
+
+    `states` maps each state to its unit; all are 0 at rest, which is the beat that the circulation's own values give.
+    """
+
+    states: ClassVar[Mapping[str, str]] = {}
+    weights: ClassVar[tuple[float, ...]] = ()
+    senses: ClassVar[tuple[Reduction, ...]] = ()
+    acts_on: ClassVar[tuple[str, ...]] = ()
+
+    def acting(self, states: tuple[Any, ...], values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Values of `acts_on` in force, from the states and the values at rest."""
+        raise NotImplementedError
+
+    def after_beat(
+        self, states: tuple[Any, ...], sensed: tuple[Any, ...], rest: tuple[Any, ...], period: Any
+    ) -> tuple[Any, ...]:
+        """States after a beat of `period` seconds of which `sensed` was read; `rest`: the same of the resting beat."""
+        raise NotImplementedError

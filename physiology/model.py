@@ -14,13 +14,14 @@ from ..core.system import System
 from ..core.table import Table
 from .assemble import assemble
 from .circulation import Circulation
+from .regulation import fitting_reflex
 
 __all__ = ["Model", "circulation"]
 
 
 @dataclass(frozen=True, repr=False)
 class Model:
-    """A registered circulation, the valve law chosen for it and a value for every quantity.
+    """A registered circulation, the valve law and the reflex chosen for it and a value for every quantity.
 
     `values` maps the full name of every quantity (`site.quantity`) to its value in that quantity's unit.
     """
@@ -28,6 +29,7 @@ class Model:
     name: str
     valves: str
     values: dict[str, float] = field(hash=False)
+    reflex: str | None = None
 
     @property
     def declaration(self) -> Circulation:
@@ -37,7 +39,7 @@ class Model:
     @property
     def all_quantities(self) -> dict[str, Quantity]:
         """Every quantity by full name, with its declared unit, bounds, source and default."""
-        return _quantities(self.declaration, self.valves)
+        return {**_quantities(self.declaration, self.valves), **_reflex_quantities(self.reflex)}
 
     @property
     def leaking(self) -> tuple[str, ...]:
@@ -77,7 +79,7 @@ class Model:
                     f"`{name}` is a constant of its formula and cannot be set; it is {known[name].value:g}."
                 )
             checked[name] = known[name].check(value)
-        return Model(self.name, self.valves, {**self.values, **checked})
+        return Model(self.name, self.valves, {**self.values, **checked}, self.reflex)
 
     def __repr__(self) -> str:
         states, rate = len(self.system.state), self.values["heart_rate"]
@@ -87,19 +89,23 @@ class Model:
         return self.quantities._repr_html_()
 
 
-def circulation(name: str = "adult", *, valves: str | None = None, **values: Any) -> Model:
+def circulation(name: str = "adult", *, valves: str | None = None, reflex: str | None = None, **values: Any) -> Model:
     """A registered circulation as a model; `values` set quantities by name, in their own units.
 
     `circulation("adult", heart_rate=72)`; names with a dot go in as `**{"lv.maximal_elastance": 2.0}`.
-    Raises `UnknownNameError` for an unknown circulation, valve law or quantity and `InputError` for a value that is
-    out of bounds.
+    `reflex` names a registered reflex, e.g. "baroreflex": the given values are then those at rest, and it answers to
+    what a scenario does to them. Raises `UnknownNameError` for an unknown circulation, valve law, reflex or quantity
+    and `InputError` for a value that is out of bounds or a reflex that does not fit the circulation.
     """
     declared_as: Circulation = look_up("circulation", name)()
     chosen = valves or declared_as.valve_sets()[0]
     if chosen not in declared_as.valve_sets():
         raise UnknownNameError("valves", chosen, list(declared_as.valve_sets()))
-    defaults = {q.name: q.value for q in _quantities(declared_as, chosen).values() if not q.shape}
-    return Model(name, chosen, {**defaults, **declared_as.values_with(chosen)}).with_values(values)
+    if reflex is not None:
+        fitting_reflex(reflex, declared_as)
+    quantities = {**_quantities(declared_as, chosen), **_reflex_quantities(reflex)}
+    defaults = {q.name: q.value for q in quantities.values() if not q.shape}
+    return Model(name, chosen, {**defaults, **declared_as.values_with(chosen)}, reflex).with_values(values)
 
 
 def _quantities(declaration: Circulation, valves: str) -> dict[str, Quantity]:
@@ -108,3 +114,10 @@ def _quantities(declaration: Circulation, valves: str) -> dict[str, Quantity]:
         for q in declared(part):
             found[f"{key}.{q.name}"] = dataclasses.replace(q, name=f"{key}.{q.name}")
     return found
+
+
+def _reflex_quantities(reflex: str | None) -> dict[str, Quantity]:
+    if reflex is None:
+        return {}
+    named = {f"{reflex}.{q.name}": q for q in declared(look_up("reflex", reflex))}
+    return {name: dataclasses.replace(q, name=name) for name, q in named.items()}

@@ -18,7 +18,7 @@ __all__ = ["known", "look_up", "register"]
 
 ROOMS = {
     "chamber": "physiology", "vessel": "physiology", "valve": "physiology", "conduit": "physiology",
-    "activation": "physiology", "surroundings": "physiology", "circulation": "physiology",
+    "activation": "physiology", "surroundings": "physiology", "reflex": "physiology", "circulation": "physiology",
     "observable": "physiology", "scenario": "physiology", "solver": "engine", "method": "calibration",
     "reader": "records",
 }  # fmt: skip

@@ -44,6 +44,7 @@ FORMULAS = {
     "valve": (*CONDUIT, *LEAFLETS, FLOW),
     "conduit": CONDUIT,
     "activation": (Formula("activation", (("s", (0.0, 0.1, 0.3, 0.7, 0.8)), ("s", (0.8,) * 5)), "1"),),
+    "reflex": (),  # its formulas span beats: tests/physiology/test_baroreflex.py
     "surroundings": (Formula("surrounding", (("mL", VOLUMES),), "mmHg"),),
 }
 # Formulas that hold a constant with a unit: blood density (valves with an orifice or a blood column), and the second in

@@ -1,0 +1,1 @@
+"""One reflex per file; found by walking this room."""
