@@ -1,7 +1,7 @@
 """Many fits at once: after every few beats the lanes that are done leave, so that no block waits for its slowest.
 
-Lanes far from their ends move on beats of float32, which cost a third; the last steps, and all that is reported, are of
-float64.
+Lanes far from their ends move on beats of float32 with half the steps, which cost a quarter; the last steps, and all
+that is reported, are of float64 with all of them.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ __all__ = ["in_rounds"]
 
 ROUND = 3  # beats with tangents between two regroupings; of 2, 3, 4 and 6 the fastest, with WIDTH of 16 and 32
 WIDTH = 16  # lanes per block: one vector of float32 on the widest processors
+COARSER = 2  # the steps of the first beats are so many times fewer
 MOST_COARSE = 30  # beats in float32 before a lane goes on in float64 whatever it has reached
 
 
 def in_rounds(method: GaussNewton, problem: Problem, data: LaneData, z: np.ndarray, steps: int) -> Fit:
     """The fits of lanes from z [N, B], regrouped between rounds."""
     coarse = dataclasses.replace(problem, precision="float32")
+    few = steps // COARSER
     take = lambda lanes: LaneData(*map(jnp.asarray, data.take(lanes)))  # noqa: E731
-    begin = lambda lanes: method.begin(coarse, take(lanes), jnp.asarray(z[:, lanes]), steps)  # noqa: E731
+    begin = lambda lanes: method.begin(coarse, take(lanes), jnp.asarray(z[:, lanes]), few)  # noqa: E731
     lanes = Lanes(*jax.tree.map(np.array, in_blocks(begin, z.shape[1], WIDTH)))
-    for exactly, limit in ((coarse, MOST_COARSE), (problem, BEATS)):
-        lanes = _advanced(method, exactly, take, lanes, steps, limit)
+    for exactly, number, limit in ((coarse, few, MOST_COARSE), (problem, steps, BEATS)):
+        lanes = _advanced(method, exactly, take, lanes, number, limit)
         lanes = refloated(lanes) if exactly is coarse else lanes
     return ended(lanes)
 

@@ -38,6 +38,11 @@ class Jacobian:
     rows: tuple[Row, ...]
     outputs: tuple[int | None, ...]
 
+    def read(self) -> set[int]:
+        """Sources that some row or output reads."""
+        by_rows = {v for row in self.rows for v, _ in row.edges}
+        return {v for v in by_rows | set(self.outputs) if v is not None and v < self.sources}
+
     @property
     def products(self) -> int:
         """Multiplications per direction."""
@@ -112,6 +117,24 @@ class Graph:
                     new = times(self.builder, value, through, self.dtype)
                     self.into[v][s] = self._sum(self.into[v][s], new) if s in self.into[v] else new
 
+    def feeding(self, ends: Sequence[int | None], read: set[int]) -> set[int]:
+        """Outputs that are read, or become sources of outputs that are read."""
+        live, todo = set(read), list(read)
+        while todo:
+            end = ends[todo.pop()]
+            new = set() if end is None else self._sources_of(end) - live
+            live |= new
+            todo += new
+        return live
+
+    def _sources_of(self, v: int) -> set[int]:
+        seen, todo = {v}, [v]
+        while todo:
+            new = self.into[todo.pop()].keys() - seen
+            seen |= new
+            todo += new
+        return seen & self.sources & self.carried
+
     def weight(self, v: int) -> int:
         """What an edge from a vertex costs in each step."""
         return self.directions if v in self.carried else 1
@@ -155,11 +178,13 @@ def eliminated(
     dtype: str,
     *,
     flat: bool = False,
+    read: Sequence[int] | None = None,
 ) -> Jacobian:
     """The Jacobian of `outputs` by the values `carried`, and by `seeds`, each of which has a direction of its own.
 
-    With `flat`, rows read sources only. The derivatives are appended to the builder. Raises `HemotwinError` for an
-    operation whose derivative is unknown.
+    With `flat`, rows read sources only. `read` names the outputs whose tangents somebody reads, where output i becomes
+    source i of the next step (None: all); those that feed no such output, however late, have none. The derivatives are
+    appended to the builder. Raises `HemotwinError` for an operation whose derivative is unknown.
     """
     graph = Graph(builder, dtype, directions)
     node: dict[Operand, int | None] = {}
@@ -176,9 +201,14 @@ def eliminated(
             edges = [(p, d) for p, d in zip(parents, found, strict=True) if p is not None and d is not None]
             node[operation.output] = graph.vertex(edges)
     ends = [None if isinstance(o, Constant) else node.get(o) for o in outputs]
-    if carried:  # a result that is a seed itself gets a row of its own
+    if carried:  # a result that is a seed itself, or what was carried elsewhere, gets a row of its own
         one = Constant(1.0, dtype)
-        ends = [graph.vertex([(v, one)]) if v is not None and v in seeded else v for v in ends]
+        for i, v in enumerate(ends):
+            if v is not None and v in graph.sources and v != i:
+                ends[i] = graph.vertex([(v, one)])
+    if read is not None:
+        live = graph.feeding(ends, set(read))
+        ends = [v if i in live else None for i, v in enumerate(ends)]
     graph.reduce({v for v in ends if v is not None})
     if flat:
         graph.flatten()

@@ -24,7 +24,7 @@ class Kernel(Emitter):
     def __init__(self, program: NativeProgram) -> None:
         super().__init__(program.dtype, program.width)
         self.program = program
-        self.buffers = ["  %ended = alloca ptr", "  %ended.tangent = alloca ptr"]
+        self.buffers = ["  %ended = alloca ptr"]
         self.places: dict[str, dict[int, tuple[str, str]]] = {}
         self.scratch = 0
 
@@ -147,10 +147,8 @@ class Kernel(Emitter):
         self.lines[place] = f"  %k = phi i32 [ 0, %{begun} ], [ %k.next, %{last} ]"
         self.lines[place + 1] = f"  %now = phi ptr [ %carried, %{begun} ], [ %after, %{last} ]"
         self.lines[place + 2] = f"  %after = phi ptr [ %next, %{begun} ], [ %now, %{last} ]"
-        self.lines[place + 2] += self._tangent_turns(begun, last)
         self.label("stepped")
         self.store("%now", "%ended", "ptr")
-        self._tangents_ended()
         for i, value in enumerate(self._end("%now")[: program.state]):
             self.store(value, self.at(self.spaces, program.parameters + i))
 
@@ -192,18 +190,11 @@ class Kernel(Emitter):
     def _seeded(self) -> None:
         """Tangents at onset."""
 
-    def _tangent_turns(self, begun: str, last: str) -> str:
-        """Where the tangents before and after a step stand."""
-        return ""
-
     def _slots(self, operands: tuple[Operand, ...], sinks: dict[int, list[str]]) -> None:
         """Places for the derivatives of a step."""
 
     def _pushed(self) -> None:
         """Tangents through a step."""
-
-    def _tangents_ended(self) -> None:
-        """Remember where the tangents after the last step stand."""
 
     def _tangents_out(self, first: str) -> None:
         """Tangents of the results to memory."""

@@ -78,13 +78,13 @@ def native_program(beat: BeatMap, dtype: str, width: int, free: tuple[int, ...] 
         rows, count = [*about.rows, about.count], len(about.rows)
         carried, directions = [about.row] * about.size, state + len(free or ())
 
-        def pushed(first: int, number: int, seeds: Sequence[int], flat: bool = True) -> Any:
+        def pushed(first: int, number: int, seeds: Sequence[int], read: Sequence[int] | None = None) -> Any:
             sources = list(range(first, first + number))
             return (
                 None
                 if free is None
                 else lambda builder, operations, outputs: eliminated(
-                    builder, operations, sources, list(seeds), outputs, directions, dtype, flat=flat
+                    builder, operations, sources, list(seeds), outputs, directions, dtype, flat=read is None, read=read
                 )
             )
 
@@ -93,11 +93,12 @@ def native_program(beat: BeatMap, dtype: str, width: int, free: tuple[int, ...] 
             lambda r, x: about.begin(r[:count], x, r[count]), rows, [about.row] * state,
             pushed(0, 0, [*range(count + 1, count + 1 + state), *held]),
         )  # fmt: skip
-        step = _line(
-            lambda r, x: about.plain(r[:count], r[count], x[:-1], x[-1]), rows, [*carried, about.count],
-            pushed(count + 1, about.size, held, flat=False),
-        )  # fmt: skip
         end = _line(
             lambda _, x: [leaf for part in about.ends(x) for leaf in part], [], carried, pushed(0, about.size, ())
         )
+        read = [] if end.jacobian is None else sorted(end.jacobian.read())
+        step = _line(
+            lambda r, x: about.plain(r[:count], r[count], x[:-1], x[-1]), rows, [*carried, about.count],
+            pushed(count + 1, about.size, held, read),
+        )  # fmt: skip
     return NativeProgram(dtype, width, count, state, about.size, len(beat.reductions), free, onset, step, end)

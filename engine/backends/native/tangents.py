@@ -16,7 +16,8 @@ from .program import NativeProgram
 
 __all__ = ["WAYS", "TangentKernel", "kernel", "results"]
 
-WAYS = 4  # directions pushed together: one load of a derivative serves so many products
+NEAR = 8  # rows for which a tangent that was made or read is kept in a register
+WAYS = 2  # directions pushed together: one load of a derivative serves so many products
 
 
 def kernel(program: NativeProgram, name: str) -> tuple[str, int]:
@@ -40,23 +41,17 @@ class TangentKernel(Kernel):
 
     def __init__(self, program: NativeProgram) -> None:
         super().__init__(program)
-        self.chunks = -(-program.directions // WAYS)
+        self.first = -(-program.state // WAYS)  # chunks of directions of the state; those of parameters follow
+        self.chunks = self.first + -(-len(program.free or ()) // WAYS)
         self.where: dict[int, str] = {}
-        self.extra: dict[int, int] = {}
         self.jacobian = _known(program.step.jacobian)
+        self.rows = _Rows(self.jacobian)
 
     def _tangent_buffers(self) -> None:
-        for part in ("pushed", "moved"):
-            self._buffer(part, self.chunks * WAYS * self.program.carried)
-
-    def _tangent_turns(self, begun: str, last: str) -> str:
-        return (
-            f"\n  %tangent = phi ptr [ %pushed, %{begun} ], [ %tangent.after, %{last} ]"
-            f"\n  %tangent.after = phi ptr [ %moved, %{begun} ], [ %tangent, %{last} ]"
-        )
-
-    def _tangents_ended(self) -> None:
-        self.store("%tangent", "%ended.tangent", "ptr")
+        self._buffer("tangent", self.chunks * WAYS * self.program.carried)
+        # one chunk of zeros for all directions of the state, then those of the parameters
+        self._buffer("extra", (1 + self.chunks - self.first) * WAYS * len(self.rows.seeded))
+        self._buffer("between", WAYS * len(self.rows.between))
 
     def _slots(self, operands: tuple[Operand, ...], sinks: dict[int, list[str]]) -> None:
         """Where each derivative of the step is found: in memory, or as a constant."""
@@ -70,29 +65,25 @@ class TangentKernel(Kernel):
     def _seeded(self) -> None:
         """Tangents at onset: zero but for the derivatives of what is carried by its seeds."""
         program, jacobian = self.program, _known(self.program.onset.jacobian)
-        zero = "zeroinitializer"
-        total = self.chunks * WAYS * program.carried
-        self.lines.append("  br label %cleared")
-        self._counted("cleared", str(total), 1, lambda i: self.store(zero, self.at("%pushed", i)), "i64")
+        self._cleared("tangent", self.chunks * WAYS * program.carried)
+        self._cleared("extra", (1 + self.chunks - self.first) * WAYS * len(self.rows.seeded))
         rows = {row.vertex: row for row in jacobian.rows}
         for i, vertex in enumerate(jacobian.outputs):
-            if vertex is None:
+            if vertex is None or i not in self.rows.carried:
                 continue
             seeds = rows[vertex].seeds if vertex in rows else ((vertex, Constant(1.0, self.dtype)),)
             for direction, operand in seeds:
-                self.store(self.read(operand), self.at("%pushed", self._slot(direction, i, program.carried)))
-        self._clear_extra()
+                self.store(self.read(operand), self.at("%tangent", self._slot(direction, i)))
 
-    def _slot(self, direction: int, row: int, rows: int) -> int:
-        return (direction // WAYS * rows + row) * WAYS + direction % WAYS
+    def _cleared(self, name: str, vectors: int) -> None:
+        self.lines.append(f"  br label %{name}.cleared")
+        inside = lambda i: self.store("zeroinitializer", self.at(f"%{name}", i))  # noqa: E731
+        self._counted(f"{name}.cleared", str(vectors), 1, inside, "i64")
 
-    def _clear_extra(self) -> None:
-        """Sums of seeds: zero wherever no parameter enters a row directly."""
-        jacobian = self.jacobian
-        self.extra = {row.vertex: i for i, row in enumerate(row for row in jacobian.rows if row.seeds)}
-        space, total = self._buffer("extra", self.chunks * WAYS * len(self.extra)), self.chunks * WAYS * len(self.extra)
-        self.lines.append("  br label %blank")
-        self._counted("blank", str(total), 1, lambda i: self.store("zeroinitializer", self.at(space, i)), "i64")
+    def _slot(self, direction: int, row: int) -> int:
+        """Place of a direction's tangent of a carried row."""
+        place = direction if direction < self.program.state else direction - self.program.state + self.first * WAYS
+        return (place // WAYS * self.program.carried + row) * WAYS + place % WAYS
 
     def _derivative(self, operand: Operand) -> str:
         """A derivative, anew from memory where the step keeps it."""
@@ -101,59 +92,61 @@ class TangentKernel(Kernel):
         return self.load(self.where[operand])
 
     def _pushed(self) -> None:
-        program, jacobian = self.program, self.jacobian
-        count = len(self.extra)
-        for row in jacobian.rows:
-            for direction, operand in row.seeds:
-                place = self._slot(program.state + direction, self.extra[row.vertex], count)
+        rows = self.rows
+        for row in self.jacobian.rows:
+            for parameter, operand in row.seeds:
+                chunk, way = divmod(parameter, WAYS)
+                place = ((1 + chunk) * len(rows.seeded) + rows.seeded[row.vertex]) * WAYS + way
                 self.store(self._derivative(operand), self.at("%extra", place))
-        between = [r.vertex for r in jacobian.rows if r.vertex not in jacobian.outputs]
-        self._buffer("between", WAYS * len(between))
-        inner = {v: i for i, v in enumerate(between)}
         self.lines.append("  br label %chunks")
-        self._counted("chunks", str(self.chunks), 1, lambda i: self._chunk(i, inner), "i64")
+        self._counted("chunks", str(self.chunks), 1, self._chunk, "i64")
 
-    def _chunk(self, chunk: str, inner: dict[int, int]) -> None:
-        """Push the tangents of one chunk of directions through the step."""
-        program, jacobian = self.program, self.jacobian
-        size = self.put(f"mul i64 {chunk}, {program.carried * WAYS}")
-        source, target = self.at("%tangent", size), self.at("%tangent.after", size)
-        extra = self.at("%extra", self.put(f"mul i64 {chunk}, {len(self.extra) * WAYS}"))
-        made: dict[int, int] = {}
-        outputs = jacobian.outputs
-        for i, vertex in enumerate(outputs):
-            if vertex is not None and vertex >= jacobian.sources:
-                made.setdefault(vertex, i)
+    def _chunk(self, chunk: str) -> None:
+        """Push the tangents of one chunk of directions through the step, each in its place."""
+        rows = self.rows
+        here = self.at("%tangent", self.put(f"mul i64 {chunk}, {self.program.carried * WAYS}"))
+        after = self.put(f"sub i64 {chunk}, {self.first - 1}")
+        of_state = self.put(f"icmp slt i64 {after}, 0")
+        kind = self.put(f"select i1 {of_state}, i64 0, i64 {after}")
+        extra = self.at("%extra", self.put(f"mul i64 {kind}, {len(rows.seeded) * WAYS}"))
 
         def place(vertex: int, way: int) -> str:
-            if vertex < jacobian.sources:
-                return self.at(source, vertex * WAYS + way)
-            if vertex in made:
-                return self.at(target, made[vertex] * WAYS + way)
-            return self.at("%between", inner[vertex] * WAYS + way)
+            if vertex < self.jacobian.sources:
+                return self.at(here, vertex * WAYS + way)
+            if vertex in rows.between:
+                return self.at("%between", rows.between[vertex] * WAYS + way)
+            return self.at(here, rows.direct[vertex] * WAYS + way)
 
-        for row in jacobian.rows:
+        recent: dict[tuple[int, int], tuple[int, str]] = {}
+
+        def tangent(vertex: int, way: int, now: int) -> str:
+            at, name = recent.get((vertex, way), (-NEAR, ""))
+            if now - at >= NEAR:
+                name = self.load(place(vertex, way))
+                recent[vertex, way] = now, name
+            return name
+
+        for n, row in enumerate(self.jacobian.rows):
             sums: list[str | None] = [None] * WAYS
-            if row.vertex in self.extra:
-                sums = [self.load(self.at(extra, self.extra[row.vertex] * WAYS + w)) for w in range(WAYS)]
-            for w, value in enumerate(self._row_of(row.edges, sums, place)):
-                self.store(value, place(row.vertex, w))
-        for i, vertex in enumerate(outputs):
-            if vertex is not None and made.get(vertex) == i:
-                continue
+            if row.vertex in rows.seeded:
+                sums = [self.load(self.at(extra, rows.seeded[row.vertex] * WAYS + w)) for w in range(WAYS)]
+            for w, value in enumerate(self._row_of(row.edges, sums, lambda v, w, n=n: tangent(v, w, n))):
+                recent[row.vertex, w] = n, value
+                if row.vertex not in rows.passing:
+                    self.store(value, place(row.vertex, w))
+        for i, vertex in rows.late:
             for w in range(WAYS):
-                value = "zeroinitializer" if vertex is None else self.load(place(vertex, w))
-                self.store(value, self.at(target, i * WAYS + w))
+                self.store(self.load(place(vertex, w)), self.at(here, i * WAYS + w))
 
     def _row_of(
-        self, edges: Iterable[tuple[int, Operand]], sums: list[str | None], place: Callable[[int, int], str]
+        self, edges: Iterable[tuple[int, Operand]], sums: list[str | None], read: Callable[[int, int], str]
     ) -> list[str]:
         """The sums of a row with its products added, one per way."""
         for vertex, operand in edges:
             unit = operand.value if isinstance(operand, Constant) else None
             factor = None if unit in (1.0, -1.0) else self._derivative(operand)
             for w in range(len(sums)):
-                tangent, so_far = self.load(place(vertex, w)), sums[w]
+                tangent, so_far = read(vertex, w), sums[w]
                 if factor is not None:
                     sums[w] = self.two("fmul", factor, tangent) if so_far is None else self.fma(factor, tangent, so_far)
                 elif so_far is None and unit == 1.0:
@@ -166,16 +159,43 @@ class TangentKernel(Kernel):
         """Tangents of state rows and reductions to memory: [row, direction, patient]."""
         program, jacobian = self.program, _known(self.program.end.jacobian)
         rows = {row.vertex: row for row in jacobian.rows}
-        tangent = self.load("%ended.tangent", "ptr")
         for i, vertex in enumerate(jacobian.outputs):
             results, row = ("%d_state", i) if i < program.state else ("%d_values", i - program.state)
             for direction in range(program.directions):
                 edges = () if vertex is None else ((vertex, Constant(1.0, self.dtype)),)
                 if vertex is not None and vertex >= jacobian.sources:
                     edges = rows[vertex].edges
-                place = lambda v, _, d=direction: self.at(tangent, self._slot(d, v, program.carried))  # noqa: E731
-                value = self._row_of(edges, [None], place)[0]
+                read = lambda v, _, d=direction: self.load(self.at("%tangent", self._slot(d, v)))  # noqa: E731
+                value = self._row_of(edges, [None], read)[0]
                 self.store(value, self._row(results, str(row * program.directions + direction), first), align=8)
+
+
+class _Rows:
+    """Where the rows of a step's tangents stand.
+
+    direct: rows written over the carried row that they replace, because no later row reads it; passing: those read so
+    soon that they stay in registers; between: all other rows, in memory of their own; late: (carried row, vertex) of
+    those copied at the end; seeded: rows in which parameters enter directly; carried: rows that have tangents at all.
+    """
+
+    def __init__(self, jacobian: Jacobian) -> None:
+        last = {v: n for n, row in enumerate(jacobian.rows) for v, _ in row.edges}
+        made = {row.vertex: n for n, row in enumerate(jacobian.rows)}
+        self.direct: dict[int, int] = {}
+        self.late: list[tuple[int, int]] = []
+        for i, vertex in enumerate(jacobian.outputs):
+            if vertex is None or vertex == i:
+                continue
+            if vertex in made and vertex not in self.direct and last.get(i, -1) <= made[vertex]:
+                self.direct[vertex] = i
+            else:
+                self.late.append((i, vertex))
+        own = [v for v in made if v not in self.direct]
+        self.passing = {v for v in own if last.get(v, 0) - made[v] < NEAR} - {v for _, v in self.late}
+        own = [v for v in own if v not in self.passing]
+        self.between = {v: n for n, v in enumerate(own)}
+        self.seeded = {row.vertex: n for n, row in enumerate(r for r in jacobian.rows if r.seeds)}
+        self.carried = {i for i, vertex in enumerate(jacobian.outputs) if vertex is not None} | jacobian.read()
 
 
 def _known(jacobian: Jacobian | None) -> Jacobian:
