@@ -75,7 +75,9 @@ def _program(beat: BeatMap) -> Any:
             step = _times(inverse, change)
             sound = jnp.all(jnp.isfinite(step), axis=0)
             sound &= jnp.all(x[:volumes] + step[:volumes] > SMALLEST_VOLUME, axis=0)
-            step = jnp.where(residual > TOLERANCE, jnp.where(sound, step, change), 0.0)
+            # a lane that is done ends as its last beat left it: a shut valve carries no flow, not 1e-10 mL/s of a step
+            last = jnp.where(live, change, 0.0)
+            step = jnp.where(residual > TOLERANCE, jnp.where(sound, step, change), last)
             return x + step, change, residual, inverse, count + 1, used + live.astype(jnp.int32), step
 
         begin = (start, change, residual, inverse, jnp.int32(0), used, change)

@@ -53,6 +53,15 @@ def test_both_methods_find_the_same_steady_beat():
 
 
 @pytest.mark.slow
+def test_a_valve_that_is_shut_at_onset_carries_no_flow():
+    """To the last bit: the instant at which it opens is told by the sign of its flow."""
+    newton, broyden = solved(False)[0], solved(True)[0]
+    shut = newton.state == 0.0
+    assert np.sum(np.any(shut, axis=1)) >= 3  # at least aortic, mitral and pulmonary valves, each in some patient
+    np.testing.assert_array_equal(broyden.state[shut], 0.0)
+
+
+@pytest.mark.slow
 def test_newton_takes_only_the_first_block_and_what_is_left():
     assert len(solved(False)[1]) == LANES // WIDTH
     assert len(solved(True)[1]) <= 2
