@@ -85,6 +85,11 @@ def calibrate(
     `free` names the free quantities (None: the prior's own choice); quantities that are not in the prior keep the
     model's values. Raises `InputError` for unknown names and when no patient has a usable measurement.
     """
+    if model.reflex is not None:
+        raise InputError(
+            f"`model` must be at rest, without a reflex, to be calibrated, but got {model.reflex!r}; calibrate "
+            f"circulation({model.name!r}): a reflex acts about the rest that is found, and leaves it as it is."
+        )
     if starts < 1 or draws < 2:
         raise InputError(f"`starts` must be at least 1 and `draws` at least 2, but got {starts} and {draws}.")
     with compile_clock() as compiling:

@@ -36,7 +36,8 @@ class Regimes(NamedTuple):
     """What each of B lanes settles to.
 
     status [B]: OK, ALTERNANS, BEAT_CYCLE, DRIFTING, WINDOW_MEAN or NONFINITE. period [B]: beats in the cycle, 0 where
-    none was found. states [LONGEST, S, B]: the onset of every beat of the cycle, nan behind its last. residual [B]: the
+    none was found. states [longest, S, B]: the onset of every beat of the cycle (where there is none, only the last
+    plain state), nan behind. residual [B]: the
     largest weighted change over one cycle (over the last beat where there is none). multiplier [B], complex: the
     largest, over one cycle. time_constant [B]: beats in which a disturbance falls (or grows) by the factor e. mean,
     low, high [S, B] over `window` [B] beats: the cycle, or the last plain beats. beats: how many were run.
@@ -205,7 +206,7 @@ class _Search:
         mean, low, high = (np.full(shape, np.nan) for _ in range(3))
         window = self.period.copy()
         for lane, n in enumerate(self.period):
-            states[:n, :, lane] = cycle[:n, :, lane]
+            states[: max(n, 1), :, lane] = cycle[:n, :, lane] if n or track is None else track[-1:, :, lane]
             rows = cycle[:n, :, lane] if n or track is None else track[1:, :, lane]
             mean[:, lane], low[:, lane], high[:, lane] = rows.mean(axis=0), rows.min(axis=0), rows.max(axis=0)
             window[lane] = len(rows)

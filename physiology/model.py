@@ -83,7 +83,8 @@ class Model:
 
     def __repr__(self) -> str:
         states, rate = len(self.system.state), self.values["heart_rate"]
-        return f"Model({self.name!r}, {states} states, {len(self.values)} quantities, {rate:g} beats/min)"
+        reflex = "" if self.reflex is None else f" with {self.reflex}"
+        return f"Model({self.name!r}{reflex}, {states} states, {len(self.values)} quantities, {rate:g} beats/min)"
 
     def _repr_html_(self) -> str:
         return self.quantities._repr_html_()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +13,17 @@ import xarray as xr
 from ..calibration.certified import Certified, certified
 from ..calibration.rows import at_the_edge, reading_labels
 from ..calibration.summary import observe, reader, waves
-from ..core.dataset import beat_dataset
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError
+from ..core.registry import known
 from ..core.status import Status
 from ..core.table import Table
 from ..engine.beat import BeatMap, compiled
-from ..engine.forward import record
 from ..engine.precision import double
 from ..physiology.model import Model
 from ..physiology.observable import Observer
 from ..physiology.scenario import Scenario
+from .settled import Settled, regulated_beats, resting, settled, stays
 
 __all__ = ["Run", "simulate"]
 
@@ -35,7 +36,8 @@ class Run:
 
     steps: per beat; step_error: the largest error of a reading in its limit (0.1 mmHg, 0.1 mL, 0.5 % otherwise), None
     where beats were counted instead of the steady one sought. `history` holds the readings of every beat when a number
-    of beats was asked for (None for a steady beat).
+    of beats was asked for, and of each beat of the cycle (or window) where no single beat is steady, whose readings are
+    then means over it; None for a steady beat. `regime` says in words what the beats settle to where that was asked.
     """
 
     model: Model
@@ -47,6 +49,7 @@ class Run:
     history: xr.Dataset | None = None
     steps: int = 0
     step_error: float | None = None
+    regime: str = ""
 
     def table(self) -> Table:
         """Every reading with its unit."""
@@ -54,9 +57,9 @@ class Run:
         for name, value in self.readings.items():
             unit, scale = at_the_edge(name)
             rows.append([labels[name], scale * value, unit])
-        return Table(
-            ["reading", "value", "unit"], rows, title=repr(self.model), note=f"{self.status.advice} {DISCLAIMER}"
-        )
+        reached = f" What beats settle to: {self.regime}." if self.regime else ""
+        note = f"{self.status.advice}{reached} {DISCLAIMER}"
+        return Table(["reading", "value", "unit"], rows, title=repr(self.model), note=note)
 
     def plot(self) -> Any:
         """Figure of the last beat."""
@@ -82,6 +85,9 @@ def simulate(
     The steady beat is solved on the model's steps and on half of them; where a reading's error exceeds its limit (see
     `Run`) it is solved again on twice as many, up to 1,600, and what still exceeds it has status STEP_LIMIT. With
     `steps` given there is no second try.
+    A model with a reflex is at rest with its own values; after a scenario the steady state of circulation and reflex is
+    solved together. Where Newton finds no steady beat, or one that beats leave, a bounded number of plain beats tells
+    alternans, a cycle of beats, a drift or none of these, as status and in `Run.regime`.
     With `beats`, a scenario's changes act from the first beat and its inflows run in at a constant rate for their
     duration, beat by beat. Raises `InputError` when the circulation's valves have no inertance: such sets exist for
     comparison and run on the diffrax backend (`hemotwin.engine.backends.diffrax`).
@@ -96,19 +102,59 @@ def simulate(
         if beats is not None:
             return _beats(model, scenario, before, beats, number)
         rows = before if scenario is None else scenario.applied(model.system.parameters.names, before)
-        found = certified(model, rows, None, np.array([REFERENCE_BSA]), number, *([] if steps is None else [number]))
+        bsa, limit = np.array([REFERENCE_BSA]), [] if steps is None else [number]
+        if model.reflex is not None and scenario is not None:
+            return _settled_run(model, scenario, settled(model, before, rows, bsa, number, *limit))
+        found, words = certified(model, rows, None, bsa, number, *limit), ""
+        if _in_doubt(model, rows, found):
+            told = settled(dataclasses.replace(model, reflex=None), rows, rows, bsa, number, *limit)
+            if told.told.status[0] != Status.OK:
+                return _settled_run(model, scenario, told)
+            words = told.told.sentence(0)
         beat = waves(model, rows, found.readings.solved.state, int(found.steps[0]))
-    return _run(model, scenario, found, beat)
+    return _run(model, scenario, found, beat, words)
 
 
-def _run(model: Model, scenario: Scenario | None, found: Certified, beat: xr.Dataset) -> Run:
+def _in_doubt(model: Model, rows: np.ndarray, found: Certified) -> bool:
+    """Whether no steady beat was found, or beats do not soon come back to the one that was."""
+    code = Status(int(found.readings.solved.status[0]))
+    if code != Status.OK:
+        return code == Status.NOT_PERIODIC
+    return not stays(model, rows, found.readings.solved.state, int(found.steps[0]))
+
+
+def _run(model: Model, scenario: Scenario | None, found: Certified, beat: xr.Dataset, words: str) -> Run:
     readings, error = found.readings, float(found.error[0])
     values = {name: float(readings.of(name)[0]) for name in reading_labels() if name in readings.names}
     status = Status(int(readings.solved.status[0]))
     if status == Status.OK and not error <= 1.0:
         status = Status.STEP_LIMIT
     residual = float(readings.solved.residual[0])
-    return Run(model, scenario, values, beat, status, residual, steps=int(found.steps[0]), step_error=error)
+    used = int(found.steps[0])
+    return Run(model, scenario, values, beat, status, residual, steps=used, step_error=error, regime=words)
+
+
+def _settled_run(model: Model, scenario: Scenario | None, found: Settled) -> Run:
+    names, count = tuple(known("observable")), found.each.shape[1]
+    values = dict(zip(names, found.values, strict=True))
+    shown = {name: float(values[name]) for name in reading_labels() if name in values}
+    beat, residual = waves(model, found.rows, found.state, found.steps), float(found.told.residual[0])
+    history = None
+    if count > 1:
+        ends = np.cumsum(60.0 / found.each[names.index("heart_rate")])
+        history = _history(Observer(model.system, names), found.each, ends)
+    words = found.told.sentence(0)
+    return Run(model, scenario, shown, beat, found.status, residual, history, found.steps, found.error, words)
+
+
+def _history(observer: Observer, values: np.ndarray, time: np.ndarray) -> xr.Dataset:
+    """Readings [O, beat] of beats that end at `time` [beat] (s)."""
+    return xr.Dataset(
+        {"reading": (("observable", "beat"), values, {"units": "1", "long_name": "reading"})},
+        coords={"observable": list(observer.names), "unit": ("observable", list(observer.units)),
+                "time": ("beat", time, {"units": "s", "long_name": "end of the beat"})},
+        attrs={"note": DISCLAIMER},
+    )  # fmt: skip
 
 
 def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: int, steps: int) -> Run:
@@ -120,29 +166,27 @@ def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: i
     changed = before.copy()
     if scenario is not None:
         changed = Scenario(scenario.name, scenario.label, "", scenario.changes).applied(names, before)
-    volume, period = names.index("stressed_volume"), 60.0 / changed[names.index("heart_rate"), 0]
-    start, state, rows = changed[volume, 0], jnp.asarray(readings.solved.state), []
+    volume, rate = names.index("stressed_volume"), names.index("heart_rate")
+    start, state, rows, ends = changed[volume, 0], np.asarray(readings.solved.state), [], []
+    # The reflex's beats hold `changed` itself, so that volume given beat by beat reaches them.
+    control = None if model.reflex is None else regulated_beats(model, before, resting(readings), changed, steps)
+    reflex = np.zeros((0 if control is None else len(control.feedback.weights), 1))
+    acted = lambda: changed if control is None else control.in_force(np.concatenate([state, reflex]))  # noqa: E731
     for k in range(beats):
-        given = (
-            0.0
-            if scenario is None
-            else sum(i.volume * min((k + 1) * period / i.duration, 1.0) for i in scenario.inflows)
-        )
+        in_force = acted()
+        ends.append((ends[-1] if ends else 0.0) + 60.0 / in_force[rate, 0])
+        given = 0.0 if scenario is None else sum(i.volume * min(ends[-1] / i.duration, 1.0) for i in scenario.inflows)
         changed[volume, 0] = start + given
-        after = program(jnp.asarray(changed), state, steps)
-        rows.append(np.asarray(read(after.values, jnp.asarray(changed), jnp.array([REFERENCE_BSA])))[:, 0])
-        last, state = state, after.state
-    residual = float(jnp.max(jnp.abs(state - last)[: len(model.system.free_stores)]))
-    history = xr.Dataset(
-        {"reading": (("observable", "beat"), np.stack(rows, axis=1), {"units": "1", "long_name": "reading"})},
-        coords={"observable": list(readings.names), "unit": ("observable", list(readings.units)),
-                "time": ("beat", period * np.arange(1, beats + 1), {"units": "s", "long_name": "end of the beat"})},
-        attrs={"note": DISCLAIMER},
-    )  # fmt: skip
-    beat = record(BeatMap(model.system), changed, np.asarray(last), steps)
-    sites, conduits = [s.name for s in model.system.stores], [b.name for b in model.system.branches]
-    wave = beat_dataset(beat.time[:, 0], beat.pressure[..., 0], beat.volume[..., 0], beat.flow[..., 0], sites, conduits)
+        in_force = acted()
+        after = program(jnp.asarray(in_force), jnp.asarray(state), steps)
+        rows.append(np.asarray(read(after.values, jnp.asarray(in_force), jnp.array([REFERENCE_BSA])))[:, 0])
+        if control is not None:
+            reflex = control.split(control.after(np.concatenate([state, reflex]), k))[1]
+        last, state = state, np.asarray(after.state)
+    residual = float(np.max(np.abs(state - last)[: len(model.system.free_stores)]))
+    history = _history(observer, np.stack(rows, axis=1), np.array(ends))
+    beat = waves(model, in_force, last, steps)
     values = dict(zip(readings.names, rows[-1], strict=True))
     shown = {name: float(values[name]) for name in reading_labels() if name in values}
     status = Status.OK if np.isfinite(residual) else Status.NONFINITE
-    return Run(model, scenario, shown, wave, status, residual, history, steps)
+    return Run(model, scenario, shown, beat, status, residual, history, steps)

@@ -1,0 +1,143 @@
+"""What a model settles to when more than one plain steady beat is at work: a reflex, or beats that do not repeat."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..calibration.certified import step_error
+from ..calibration.refine import FINEST
+from ..calibration.summary import Readings, observe, reader
+from ..core.errors import InputError
+from ..core.feedback import Feedback
+from ..core.registry import known
+from ..core.status import Status
+from ..engine.beat import BeatMap, compiled
+from ..engine.controlled import ControlledBeats, sensed
+from ..engine.cycle import Beats, ForcedBeats, path
+from ..engine.forward import equal_start
+from ..engine.regime import Regimes, regime
+from ..physiology.model import Model
+from ..physiology.observable import Observer
+from ..physiology.regulation import feedback
+
+__all__ = ["Settled", "regulated_beats", "resting", "settled", "stays"]
+
+TRIAL = 48  # plain beats after a disturbance
+RETURNED = 1e-3  # mL, what may be left of it
+
+
+class Settled(NamedTuple):
+    """Readings of one lane [O] as means over the cycle (or window), of each of its beats [O, n], the parameter rows
+    [P, 1] and state [S, 1] of its first beat, how it was reached, and the steps with their error in its limit."""
+
+    values: np.ndarray
+    each: np.ndarray
+    rows: np.ndarray
+    state: np.ndarray
+    told: Regimes
+    status: Status
+    steps: int
+    error: float
+
+
+def settled(
+    model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int, finest: int = FINEST
+) -> Settled:
+    """Where beats with parameters `after` [P, 1] lead, from rest at `before` [P, 1] where the model has a reflex.
+
+    The reflex's reference is the resting beat that `before` gives without it; its states are solved together with the
+    circulation's. Solved on `steps` and half of them, then on twice as many while a reading's error exceeds its limit,
+    up to `finest`. Raises `InputError` when the resting beat itself is not steady.
+    """
+    coarse = _solved(model, before, after, bsa, steps // 2)
+    while True:
+        fine = _solved(model, before, after, bsa, steps)
+        error = float(step_error(_observer(model).units, fine.values[:, None], coarse.values[:, None])[0])
+        if error <= 1.0 or 2 * steps > finest or not np.isfinite(error):
+            break
+        coarse, steps = fine, 2 * steps
+    status = Status(int(fine.told.status[0]))
+    if status in (Status.OK, Status.DRIFTING) and not error <= 1.0:
+        status = Status.STEP_LIMIT
+    return fine._replace(status=status, steps=steps, error=error)
+
+
+def stays(model: Model, rows: np.ndarray, state: np.ndarray, steps: int) -> bool:
+    """Whether beats disturbed by about 1 mL are back at the steady one that begins at `state` [S, 1] in `TRIAL` beats.
+
+    Quick and on the side of doubt (a slow return, 0.87 per beat and up, is none): `settled` then tells what they do.
+    """
+    program = compiled(BeatMap(model.system, _observer(model).reductions), None)
+    volumes = len(model.system.free_stores)
+    beaten = state.copy()
+    beaten[:volumes, 0] += np.random.default_rng(0).standard_normal(volumes)
+    for _ in range(TRIAL):
+        beaten = program(jnp.asarray(rows), jnp.asarray(beaten), steps).state
+    return bool(np.max(np.abs(np.asarray(beaten) - state)[:volumes]) <= RETURNED)
+
+
+def regulated_beats(
+    model: Model, before: np.ndarray, rest: np.ndarray, after: np.ndarray, steps: int
+) -> ControlledBeats:
+    """Beats of a model with its reflex at `after` [P, 1], about the steady beat that begins at `rest` [S, 1]."""
+    control, beat = _feedback(model), BeatMap(model.system)
+    reference = sensed(beat, control, before, rest, steps)
+    return ControlledBeats(beat, control, after, control.parameters.pack(model.values, 1), reference, steps)
+
+
+def _feedback(model: Model) -> Feedback:
+    if model.reflex is None:
+        raise InputError("`model` must have a reflex, but got none; use circulation('adult', reflex='baroreflex').")
+    return feedback(model.reflex)
+
+
+def _observer(model: Model) -> Observer:
+    return Observer(model.system, tuple(known("observable")))
+
+
+def _solved(model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int) -> Settled:
+    beats, guess = _beats(model, before, after, bsa, steps)
+    told = regime(beats, guess)
+    onset, count = told.states[0], int(told.window[0])
+    states = path(beats, onset, count - 1)
+    observer = _observer(model)
+    read, program = reader(observer), compiled(BeatMap(model.system, observer.reductions), None)
+    each = []
+    for state in states:
+        rows, x = _in_force(beats, state, after)
+        values = program(jnp.asarray(rows), jnp.asarray(x), steps).values
+        each.append(np.asarray(read(values, jnp.asarray(rows), jnp.asarray(bsa)))[:, 0])
+    rows, x = _in_force(beats, onset, after)
+    together = np.stack(each, axis=1)
+    return Settled(together.mean(axis=1), together, rows, x, told, Status.OK, steps, 0.0)
+
+
+def _beats(
+    model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int
+) -> tuple[Beats, np.ndarray]:
+    """The beats in question and a state to start them from."""
+    if model.reflex is None:
+        start = np.asarray(equal_start(model.system, jnp.asarray(after)))
+        return ForcedBeats(BeatMap(model.system), after[None], steps), start
+    rest = resting(observe(model, before, None, bsa, steps))
+    beats = regulated_beats(model, before, rest, after, steps)
+    return beats, np.concatenate([rest, np.zeros((len(beats.feedback.weights), rest.shape[1]))])
+
+
+def resting(readings: Readings) -> np.ndarray:
+    """State [S, 1] of a steady beat that a reflex may take as rest; raises `InputError` where it is not steady."""
+    if not readings.sound[0]:
+        raise InputError(
+            "`model` must have a steady beat at rest for a reflex to act about, but got "
+            f"{Status(int(readings.solved.status[0])).name} without it; change its values, or use reflex=None."
+        )
+    return readings.solved.state
+
+
+def _in_force(beats: Beats, state: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(beats, ControlledBeats):
+        return beats.in_force(state), beats.split(state)[0]
+    return after, state
