@@ -27,9 +27,10 @@ from bars import Bars
 from ring import ring
 
 from hemotwin.engine.beat import BeatMap, compiled
+from hemotwin.engine.blocks import in_blocks
 from hemotwin.engine.folded import folded
-from hemotwin.engine.forward import WIDTH, equal_start, forward, in_blocks
-from hemotwin.engine.periodic import newton_correction, steady_beat
+from hemotwin.engine.forward import WIDTH, equal_start, forward
+from hemotwin.engine.periodic import newton_correction
 from hemotwin.engine.precision import double
 from hemotwin.physiology.model import Model, circulation
 from hemotwin.physiology.observable import Observer
@@ -278,12 +279,10 @@ def steady(bars: Bars, case: Case) -> None:
     with double():
         start = in_blocks(lambda lanes: equal_start(bare.system, jnp.asarray(rows[:, lanes])), count, WIDTH)
 
-        def newton() -> Any:
-            block = lambda k: steady_beat(bare, jnp.asarray(rows[:, k]), jnp.asarray(start[:, k]), steps, warm_up=5,  # noqa: E731
-                                          tolerance=RESIDUAL)  # fmt: skip
-            return in_blocks(block, count, WIDTH)
+        def found_by_hemotwin() -> Any:
+            return forward(bare, rows, None, steps, tolerance=RESIDUAL)
 
-        solved = newton()
+        solved = found_by_hemotwin()
         volumes = len(bare.system.free_stores)
         x, needed = start, np.full(count, PLAIN_LIMIT)
         for beat in range(1, PLAIN_LIMIT + 1):
@@ -295,17 +294,20 @@ def steady(bars: Bars, case: Case) -> None:
                 break
     beats = float(np.median(needed))
     found = timed(
-        bars, {"newton": (newton, count, True), "plain": ((lambda: beat_in_blocks(bare, rows, x, steps)), count, True)}
+        bars,
+        {
+            "steady": (found_by_hemotwin, count, True),
+            "plain": ((lambda: beat_in_blocks(bare, rows, x, steps)), count, True),
+        },
     )
-    for label, unit in (("newton", "patient"), ("plain", "patient-beat")):
+    for label, unit in (("steady", "patient"), ("plain", "patient-beat")):
         show(bars, f"{case.name}.steady.{label}", found[label], count, unit)
     bars.figure(f"{case.name}.steady.plain_beats", beats, "of the median patient")
     bars.figure(f"{case.name}.steady.plain_beats.99.9%", float(np.quantile(needed, 0.999)))
-    bars.figure(f"{case.name}.steady.newton_beats", float(np.mean(solved.beats)), "with tangents, after 5 plain")
     bars.least(
         f"{case.name}.steady.found", 100.0 * float(np.mean(solved.residual <= RESIDUAL)), 99.9, "% of the patients"
     )
-    bars.most(f"{case.name}.steady.over_plain_beats", found["newton"][0] / (beats * found["plain"][0]), 0.25)
+    bars.most(f"{case.name}.steady.over_plain_beats", found["steady"][0] / (beats * found["plain"][0]), 0.25)
 
 
 def jacobian(bars: Bars, case: Case) -> None:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core.errors import InputError
-from ..engine.forward import in_blocks
+from ..engine.blocks import in_blocks
 from ..physiology.model import Model, circulation
 from ..physiology.observable import all_observables
 from ..records.record import Measurement, MeasurementSet

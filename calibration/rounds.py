@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..engine.forward import in_blocks
+from ..engine.blocks import in_blocks
 from .methods.gauss_newton import BEATS, Fit, GaussNewton, Lanes, ended, refloated, running
 from .problem import LaneData, Problem
 

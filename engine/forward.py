@@ -6,8 +6,7 @@ A fixed width keeps one compiled program for cohorts of any size; the last block
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -18,10 +17,9 @@ from jax import lax
 from ..core.status import Status
 from ..core.system import System
 from .beat import BeatMap, compiled
+from .blocks import blocks, in_blocks
 from .compilation import compiled_for_device
-from .machine import cores
-from .periodic import Steady, equal_pressure_state, steady_beat
-from .precision import double
+from .periodic import TOLERANCE, Steady, equal_pressure_state, steady_beat
 from .quasi_newton import nearest, quasi_newton
 from .reduction import Signals
 
@@ -49,38 +47,15 @@ class Waves(NamedTuple):
     flow: Any
 
 
-def blocks(count: int, width: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Index blocks of fixed width over `count` lanes, the last padded by repeats: (indices, how many are real)."""
-    for first in range(0, count, width):
-        lanes = np.arange(first, min(first + width, count))
-        yield np.concatenate([lanes, np.full(width - len(lanes), lanes[-1])]), len(lanes)
-
-
-def in_blocks(run: Callable[[np.ndarray], Any], count: int, width: int) -> Any:
-    """Call `run(indices)` for every block and join the results (tuples of arrays, lanes last) into one.
-
-    On a CPU the blocks run on all cores that this process may use, one thread each (XLA keeps to one core for loops
-    this small); the first runs alone, so that the program is compiled once.
-    """
-    wide = bool(getattr(jax.config, "jax_enable_x64"))  # noqa: B009
-
-    def one(block: tuple[np.ndarray, int]) -> Any:
-        with double(wide):
-            return jax.tree.map(lambda leaf: np.asarray(leaf)[..., : block[1]], run(block[0]))
-
-    todo = list(blocks(count, width))
-    threads = cores().usable if jax.default_backend() == "cpu" else 1
-    parts = [one(todo[0])]
-    if threads > 1 and len(todo) > 2:
-        with ThreadPoolExecutor(min(threads, len(todo) - 1)) as pool:
-            parts += list(pool.map(one, todo[1:]))
-    else:
-        parts += [one(block) for block in todo[1:]]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=-1), *parts)
-
-
 def forward(
-    beat: BeatMap, parameters: np.ndarray, guess: np.ndarray | None, steps: int, *, warm_up: int = 3, width: int = WIDTH
+    beat: BeatMap,
+    parameters: np.ndarray,
+    guess: np.ndarray | None,
+    steps: int,
+    *,
+    warm_up: int = 3,
+    width: int = WIDTH,
+    tolerance: float = TOLERANCE,
 ) -> Forward:
     """Steady beat and reductions of parameters [P, B] from a guess [S, B] (None: all stores at one pressure).
 
@@ -92,7 +67,8 @@ def forward(
     def newton(lanes: np.ndarray) -> Steady:
         p = jnp.asarray(parameters[:, lanes])
         start = equal_start(beat.system, p) if guess is None else jnp.asarray(guess[:, lanes])
-        return steady_beat(beat, p, start, steps, warm_up=warm_up if guess is not None else max(warm_up, 5))
+        return steady_beat(beat, p, start, steps, warm_up=warm_up if guess is not None else max(warm_up, 5),
+                           tolerance=tolerance)  # fmt: skip
 
     def reduced(lanes: np.ndarray) -> Any:
         return compiled(beat, None)(jnp.asarray(parameters[:, lanes]), jnp.asarray(found.state[:, lanes]), steps).values
@@ -100,13 +76,13 @@ def forward(
     many = count > MANY * width
     found: Steady = in_blocks(newton, width if many else count, width)
     if many:
-        found = _others(beat, parameters, guess, steps, warm_up, width, found, newton)
+        found = _others(beat, parameters, guess, steps, warm_up, width, found, newton, tolerance)
     return Forward(found.state, found.residual, found.status, in_blocks(reduced, count, width))
 
 
 def _others(
     beat: BeatMap, parameters: np.ndarray, guess: np.ndarray | None, steps: int, warm_up: int, width: int, bank: Steady,
-    newton: Callable[[np.ndarray], Steady],
+    newton: Callable[[np.ndarray], Steady], tolerance: float,
 ) -> Steady:  # fmt: skip
     """All lanes, those behind the first block by Broyden's method from the nearest of its lanes."""
     sound = np.flatnonzero(bank.status == int(Status.OK))
@@ -114,15 +90,13 @@ def _others(
     if not len(sound):
         return _joined(bank, in_blocks(lambda lanes: newton(rest[lanes]), len(rest), width))
     near = sound[nearest(parameters, parameters[:, sound])]
-
-    def quasi(lanes: np.ndarray) -> Steady:
-        lanes = rest[lanes]
-        start = bank.state[:, near[lanes]] if guess is None else guess[:, lanes]
-        rows = (parameters[:, lanes], start, bank.inverse[..., near[lanes]])
-        p, x, inverse = (jnp.asarray(row) for row in rows)
-        return quasi_newton(beat, p, x, inverse, steps, warm_up)
-
-    found = _joined(bank, in_blocks(quasi, len(rest), width))
+    if guess is None:  # a solved neighbour needs no beats to settle
+        start, warm_up = bank.state[:, near[rest]], 0
+    else:
+        start = guess[:, rest]
+    inverse = bank.inverse[..., near[rest]]
+    others = quasi_newton(beat, parameters[:, rest], start, inverse, steps, warm_up, tolerance=tolerance)
+    found = _joined(bank, others)
     left = rest[found.status[rest] != int(Status.OK)]
     if len(left):
         again = in_blocks(lambda lanes: newton(left[lanes]), len(left), width)

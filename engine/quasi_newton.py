@@ -9,7 +9,7 @@ tangents. Lanes that do not converge are left to Newton.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,15 @@ import numpy as np
 from jax import lax
 
 from .beat import BeatMap
+from .blocks import in_blocks
 from .compilation import compiled_for_device
 from .periodic import SMALLEST_VOLUME, TOLERANCE, Steady, status_of, volume_residual
 
 __all__ = ["nearest", "quasi_newton"]
 
-LIMIT = 20  # plain beats before a lane is left to Newton; of the wide prior the median needs 13, 1 % more than 20
+LIMIT = 24  # plain beats before a lane is left to Newton; the median needs 10 to 1e-6 mL, 1 % more than 16
+COARSE, MOST_COARSE = 1e-2, 12  # mL, beats: until then in float32, whose rounding changes a volume by some 1e-4 mL
+ROUND, WIDTH = 3, 64  # beats between two regroupings; lanes per block
 SMALLEST_SCALE = 1.0  # mL or mL/s: rows smaller than this are compared with it
 
 
@@ -38,51 +41,90 @@ def nearest(parameters: np.ndarray, bank: np.ndarray) -> np.ndarray:
     return np.argmin(square, axis=1)
 
 
-def quasi_newton(
-    beat: BeatMap, parameters: jax.Array, guess: jax.Array, inverse: jax.Array, steps: Any, warm_up: Any
-) -> Steady:
-    """Steady state of every lane from a guess [S, B] and a guessed inverse [S, S, B] of I - dPhi/dx.
+class _Lanes(NamedTuple):
+    """Solutions under way (lanes last): state, last change and residual of a beat, inverse, last step, beats used, and
+    whether the change is known yet."""
 
-    `warm_up` plain beats come first. A lane whose residual is not finite, or that needs more than the limit of beats,
-    keeps what it has with its status.
+    x: Any
+    change: Any
+    residual: Any
+    inverse: Any
+    step: Any
+    used: Any
+    known: Any
+
+
+def quasi_newton(
+    beat: BeatMap, parameters: np.ndarray, guess: np.ndarray, inverse: np.ndarray, steps: int, warm_up: int,
+    *, tolerance: float = TOLERANCE, width: int = WIDTH,
+) -> Steady:  # fmt: skip
+    """Steady state of every lane from a guess [S, B] and a guessed inverse [S, S, B] of I - dPhi/dx (numpy in and out).
+
+    `warm_up` plain beats come first. Lanes move on beats of float32 until rounding comes near, then of float64; those
+    that are done leave at every regrouping. A lane whose residual is not finite, or that needs more than the limit of
+    beats, keeps what it has with its status.
     """
-    return _program(beat.bare())(parameters, guess, inverse, steps, warm_up)
+    count = guess.shape[1]
+    inf, zeros = np.full(count, np.inf), np.zeros(count, np.int32)
+    lanes = _Lanes(guess.copy(), np.zeros_like(guess), inf, inverse.copy(), np.zeros_like(guess), zeros, zeros > 0)
+    finest = str(jnp.zeros(()).dtype)
+    for precision, enough, most, first in (("float32", COARSE, MOST_COARSE, warm_up), (finest, tolerance, LIMIT, 0)):
+        lanes.known[:], program = False, _program(beat.bare(), precision)
+        lanes.residual[np.isfinite(lanes.residual)] = np.inf  # judged anew in this precision
+        left = np.arange(count)
+        while len(left):
+
+            def some(block: np.ndarray, left: np.ndarray = left, warm_up: int = first) -> _Lanes:
+                mine = left[block]
+                own = _Lanes(*(jnp.asarray(held[..., mine]) for held in lanes))
+                return program(jnp.asarray(parameters[:, mine]), own, steps, warm_up, enough, ROUND)  # noqa: B023
+
+            found = in_blocks(some, len(left), width)
+            for held, new in zip(lanes, found, strict=True):
+                held[..., left] = new
+            first = 0
+            moving = (lanes.residual[left] > enough) & (lanes.used[left] < most)
+            left = left[moving & np.all(np.isfinite(lanes.x[:, left]), axis=0)]
+    status = status_of(jnp.asarray(lanes.x), jnp.asarray(lanes.residual), tolerance)
+    return Steady(lanes.x, lanes.residual, np.asarray(status), lanes.used, lanes.inverse)
 
 
 @functools.lru_cache(maxsize=16)
-def _program(beat: BeatMap) -> Any:
+def _program(beat: BeatMap, precision: str) -> Any:
     system = beat.system
     volumes = len(system.free_stores)
 
-    def run(parameters: jax.Array, guess: jax.Array, inverse: jax.Array, steps: Any, warm_up: Any) -> Steady:
-        flow = lambda x: beat(parameters, x, steps).state  # noqa: E731
-        start = lax.fori_loop(0, warm_up, lambda _, x: flow(x), guess)
-        change = jnp.zeros_like(start)
-        residual = jnp.full(start.shape[1:], jnp.inf, start.dtype)
-        used = jnp.zeros(start.shape[1:], jnp.int32)
+    def run(parameters: jax.Array, lanes: _Lanes, steps: Any, warm_up: Any, enough: Any, beats: Any) -> _Lanes:
+        rows, wide = parameters.astype(precision), parameters.dtype
 
-        def unfinished(carry: Any) -> Any:
-            _, _, residual, _, count, _, _ = carry
-            return (count == 0) | jnp.any(residual > TOLERANCE) & (count < LIMIT)
+        def flow(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+            """The state as it is beaten, and after it."""
+            narrow = x.astype(precision)
+            return narrow.astype(wide), beat(rows, narrow, steps).state.astype(wide)
 
-        def improve(carry: Any) -> Any:
-            x, change, residual, inverse, count, used, step = carry
-            live = residual > TOLERANCE
-            found = flow(x) - x
-            inverse = jnp.where((live & (count > 0))[None, None], _mended(inverse, x, step, change, found), inverse)
-            change = jnp.where(live, found, change)
-            residual = jnp.where(live, volume_residual(system, found), residual)
+        def unfinished(carry: tuple[Any, _Lanes]) -> Any:
+            return (carry[0] < beats) & jnp.any((carry[1].residual > enough) | ~carry[1].known)
+
+        def improve(carry: tuple[Any, _Lanes]) -> tuple[Any, _Lanes]:
+            held = carry[1]
+            live = (held.residual > enough) | ~held.known
+            x, after = flow(held.x)
+            found = after - x
+            mended = _mended(held.inverse, x, held.step, held.change, found)
+            inverse = jnp.where((live & held.known)[None, None], mended, held.inverse)
+            change = jnp.where(live, found, held.change)
+            residual = jnp.where(live, volume_residual(system, found), held.residual)
             step = _times(inverse, change)
             sound = jnp.all(jnp.isfinite(step), axis=0)
             sound &= jnp.all(x[:volumes] + step[:volumes] > SMALLEST_VOLUME, axis=0)
             # a lane that is done ends as its last beat left it: a shut valve carries no flow, not 1e-10 mL/s of a step
-            last = jnp.where(live, change, 0.0)
-            step = jnp.where(residual > TOLERANCE, jnp.where(sound, step, change), last)
-            return x + step, change, residual, inverse, count + 1, used + live.astype(jnp.int32), step
+            step = jnp.where((residual > enough) & sound, step, change)
+            moved = jnp.where(live, x + step, held.x)
+            used = held.used + live.astype(jnp.int32)
+            return carry[0] + 1, _Lanes(moved, change, residual, inverse, step, used, held.known | live)
 
-        begin = (start, change, residual, inverse, jnp.int32(0), used, change)
-        x, _, residual, inverse, _, used, _ = lax.while_loop(unfinished, improve, begin)
-        return Steady(x, residual, status_of(x, residual, TOLERANCE), used, inverse)
+        start = lax.fori_loop(0, warm_up, lambda _, x: flow(x)[1], lanes.x)
+        return lax.while_loop(unfinished, improve, (jnp.int32(0), lanes._replace(x=start)))[1]
 
     return compiled_for_device(run)
 

@@ -22,9 +22,10 @@ from ..calibration.summary import reader
 from ..core.status import Status
 from ..engine.backends.pallas import compiled_kernel
 from ..engine.beat import BeatMap, compiled
+from ..engine.blocks import in_blocks
 from ..engine.compilation import compiled_for_device
 from ..engine.compile_clock import CompileClock
-from ..engine.forward import WIDTH, Forward, forward, in_blocks
+from ..engine.forward import WIDTH, Forward, forward
 from ..engine.periodic import newton_correction
 from ..engine.precision import double
 from ..physiology.model import Model, circulation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -69,8 +70,9 @@ def test_newton_takes_only_the_first_block_and_what_is_left():
 
 @pytest.mark.slow
 def test_lanes_that_are_left_are_solved_by_newton(monkeypatch: pytest.MonkeyPatch):
-    def hopeless(beat, parameters, guess, inverse, steps, warm_up):
-        found = forward_room.steady_beat(beat, parameters, guess, steps, warm_up=0)
+    def hopeless(beat, parameters, guess, inverse, steps, warm_up, **options):
+        rows, start = jnp.asarray(parameters), jnp.asarray(guess)
+        found = forward_room.Steady(*map(np.asarray, forward_room.steady_beat(beat, rows, start, steps, warm_up=0)))
         return found._replace(status=found.status * 0 + int(Status.NOT_PERIODIC), state=found.state * 0.0)
 
     model = circulation("adult")

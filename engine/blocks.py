@@ -1,0 +1,45 @@
+"""Any number of lanes in blocks of one width, on all cores: one compiled program serves cohorts of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import numpy as np
+
+from .machine import cores
+from .precision import double
+
+__all__ = ["blocks", "in_blocks"]
+
+
+def blocks(count: int, width: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Index blocks of fixed width over `count` lanes, the last padded by repeats: (indices, how many are real)."""
+    for first in range(0, count, width):
+        lanes = np.arange(first, min(first + width, count))
+        yield np.concatenate([lanes, np.full(width - len(lanes), lanes[-1])]), len(lanes)
+
+
+def in_blocks(run: Callable[[np.ndarray], Any], count: int, width: int) -> Any:
+    """Call `run(indices)` for every block and join the results (tuples of arrays, lanes last) into one.
+
+    On a CPU the blocks run on all cores that this process may use, one thread each (XLA keeps to one core for loops
+    this small); the first runs alone, so that the program is compiled once.
+    """
+    wide = bool(getattr(jax.config, "jax_enable_x64"))  # noqa: B009
+
+    def one(block: tuple[np.ndarray, int]) -> Any:
+        with double(wide):
+            return jax.tree.map(lambda leaf: np.asarray(leaf)[..., : block[1]], run(block[0]))
+
+    todo = list(blocks(count, width))
+    threads = cores().usable if jax.default_backend() == "cpu" else 1
+    parts = [one(todo[0])]
+    if threads > 1 and len(todo) > 2:
+        with ThreadPoolExecutor(min(threads, len(todo) - 1)) as pool:
+            parts += list(pool.map(one, todo[1:]))
+    else:
+        parts += [one(block) for block in todo[1:]]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=-1), *parts)
