@@ -37,10 +37,11 @@ class Regimes(NamedTuple):
 
     status [B]: OK, ALTERNANS, BEAT_CYCLE, DRIFTING, WINDOW_MEAN or NONFINITE. period [B]: beats in the cycle, 0 where
     none was found. states [longest, S, B]: the onset of every beat of the cycle (where there is none, only the last
-    plain state), nan behind. residual [B]: the
-    largest weighted change over one cycle (over the last beat where there is none). multiplier [B], complex: the
-    largest, over one cycle. time_constant [B]: beats in which a disturbance falls (or grows) by the factor e. mean,
-    low, high [S, B] over `window` [B] beats: the cycle, or the last plain beats. beats: how many were run.
+    plain state), nan behind. residual [B]: the largest weighted change over one cycle (over the last beat where there
+    is none). multiplier [B], complex: the largest, over one cycle; of the steady beat that beats leave where they come
+    to no cycle, nan where there is neither. time_constant [B]: beats in which a disturbance falls (or grows) by the
+    factor e. mean, low, high [S, B] over `window` [B] beats: the cycle, or the last plain beats. beats: how many were
+    run.
     """
 
     status: np.ndarray
@@ -113,10 +114,12 @@ class _Search:
             factor, direction = multipliers(first.slope)
             steady = first.residual <= self.tolerance
             self._keep(first, self.base, factor, steady)
+            self.multiplier = np.where(steady, factor, self.multiplier)
             track = None
             if np.any(self.period == 0):
-                nudged = np.where(steady, first.state + self._nudge(direction), start)
-                settled = self._plain(nudged, SETTLE)[-1]
+                near = steady & (change_of(self.beats, start - first.state) < NUDGE)
+                begun = np.where(near, first.state + self._nudge(direction), start)
+                settled = self._plain(begun, SETTLE)[-1]
                 self._alternating(first, steady & _passes_minus_one(factor), settled)
                 track = self._plain(settled, WINDOW)
                 self._longer(track)
