@@ -33,10 +33,12 @@ def change(reading: str, given: float, reflex: str | None) -> float:
     return run(given, reflex).readings[reading] - run().readings[reading]
 
 
+@pytest.mark.slow
 def test_rest_is_the_same_with_a_reflex_as_without():
     assert run(reflex="baroreflex").readings == run().readings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("share", "off", "on", "rate"), [(0.1, 72, 82, 75), (0.2, 47, 69, 82), (0.3, 15, 52, 95)])
 def test_a_bleed_meets_the_pressures_and_rates_of_an_independent_run(share: float, off: int, on: int, rate: int):
     """Mean pressure without and with reflex and heart rate, from the continuous equations with their true delays, read
@@ -48,6 +50,7 @@ def test_a_bleed_meets_the_pressures_and_rates_of_an_independent_run(share: floa
     assert with_it.readings["heart_rate"] == pytest.approx(rate, abs=2.0)
 
 
+@pytest.mark.slow
 def test_a_tenth_of_the_blood_lost_costs_what_donors_lose():
     """Mean pressure -12 to +2 % and cardiac output -22 to -5 % after 10 %, of donation studies."""
     rest, bled = run().readings, run(-0.1 * BLOOD, "baroreflex").readings
@@ -55,6 +58,7 @@ def test_a_tenth_of_the_blood_lost_costs_what_donors_lose():
     assert -0.22 <= bled["cardiac_output"] / rest["cardiac_output"] - 1.0 <= -0.05
 
 
+@pytest.mark.slow
 def test_volume_lost_quickens_the_heart_and_tightens_the_vessels_and_volume_given_does_not():
     for given, sign in ((-500.0, 1.0), (500.0, -1.0)):
         assert sign * change("heart_rate", given, "baroreflex") > 1.0
@@ -62,6 +66,7 @@ def test_volume_lost_quickens_the_heart_and_tightens_the_vessels_and_volume_give
         assert 0.0 < -sign * change("map", given, "baroreflex") < -sign * change("map", given, None)
 
 
+@pytest.mark.slow
 def test_the_solved_steady_state_is_where_four_hundred_beats_lead():
     solved, beaten = run(-500.0, "baroreflex"), run(-500.0, "baroreflex", 400)
     assert solved.residual < 1e-9 and "steady beat" in solved.regime
@@ -69,6 +74,7 @@ def test_the_solved_steady_state_is_where_four_hundred_beats_lead():
         assert beaten.readings[name] == pytest.approx(value, rel=1e-6, abs=1e-6), name
 
 
+@pytest.mark.slow
 def test_beats_show_pressure_fall_first_and_recover_as_the_reflex_comes_in():
     history = run(-500.0, "baroreflex", 400).history
     assert history is not None
@@ -81,6 +87,7 @@ def test_beats_show_pressure_fall_first_and_recover_as_the_reflex_comes_in():
     np.testing.assert_allclose(np.diff(ends), 60.0 / rate[1:], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_reflex_that_needs_minutes_is_reported_as_a_drift_with_its_end_solved():
     found = run(-500.0, "baroreflex", **{"baroreflex.venous_time": 300.0})
     assert found.status == Status.DRIFTING and found.residual < 1e-9
@@ -88,6 +95,7 @@ def test_a_reflex_that_needs_minutes_is_reported_as_a_drift_with_its_end_solved(
     assert found.readings["map"] == pytest.approx(run(-500.0, "baroreflex").readings["map"], abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_reflex_that_overshoots_is_reported_by_the_mean_of_a_window_and_never_looped_on():
     found = run(-500.0, "baroreflex", **STRONG)
     assert found.status == Status.WINDOW_MEAN and "means over 32 beats" in found.regime
@@ -103,6 +111,7 @@ def test_a_reflex_is_refused_where_rest_is_to_be_found_from_a_record():
         ht.calibrate(ht.circulation("adult", reflex="baroreflex"), [])
 
 
+@pytest.mark.slow
 def test_a_steady_beat_that_beats_leave_is_not_shown_as_steady(monkeypatch: pytest.MonkeyPatch):
     """The adult never leaves its steady beat: the search is called with the trial made to doubt, and confirms it."""
     monkeypatch.setattr("hemotwin.prediction.settled.RETURNED", 0.0)
