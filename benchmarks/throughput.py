@@ -29,7 +29,7 @@ from ring import ring
 from hemotwin.engine.beat import BeatMap, compiled
 from hemotwin.engine.blocks import in_blocks
 from hemotwin.engine.folded import folded
-from hemotwin.engine.forward import WIDTH, equal_start, forward
+from hemotwin.engine.forward import WIDTH, beat_width, equal_start, forward
 from hemotwin.engine.periodic import newton_correction
 from hemotwin.engine.precision import double
 from hemotwin.physiology.model import Model, circulation
@@ -108,7 +108,7 @@ def beat_in_blocks(beat: BeatMap, rows: np.ndarray, state: np.ndarray, steps: in
     """One beat of any number of patients as the engine runs cohorts: end state and reductions (numpy)."""
     run = compiled(beat, None)
     block = lambda lanes: run(jnp.asarray(rows[:, lanes]), jnp.asarray(state[:, lanes]), steps)  # noqa: E731
-    return in_blocks(block, rows.shape[1], min(WIDTH, rows.shape[1]))
+    return in_blocks(block, rows.shape[1], beat_width(beat, rows.shape[1]))
 
 
 def beat_at_once(beat: BeatMap, rows: np.ndarray, state: np.ndarray, steps: int) -> Any:

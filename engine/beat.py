@@ -56,6 +56,13 @@ class BeatMap:
     solver: Impulse = Impulse()
     backend: str = "auto"
 
+    @property
+    def native(self) -> bool:
+        """Whether this process may run the beat as native code."""
+        from .backends.native.call import usable  # it needs this module
+
+        return usable(self.backend)
+
     def bare(self) -> BeatMap:
         """The same beat without reductions."""
         return dataclasses.replace(self, reductions=())
@@ -114,9 +121,9 @@ class BeatMap:
         return Linearised(end, self._stack(kept, state), d_state, d_values)
 
     def _native(self, parameters: Any, state: Any, steps: Any, free: tuple[int, ...] | None) -> list[Any] | None:
-        from .backends.native.call import native_beat, usable  # they need this module
+        from .backends.native.call import native_beat  # it needs this module
 
-        return native_beat(self, parameters, state, steps, 1, free) if usable(self.backend) else None
+        return native_beat(self, parameters, state, steps, 1, free) if self.native else None
 
     def _reducer(self) -> Reducer:
         return Reducer(self.system, self.reductions)

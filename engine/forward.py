@@ -23,10 +23,11 @@ from .periodic import TOLERANCE, Steady, equal_pressure_state, steady_beat
 from .quasi_newton import nearest, quasi_newton
 from .reduction import Signals
 
-__all__ = ["Forward", "Waves", "blocks", "forward", "in_blocks", "record"]
+__all__ = ["Forward", "Waves", "beat_width", "blocks", "forward", "in_blocks", "record"]
 
 WIDTH = 64  # lanes per block
-MANY = 8  # blocks from which on a second program is worth its compilation
+WIDE = 1024  # lanes per block of plain beats in native code, whose groups need no room in the cache for the others
+MANY = 2  # blocks from which on a second program is worth its compilation
 
 
 class Forward(NamedTuple):
@@ -45,6 +46,11 @@ class Waves(NamedTuple):
     pressure: Any
     volume: Any
     flow: Any
+
+
+def beat_width(beat: BeatMap, count: int) -> int:
+    """Lanes per block for plain beats of `count` lanes: each call costs some 0.2 ms besides."""
+    return WIDE if beat.native and count >= 2 * WIDE else min(WIDTH, count)
 
 
 def forward(
@@ -77,7 +83,8 @@ def forward(
     found: Steady = in_blocks(newton, width if many else count, width)
     if many:
         found = _others(beat, parameters, guess, steps, warm_up, width, found, newton, tolerance)
-    return Forward(found.state, found.residual, found.status, in_blocks(reduced, count, width))
+    values = in_blocks(reduced, count, max(width, beat_width(beat, count)))
+    return Forward(found.state, found.residual, found.status, values)
 
 
 def _others(

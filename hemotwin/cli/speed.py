@@ -25,7 +25,7 @@ from ..engine.beat import BeatMap, compiled
 from ..engine.blocks import in_blocks
 from ..engine.compilation import compiled_for_device
 from ..engine.compile_clock import CompileClock
-from ..engine.forward import WIDTH, Forward, forward
+from ..engine.forward import WIDTH, Forward, beat_width, forward
 from ..engine.periodic import newton_correction
 from ..engine.precision import double
 from ..physiology.model import Model, circulation
@@ -164,7 +164,7 @@ def _beats(patients: Patients, size: int, precision: str) -> Callable[[], Any]:
     program = compiled_kernel(patients.beat) if kernel else compiled(patients.beat, None)
     steps = patients.model.steps
     run = lambda lanes: program(jnp.asarray(rows[:, lanes]), jnp.asarray(state[:, lanes]), steps)  # noqa: E731
-    return lambda: in_blocks(run, size, size if kernel or size == 1 else WIDTH)
+    return lambda: in_blocks(run, size, size if kernel else beat_width(patients.beat, size))
 
 
 def _jacobians(patients: Patients, rows: np.ndarray, state: np.ndarray, steps: int) -> Any:
