@@ -113,24 +113,20 @@ def steady_cycle(
     divided by the distance from it). A residual above `tolerance` at the end says that there is no such cycle here.
     """
     x, lanes = np.array(guess, dtype=float), guess.shape[1]
-    residual, previous = np.full(lanes, np.inf), np.full(lanes, np.inf)
-    slope = np.zeros((len(x), len(x), lanes))
-    rounds = max(FEWEST_ROUNDS, ROUNDS // length)
-    used = 0
-    for _ in range(rounds):
-        end, jacobian = _around(beats, x, length)
+    previous, used = np.full(lanes, np.inf), 0
+    for _ in range(max(FEWEST_ROUNDS, ROUNDS // length)):
+        end, slope = _around(beats, x, length)
         used += length
-        change, live = end - x, ~(residual <= tolerance)
-        now = change_of(beats, change)
-        residual, slope = np.where(live, now, residual), np.where(live, jacobian, slope)
+        change = end - x
+        residual = change_of(beats, change)
         done = residual <= tolerance
-        if np.all(done | ~np.isfinite(now)):
+        if np.all(done | ~np.isfinite(residual)):
             break
-        step = np.asarray(_correction(jnp.asarray(jacobian), jnp.asarray(change)))
-        merit = now
+        step = np.asarray(_correction(jnp.asarray(slope), jnp.asarray(change)))
+        merit = residual
         if known is not None:
             factor, share = _away_from(beats, x - known, step)
-            step, merit = step * share, now * factor
+            step, merit = step * share, residual * factor
         sound = np.all(np.isfinite(step), axis=0) & (merit <= 4.0 * previous)
         sound &= beats.alive(x + np.where(np.isfinite(step), step, 0.0))
         x = np.where(done, x, np.where(sound, x + step, end))
