@@ -34,8 +34,8 @@ def sensed(beat: BeatMap, feedback: Feedback, parameters: np.ndarray, state: np.
 class ControlledBeats(Beats):
     """States [S + C, B]: the circulation's rows, then the feedback's (0 at rest).
 
-    parameters [P, B] hold the values that the feedback starts from, own [Q, B] its gains and time constants, rest
-    [R, B] what it sensed of the resting beat (`sensed`).
+    parameters [n, P, B] hold the values that the feedback starts from, one set per beat in turn (n = 1: constant); own
+    [Q, B] its gains and time constants, rest [R, B] what it sensed of the resting beat (`sensed`).
     """
 
     beat: BeatMap
@@ -47,7 +47,7 @@ class ControlledBeats(Beats):
 
     @property
     def forcing(self) -> int:
-        return 1
+        return len(self.parameters)
 
     @property
     def weights(self) -> np.ndarray:
@@ -65,25 +65,25 @@ class ControlledBeats(Beats):
         size = len(self.beat.system.state)
         return state[:size], state[size:]
 
-    def in_force(self, state: np.ndarray) -> np.ndarray:
-        """Parameter rows [P, B] of the beat that begins at `state`."""
-        rows = np.array(self.parameters)
-        rows[list(self._acted)] = np.asarray(self._formulas.act(self.own, self.split(state)[1], self._values))
+    def in_force(self, state: np.ndarray, beat: int = 0) -> np.ndarray:
+        """Parameter rows [P, B] of beat number `beat` when it begins at `state`."""
+        rows = np.array(self.parameters[beat % self.forcing])
+        rows[list(self._acted)] = np.asarray(self._formulas.act(self.own, self.split(state)[1], self._values(beat)))
         return rows
 
     def after(self, state: Any, beat: int) -> np.ndarray:
         x, c = self.split(np.asarray(state))
-        rows = self.in_force(state)
+        rows = self.in_force(state, beat)
         out = compiled(self.reading, None)(jnp.asarray(rows), jnp.asarray(x), self.steps)
         moved = self._formulas.update(self.own, c, out.values, self.rest, rows)
         return np.concatenate([np.asarray(out.state), np.asarray(moved)])
 
     def linearised(self, state: Any, beat: int) -> tuple[np.ndarray, np.ndarray]:
         x, c = self.split(np.asarray(state))
-        rows, size = self.in_force(state), len(x)
+        rows, size = self.in_force(state, beat), len(x)
         out = compiled(self.reading, self._acted)(jnp.asarray(rows), jnp.asarray(x), self.steps)
         moved = self._formulas.update(self.own, c, out.values, self.rest, rows)
-        acts = np.asarray(self._formulas.act_slope(self.own, c, self._values))
+        acts = np.asarray(self._formulas.act_slope(self.own, c, self._values(beat)))
         by_c, by_values, by_rows = map(
             np.asarray, self._formulas.update_slope(self.own, c, out.values, self.rest, rows)
         )
@@ -103,9 +103,8 @@ class ControlledBeats(Beats):
     def _acted(self) -> tuple[int, ...]:
         return tuple(self.beat.system.parameters.index(name) for name in self.feedback.acts_on)
 
-    @property
-    def _values(self) -> np.ndarray:
-        return self.parameters[list(self._acted)]
+    def _values(self, beat: int) -> np.ndarray:
+        return self.parameters[beat % self.forcing][list(self._acted)]
 
     @property
     def _formulas(self) -> _Formulas:

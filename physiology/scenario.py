@@ -38,7 +38,10 @@ class Inflow:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Name, label and sentence for people; changes and inflows for the model; settings as given."""
+    """Name, label and sentence for people; changes and inflows for the model; settings as given.
+
+    `each_beat` holds further changes that take turns, one set per beat, as in breathing: no single beat is then steady.
+    """
 
     name: str
     label: str
@@ -46,12 +49,29 @@ class Scenario:
     changes: tuple[Change, ...] = ()
     inflows: tuple[Inflow, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict, hash=False)
+    each_beat: tuple[tuple[Change, ...], ...] = ()
 
     def applied(self, names: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
-        """Parameter rows [P, B] after the scenario, from those before; an unknown quantity raises."""
-        rows = np.array(rows, dtype=float, copy=True)
+        """Parameter rows [P, B] after the scenario, from those before.
+
+        An unknown quantity raises, and so does a scenario whose beats differ: see `in_turn`.
+        """
+        if self.each_beat:
+            raise InputError(
+                f"`{self.name}` must lead to one steady beat to be predicted, but its beats differ; simulate it: "
+                "ht.simulate(model, scenario)."
+            )
+        return self.in_turn(names, rows)[0]
+
+    def in_turn(self, names: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
+        """Parameter rows [n, P, B] of the n beats that take turns after the scenario; n = 1 where all are alike."""
         total = sum(inflow.volume for inflow in self.inflows)
         changes = [*self.changes, *([Change("stressed_volume", amount=total)] if self.inflows else [])]
+        sets = [[*changes, *one] for one in self.each_beat or ((),)]
+        return np.stack([self._changed(names, rows, one) for one in sets])
+
+    def _changed(self, names: tuple[str, ...], rows: np.ndarray, changes: list[Change]) -> np.ndarray:
+        rows = np.array(rows, dtype=float, copy=True)
         for change in changes:
             if change.quantity not in names:
                 raise InputError(
@@ -62,9 +82,12 @@ class Scenario:
         return rows
 
     def __and__(self, other: Scenario) -> Scenario:
+        if self.each_beat and other.each_beat:
+            raise InputError(f"`{other.name}` must not be added to `{self.name}`: the beats of both differ in turn.")
         return Scenario(
             f"{self.name} and {other.name}", f"{self.label}; {other.label}", f"{self.description} {other.description}",
             self.changes + other.changes, self.inflows + other.inflows, {**self.settings, **other.settings},
+            self.each_beat or other.each_beat,
         )  # fmt: skip
 
     def __repr__(self) -> str:

@@ -18,7 +18,7 @@ from ..engine.beat import BeatMap, compiled
 from ..engine.controlled import ControlledBeats, sensed
 from ..engine.cycle import Beats, ForcedBeats, path
 from ..engine.forward import equal_start
-from ..engine.regime import Regimes, regime
+from ..engine.regime import LONGEST, Regimes, regime
 from ..physiology.model import Model
 from ..physiology.observable import Observer
 from ..physiology.regulation import feedback
@@ -46,7 +46,7 @@ class Settled(NamedTuple):
 def settled(
     model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int, finest: int = FINEST
 ) -> Settled:
-    """Where beats with parameters `after` [P, 1] lead, from rest at `before` [P, 1] where the model has a reflex.
+    """Where beats lead whose parameters `after` [n, P, 1] take turns, from rest at `before` [P, 1] under a reflex.
 
     The reflex's reference is the resting beat that `before` gives without it; its states are solved together with the
     circulation's. Solved on `steps` and half of them, then on twice as many while a reading's error exceeds its limit,
@@ -60,7 +60,7 @@ def settled(
             break
         coarse, steps = fine, 2 * steps
     status = Status(int(fine.told.status[0]))
-    if status in (Status.OK, Status.DRIFTING) and not error <= 1.0:
+    if status in (Status.OK, Status.DRIFTING, Status.BEAT_CYCLE) and not error <= 1.0:
         status = Status.STEP_LIMIT
     return fine._replace(status=status, steps=steps, error=error)
 
@@ -82,7 +82,7 @@ def stays(model: Model, rows: np.ndarray, state: np.ndarray, steps: int) -> bool
 def regulated_beats(
     model: Model, before: np.ndarray, rest: np.ndarray, after: np.ndarray, steps: int
 ) -> ControlledBeats:
-    """Beats of a model with its reflex at `after` [P, 1], about the steady beat that begins at `rest` [S, 1]."""
+    """Beats of a model with its reflex at `after` [n, P, 1], about the steady beat that begins at `rest` [S, 1]."""
     control, beat = _feedback(model), BeatMap(model.system)
     reference = sensed(beat, control, before, rest, steps)
     return ControlledBeats(beat, control, after, control.parameters.pack(model.values, 1), reference, steps)
@@ -100,17 +100,17 @@ def _observer(model: Model) -> Observer:
 
 def _solved(model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int) -> Settled:
     beats, guess = _beats(model, before, after, bsa, steps)
-    told = regime(beats, guess)
+    told = regime(beats, guess, longest=max(LONGEST, beats.forcing))
     onset, count = told.states[0], int(told.window[0])
     states = path(beats, onset, count - 1)
     observer = _observer(model)
     read, program = reader(observer), compiled(BeatMap(model.system, observer.reductions), None)
     each = []
-    for state in states:
-        rows, x = _in_force(beats, state, after)
+    for k, state in enumerate(states):
+        rows, x = _in_force(beats, state, after, k)
         values = program(jnp.asarray(rows), jnp.asarray(x), steps).values
         each.append(np.asarray(read(values, jnp.asarray(rows), jnp.asarray(bsa)))[:, 0])
-    rows, x = _in_force(beats, onset, after)
+    rows, x = _in_force(beats, onset, after, 0)
     together = np.stack(each, axis=1)
     return Settled(together.mean(axis=1), together, rows, x, told, Status.OK, steps, 0.0)
 
@@ -120,8 +120,8 @@ def _beats(
 ) -> tuple[Beats, np.ndarray]:
     """The beats in question and a state to start them from."""
     if model.reflex is None:
-        start = np.asarray(equal_start(model.system, jnp.asarray(after)))
-        return ForcedBeats(BeatMap(model.system), after[None], steps), start
+        start = np.asarray(equal_start(model.system, jnp.asarray(after[0])))
+        return ForcedBeats(BeatMap(model.system), after, steps), start
     rest = resting(observe(model, before, None, bsa, steps))
     beats = regulated_beats(model, before, rest, after, steps)
     return beats, np.concatenate([rest, np.zeros((len(beats.feedback.weights), rest.shape[1]))])
@@ -137,7 +137,7 @@ def resting(readings: Readings) -> np.ndarray:
     return readings.solved.state
 
 
-def _in_force(beats: Beats, state: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _in_force(beats: Beats, state: np.ndarray, after: np.ndarray, beat: int) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(beats, ControlledBeats):
-        return beats.in_force(state), beats.split(state)[0]
-    return after, state
+        return beats.in_force(state, beat), beats.split(state)[0]
+    return after[beat % len(after)], state

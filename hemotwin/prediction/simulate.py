@@ -19,6 +19,7 @@ from ..core.registry import known
 from ..core.status import Status
 from ..core.table import Table
 from ..engine.beat import BeatMap, compiled
+from ..engine.controlled import ControlledBeats
 from ..engine.precision import double
 from ..physiology.model import Model
 from ..physiology.observable import Observer
@@ -54,12 +55,15 @@ class Run:
     def table(self) -> Table:
         """Every reading with its unit."""
         rows, labels = [], reading_labels()
+        several = self.history if self.regime else None
         for name, value in self.readings.items():
             unit, scale = at_the_edge(name)
-            rows.append([labels[name], scale * value, unit])
+            beats = [] if several is None else scale * several["reading"].sel(observable=name).values
+            rows.append([labels[name], scale * value, *([min(beats), max(beats)] if len(beats) else []), unit])
         reached = f" What beats settle to: {self.regime}." if self.regime else ""
         note = f"{self.status.advice}{reached} {DISCLAIMER}"
-        return Table(["reading", "value", "unit"], rows, title=repr(self.model), note=note)
+        columns = ["value"] if several is None else ["mean", "lowest beat", "highest beat"]
+        return Table(["reading", *columns, "unit"], rows, title=repr(self.model), note=note)
 
     def plot(self) -> Any:
         """Figure of the last beat."""
@@ -101,13 +105,14 @@ def simulate(
     with double():
         if beats is not None:
             return _beats(model, scenario, before, beats, number)
-        rows = before if scenario is None else scenario.applied(model.system.parameters.names, before)
+        turns = before[None] if scenario is None else scenario.in_turn(model.system.parameters.names, before)
         bsa, limit = np.array([REFERENCE_BSA]), [] if steps is None else [number]
-        if model.reflex is not None and scenario is not None:
-            return _settled_run(model, scenario, settled(model, before, rows, bsa, number, *limit))
+        if len(turns) > 1 or (model.reflex is not None and scenario is not None):
+            return _settled_run(model, scenario, settled(model, before, turns, bsa, number, *limit))
+        rows = turns[0]
         found, words = certified(model, rows, None, bsa, number, *limit), ""
         if _in_doubt(model, rows, found):
-            told = settled(dataclasses.replace(model, reflex=None), rows, rows, bsa, number, *limit)
+            told = settled(dataclasses.replace(model, reflex=None), rows, turns, bsa, number, *limit)
             if told.told.status[0] != Status.OK:
                 return _settled_run(model, scenario, told)
             words = told.told.sentence(0)
@@ -163,21 +168,20 @@ def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: i
     observer = Observer(model.system, readings.names)
     program, read = compiled(BeatMap(model.system, observer.reductions), None), reader(observer)
     names = model.system.parameters.names
-    changed = before.copy()
+    changed = before[None].copy()
     if scenario is not None:
-        changed = Scenario(scenario.name, scenario.label, "", scenario.changes).applied(names, before)
+        changed = dataclasses.replace(scenario, inflows=()).in_turn(names, before)
     volume, rate = names.index("stressed_volume"), names.index("heart_rate")
-    start, state, rows, ends = changed[volume, 0], np.asarray(readings.solved.state), [], []
+    start, state, rows, ends = changed[0, volume, 0], np.asarray(readings.solved.state), [], []
     # The reflex's beats hold `changed` itself, so that volume given beat by beat reaches them.
     control = None if model.reflex is None else regulated_beats(model, before, resting(readings), changed, steps)
     reflex = np.zeros((0 if control is None else len(control.feedback.weights), 1))
-    acted = lambda: changed if control is None else control.in_force(np.concatenate([state, reflex]))  # noqa: E731
     for k in range(beats):
-        in_force = acted()
+        in_force = _in_force(control, changed, state, reflex, k)
         ends.append((ends[-1] if ends else 0.0) + 60.0 / in_force[rate, 0])
         given = 0.0 if scenario is None else sum(i.volume * min(ends[-1] / i.duration, 1.0) for i in scenario.inflows)
-        changed[volume, 0] = start + given
-        in_force = acted()
+        changed[:, volume, 0] = start + given
+        in_force = _in_force(control, changed, state, reflex, k)
         after = program(jnp.asarray(in_force), jnp.asarray(state), steps)
         rows.append(np.asarray(read(after.values, jnp.asarray(in_force), jnp.array([REFERENCE_BSA])))[:, 0])
         if control is not None:
@@ -190,3 +194,12 @@ def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: i
     shown = {name: float(values[name]) for name in reading_labels() if name in values}
     status = Status.OK if np.isfinite(residual) else Status.NONFINITE
     return Run(model, scenario, shown, beat, status, residual, history, steps)
+
+
+def _in_force(
+    control: ControlledBeats | None, changed: np.ndarray, state: np.ndarray, reflex: np.ndarray, beat: int
+) -> np.ndarray:
+    """Parameter rows [P, 1] of a beat: the scenario's, and what the reflex makes of them."""
+    if control is None:
+        return changed[beat % len(changed)]
+    return control.in_force(np.concatenate([state, reflex]), beat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -47,7 +48,7 @@ def volume_control() -> Feedback:
 @functools.cache
 def controlled(gain: float) -> ControlledBeats:
     own, rows = np.array([[TARGET], [gain]]), TYPICAL[:, None]
-    return ControlledBeats(BeatMap(small_loop()), CONTROL, rows, own, np.zeros((1, 1)), STEPS)
+    return ControlledBeats(BeatMap(small_loop()), CONTROL, rows[None], own, np.zeros((1, 1)), STEPS)
 
 
 CONTROL = volume_control()
@@ -88,10 +89,22 @@ def test_volume_control_that_takes_an_hour_is_solved_at_once_and_said_to_be_slow
     assert left[1, -2, 0] / left[0, -2, 0] == pytest.approx(float(told.multiplier[0].real), rel=1e-4)
 
 
+def test_beats_that_differ_in_turn_settle_to_the_cycle_that_plain_beats_come_to():
+    """Resistance 0.7 and 1.3 in turn: two beats, with the volume that holds their common mean at the target."""
+    with double():
+        even, uneven = (np.where(np.array(TYPICAL) == 0.9, r, TYPICAL)[:, None] for r in (0.7, 1.3))
+        beats = dataclasses.replace(controlled(0.5), parameters=np.stack([even, uneven]))
+        told = regime(beats, GUESS)
+        later = path(beats, GUESS, 400)[-3:]
+    assert Status(int(told.status[0])) == Status.BEAT_CYCLE and told.period[0] == 2
+    np.testing.assert_allclose(told.states[:2, :, 0], later[:2, :, 0], rtol=1e-7, atol=1e-7)
+    assert abs(later[1, 0, 0] - later[0, 0, 0]) > 0.1  # the two are two
+
+
 def test_only_what_the_feedback_acts_on_changes():
     with double():
         beats = controlled(0.5)
-        changed = beats.in_force(path(beats, GUESS, 3)[-1]) != beats.parameters
+        changed = beats.in_force(path(beats, GUESS, 3)[-1]) != beats.parameters[0]
     names = beats.beat.system.parameters.names
     assert {names[i] for i in np.flatnonzero(changed[:, 0])} == set(CONTROL.acts_on)
 
@@ -104,5 +117,5 @@ def test_the_slope_of_the_adult_with_its_baroreflex_equals_central_differences()
         rest = forward(beat, rows, None, STEPS).state
         after, own = rows.copy(), control.parameters.pack(model.values, 1)
         after[model.system.parameters.index("stressed_volume")] -= 500.0
-        beats = ControlledBeats(beat, control, after, own, sensed(beat, control, rows, rest, STEPS), STEPS)
+        beats = ControlledBeats(beat, control, after[None], own, sensed(beat, control, rows, rest, STEPS), STEPS)
         check_slope(beats, path(beats, np.concatenate([rest, np.zeros((len(control.weights), 1))]), 4)[-1])

@@ -118,3 +118,18 @@ def test_a_steady_beat_that_beats_leave_is_not_shown_as_steady(monkeypatch: pyte
     found = ht.simulate(ht.circulation("adult"))
     assert found.status == Status.OK and found.regime.startswith("a steady beat, time constant 3")
     assert found.readings == run().readings
+
+
+@pytest.mark.slow
+def test_breathing_is_a_cycle_of_its_beats_and_the_right_heart_fills_as_the_left_empties():
+    """Inspiration draws blood to the right heart and keeps it from the left: stroke volumes move apart."""
+    breath = ht.scenario("breathing", swing="5 mmHg", beats_per_breath=4)
+    solved = ht.simulate(ht.circulation("adult"), breath)
+    beaten = ht.simulate(ht.circulation("adult"), breath, beats=80)
+    assert solved.status == Status.BEAT_CYCLE and "cycle of 4 beats" in solved.regime
+    assert solved.history is not None and beaten.history is not None
+    cycle, last = solved.history["reading"], beaten.history["reading"].isel(beat=slice(-4, None))
+    np.testing.assert_allclose(cycle.values, last.values, rtol=1e-6, atol=1e-6)
+    systolic = cycle.sel(observable="sbp").values
+    assert 1.0 < np.ptp(systolic) < 10.0 and np.argmin(systolic) == 2  # late in inspiration
+    assert "lowest beat" in repr(solved.table())
