@@ -7,7 +7,18 @@ from ..core.table import Table
 
 __all__ = ["catalog"]
 
-SHOWN = ("circulation", "chamber", "vessel", "valve", "conduit", "activation", "surroundings", "reflex", "observable", "scenario")
+SHOWN = (
+    "circulation",
+    "chamber",
+    "vessel",
+    "valve",
+    "conduit",
+    "activation",
+    "surroundings",
+    "reflex",
+    "observable",
+    "scenario",
+)
 
 
 def catalog(kind: str | None = None) -> Table:

@@ -24,6 +24,7 @@ __all__ = ["Target", "compiled_target", "handler", "loaded", "machine_code", "re
 
 PURPOSE = "code for this CPU"
 INPUTS = ("rows", "start", "counts")
+SEAL = hashlib.sha256().digest_size  # bytes before the machine code in a file
 DIGEST = 16  # characters of a digest in a name
 WEIGHTS = '!0 = !{!"branch_weights", i32 1, i32 8}'  # a group passes by most rare parts
 
@@ -130,11 +131,14 @@ def machine_code(name: str, text: Callable[[], str]) -> bytes:
     """Machine code of the module `text()` for this processor, from the compilation cache where it lies there."""
     processor = hashlib.sha256(_processor().encode()).hexdigest()[:DIGEST]
     file = compile_cache.kept_in(f"{name}-{processor}.o")
+    seal = lambda code: hashlib.sha256(code).digest()  # noqa: E731
     if file is not None and file.is_file():
-        return file.read_bytes()
+        kept = file.read_bytes()
+        if kept[:SEAL] == seal(kept[SEAL:]):  # a damaged file is compiled again
+            return kept[SEAL:]
     code = _emitted(text())
     if file is not None:
-        compile_cache.keep(file, code)
+        compile_cache.keep(file, seal(code) + code)
     return code
 
 
