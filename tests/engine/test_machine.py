@@ -56,19 +56,19 @@ def test_cache_counts_programs_and_is_tried_by_writing(tmp_path):
 
 
 def test_blocks_run_on_the_cores_that_the_affinity_allows(monkeypatch):
-    from hemotwin.engine import forward
+    from hemotwin.engine import blocks
 
     asked = []
 
-    class Pool(forward.ThreadPoolExecutor):
+    class Pool(blocks.ThreadPoolExecutor):
         def __init__(self, threads: int) -> None:
             asked.append(threads)
             super().__init__(threads)
 
-    monkeypatch.setattr(forward, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(blocks, "ThreadPoolExecutor", Pool)
     for allowed in (3, 1):
-        monkeypatch.setattr(forward, "cores", lambda n=allowed: machine.Cores(64, n, None))
-        assert forward.in_blocks(lambda lanes: lanes, 50, 4).tolist() == list(range(50))
+        monkeypatch.setattr(blocks, "cores", lambda n=allowed: machine.Cores(64, n, None))
+        assert blocks.in_blocks(lambda lanes: lanes, 50, 4).tolist() == list(range(50))
     assert asked == [3]  # one core: no threads at all
 
 
