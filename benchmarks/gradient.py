@@ -1,8 +1,10 @@
-"""Is the gradient of the steady beat converged in the step?
+"""Is the gradient of the steady beat that of the map which is solved, and is it converged in the step?
 
-Whitened Jacobian (prior sd over noise sd, 13 readings x all free quantities, timings and heart rate included) at 400
-against 6,400 steps over 128 draws of `adult_wide` (--quick: 16): the largest entry of each draw, of all readings and of
-each, its median and 95th percentile.
+Of the map: against central differences of newly solved beats, over 32 draws of each prior (--quick: 8), as shares of
+each reading's largest slope; differences that do not agree among themselves to 1e-6 (an event of that patient passes
+from one step to the next) are counted apart. Converged: whitened Jacobian (prior sd over noise sd, 13 readings x all
+free quantities, timings and heart rate included) at 400 against 6,400 steps over 128 draws of `adult_wide` (--quick:
+16): the largest entry of each draw, of all readings and of each, its median and 95th percentile.
 """
 
 from __future__ import annotations
@@ -17,15 +19,21 @@ from bars import Bars
 
 from hemotwin.engine.forward import forward
 from hemotwin.engine.precision import double
-from tests.engine.sensitivity import NOISE, jacobian, whitened
+from tests.engine.sensitivity import NOISE, disagreement, jacobian, whitened
 from tests.problems import drawn
 
 COARSE, FINE, MEDIAN, MOST = 400, 6400, 0.02, 0.05
+SAME = 1e-6  # of the largest slope of a reading
 
 
 def main() -> int:
-    """Compare the two resolutions and say whether the gradient holds; 1 when a bar is missed."""
+    """Compare with differences and with the finer step and say whether the gradient holds; 1 when a bar is missed."""
     bars = Bars("gradient", __doc__ or "")
+    for prior in ("adult_wide", "adult_healthy"):
+        error, without = disagreement(drawn(prior, 8 if bars.quick else 32), COARSE)
+        bars.most(f"differences.{prior}.largest", float(np.max(error)), SAME)
+        bars.figure(f"differences.{prior}.median", float(np.median(error)))
+        bars.figure(f"differences.{prior}.unsettled", 100.0 * float(np.mean(without)), "%")
     draws = drawn("adult_wide", 16 if bars.quick else 128)
     found = {}
     for steps in (COARSE, FINE):
