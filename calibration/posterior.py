@@ -2,7 +2,7 @@
 
 Around each mode the objective is taken as quadratic: covariance = inverse of the Gauss-Newton Hessian (prior
 included), in whitened parameters z (prior N(0, I)). Modes within 3 nats of the best are kept, each weighted by
-exp(-objective) / sqrt(det Hessian).
+exp(-objective) / sqrt(det Hessian). It is where posterior draws start from, not where they end: see `draws.py`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,20 @@ class LaplacePosterior:
         factors = np.stack([np.linalg.cholesky(c) for c in self.covariance])
         normal = rng.standard_normal((count, self.z.shape[1]))
         return (self.z[which] + np.einsum("dnm,dm->dn", factors[which], normal)).T, which
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """Log of the mixture's density [S] at z [N, S]."""
+        return np.logaddexp.reduce(self.log_shares(z), axis=0)
+
+    def log_shares(self, z: np.ndarray) -> np.ndarray:
+        """Log of what each mode adds to the density [M, S] at z [N, S]."""
+        found = []
+        for weight, centre, covariance in zip(self.weight, self.z, self.covariance, strict=True):
+            factor = np.linalg.cholesky(covariance)
+            apart = np.linalg.solve(factor, z - centre[:, None])
+            area = np.log(np.diag(factor)).sum() + 0.5 * len(centre) * np.log(2.0 * np.pi)
+            found.append(np.log(weight) - 0.5 * np.sum(apart**2, axis=0) - area)
+        return np.stack(found)
 
     @property
     def mean(self) -> np.ndarray:

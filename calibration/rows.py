@@ -14,6 +14,7 @@ from ..records.record import Measurement
 from .lanes import Cohort
 from .leave_out import COVERED, LeftOut
 from .posterior import LaplacePosterior
+from .sampling import Sampled
 from .twin import FitRow, Mode, ObservableRow, QuantityRow
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "mode_rows",
     "quantity_rows",
     "reading_labels",
+    "span",
     "unmeasured_rows",
 ]
 
@@ -46,21 +48,36 @@ def at_the_edge(name: str) -> tuple[str, float]:
     return (inside, 1.0) if shown is None else (shown[1], convert(1.0, inside, shown[0]))
 
 
-def quantity_rows(cohort: Cohort, k: int, posterior: LaplacePosterior, z: np.ndarray) -> tuple[QuantityRow, ...]:
-    """Prior against posterior of every free quantity of patient k; z [N, draws] of the posterior."""
+def span(draws: np.ndarray, share: float = 0.95) -> np.ndarray:
+    """Both ends [2, ..] of the central interval of draws (last axis) that holds a further draw with this probability.
+
+    The order statistic of rank p (n + 1): with the usual p (n - 1) + 1 an interval of n draws holds 2 / (n + 1) less.
+    Hyndman and Fan 1996, Am Stat 50:361-365, definition 6.
+    """
+    return np.percentile(draws, [50.0 * (1.0 - share), 50.0 * (1.0 + share)], axis=-1, method="weibull")
+
+
+def quantity_rows(
+    cohort: Cohort, k: int, best: np.ndarray, z: np.ndarray, covariance: np.ndarray
+) -> tuple[QuantityRow, ...]:
+    """Prior against posterior of every free quantity of patient k, in whitened parameters.
+
+    best [N]: the best mode; z [N, draws] of the posterior, for the intervals; covariance [N, N] of the posterior, from
+    all weighted draws (those kept are fewer), for the contraction.
+    """
     data, problem, prior = cohort.data, cohort.problem, cohort.priors[k]
     factor, centre = data.factor[:, :, k], data.centre[:, k]
     theta = centre[:, None] + factor @ z
-    mode = centre + factor @ posterior.z[0]
+    mode = centre + factor @ best
     prior_sd = np.sqrt(np.diag(factor @ factor.T))
-    sd = np.sqrt(np.diag(factor @ posterior.mixture_covariance @ factor.T))
+    sd = np.sqrt(np.diag(factor @ covariance @ factor.T))
     about = {q.name: q for q in prior.quantities}
     rows = []
     for n, name in enumerate(problem.names):
         natural = np.exp if problem.logarithmic[n] else (lambda x: x)
         ratio = float(sd[n] / prior_sd[n])
         verdict = "informed" if ratio < INFORMED else "partly informed" if ratio < PARTLY else "prior"
-        low, high = np.percentile(theta[n], [2.5, 97.5])
+        low, high = span(theta[n])
         q = about[name]
         rows.append(QuantityRow(
             name, q.symbol, q.label, q.unit, q.kind, float(natural(centre[n])),
@@ -72,15 +89,15 @@ def quantity_rows(cohort: Cohort, k: int, posterior: LaplacePosterior, z: np.nda
 
 
 def fit_rows(
-    cohort: Cohort, k: int, posterior: LaplacePosterior, fits: Any, lane: int, left: dict[int, LeftOut], readings: Any
+    cohort: Cohort, k: int, drawn: Sampled, fits: Any, lane: int, left: dict[int, LeftOut]
 ) -> tuple[FitRow, ...]:
-    """One row per reading of patient k, derived ones included."""
-    rows = []
+    """One row per reading of patient k, derived ones included; intervals of fitted readings are those of the draws."""
+    rows, readings = [], drawn.readings
     for c, m in cohort.used[k].items():
         unit, scale = at_the_edge(m.observable)
         sd = float(cohort.data.sd[c, k])
-        fitted, slope = float(fits.reading[c, lane]), fits.slope[c, :, lane] * sd
-        spread = float(np.sqrt(slope @ posterior.mixture_covariance @ slope))
+        fitted = float(fits.reading[c, lane])
+        fitted_low, fitted_high = _fitted_span(cohort, k, c, drawn)
         out = left.get(c)
         lower, upper = _ends(m)
         verdict = _verdict(lower, upper, fitted, sd, out)
@@ -90,7 +107,7 @@ def fit_rows(
         )
         rows.append(FitRow(
             m.observable, observables()[m.observable].label, unit, m.modality, m.kind, measured, scale * sd,
-            scale * fitted, scale * (fitted - COVERED * spread), scale * (fitted + COVERED * spread),
+            scale * fitted, scale * fitted_low, scale * fitted_high,
             scale * _outside(lower, upper, fitted), away, away_low, away_high, True, verdict, origin=m.origin,
             time=m.time, lower=low, upper=high,
         ))  # fmt: skip
@@ -107,6 +124,17 @@ def fit_rows(
             ))  # fmt: skip
     order = list(observables())
     return tuple(sorted(rows, key=lambda r: (not r.counted, order.index(r.observable))))
+
+
+def _fitted_span(cohort: Cohort, k: int, c: int, drawn: Sampled) -> tuple[float, float]:
+    """95 % interval of one reading over the draws, as its instrument shows it: zero error included; NaN without any."""
+    values, offset = drawn.readings.of(cohort.channels[c][0]), cohort.problem.offsets[c]
+    if offset >= 0:
+        n = len(cohort.problem.free) + offset
+        values = values + cohort.data.centre[n, k] + cohort.data.factor[n, :, k] @ drawn.z
+    sound = values[drawn.modes :][drawn.readings.sound[drawn.modes :]]
+    low, high = span(sound) if len(sound) else (math.nan, math.nan)
+    return float(low), float(high)
 
 
 def _ends(m: Measurement) -> tuple[float, float]:
@@ -136,9 +164,11 @@ def _verdict(lower: float, upper: float, fitted: float, sd: float, out: LeftOut 
     return "fits"
 
 
-def mode_rows(cohort: Cohort, posterior: LaplacePosterior, parameters: np.ndarray, readings: Any) -> tuple[Mode, ...]:
-    """The kept modes, each with what sets it apart."""
-    rows = cohort.problem.rows
+def mode_rows(cohort: Cohort, posterior: LaplacePosterior, drawn: Sampled) -> tuple[Mode, ...]:
+    """The kept modes, each with what sets it apart and the weight of the draws that lie nearer to it than to others."""
+    rows, parameters, readings = cohort.problem.rows, drawn.parameters, drawn.readings
+    nearer = np.argmax(posterior.log_shares(drawn.weighted.z), axis=0)
+    weight = [float(drawn.weighted.weight[nearer == m].sum()) for m in range(len(posterior.weight))]
     found = []
     for m in range(len(posterior.weight)):
         values = {n: float(parameters[r, m]) for n, r in zip(cohort.problem.free, rows, strict=True)}
@@ -146,7 +176,7 @@ def mode_rows(cohort: Cohort, posterior: LaplacePosterior, parameters: np.ndarra
         wave = "a wave" if a > v else "v wave"
         text = f"right atrial maximum is the {wave} ({max(a, v):.1f} mmHg, the other wave {min(a, v):.1f})"
         nats = float(posterior.objective[m] - posterior.objective[0])
-        found.append(Mode(nats, float(posterior.weight[m]), int(posterior.starts[m]), values, text))
+        found.append(Mode(nats, weight[m], int(posterior.starts[m]), values, text))
     return tuple(found)
 
 
@@ -162,7 +192,7 @@ def unmeasured_rows(cohort: Cohort, k: int, readings: Any, modes: int) -> tuple[
             continue
         unit, scale = at_the_edge(name)
         values = scale * readings.of(name)
-        low, high = np.percentile(values[sound], [2.5, 97.5])
+        low, high = span(values[sound])
         found.append(ObservableRow(name, about.label, unit, float(values[0]), float(low), float(high)))
     return tuple(found)
 

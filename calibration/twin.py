@@ -23,9 +23,20 @@ from ..core.table import Table
 from ..records.reading import show_range
 from ..records.rows import RowFate
 
-__all__ = ["CalibratedTwin", "CalibratedTwins", "Certificate", "FitRow", "Mode", "ObservableRow", "QuantityRow", "load"]
+__all__ = [
+    "CalibratedTwin",
+    "CalibratedTwins",
+    "Certificate",
+    "FitRow",
+    "Mode",
+    "ObservableRow",
+    "QuantityRow",
+    "Sampling",
+    "load",
+]
 
-FORMAT = "hemotwin twins 1"
+FORMAT = "hemotwin twins 2"
+READABLE = (FORMAT, "hemotwin twins 1")  # 1: without `sampling`
 
 
 @dataclass(frozen=True)
@@ -129,9 +140,31 @@ class Certificate:
     sentence: str
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How the posterior draws were made and what they are worth.
+
+    `method` names them; of `proposed` draws `failed` had no steady beat; `effective` is the number of equally weighted
+    draws that tell as much, `pareto_k` the shape of the weights' tail in the last of `rounds` proposals (inf: there is
+    no such tail); `reliable` when k is within min(1 - 1/log10(proposed), 0.7).
+    """
+
+    method: str
+    proposed: int
+    failed: int
+    effective: float
+    pareto_k: float
+    rounds: int
+    reliable: bool
+    sentence: str
+
+
 @dataclass(frozen=True, repr=False)
 class CalibratedTwin:
-    """One patient's twin. `posterior` holds the draws (draw, parameter), the states and the readings of each."""
+    """One patient's twin. `posterior` holds the modes, then the draws: parameters, states and readings of each.
+
+    `sampling` says what the draws are worth; it is None in files of before version 2, whose draws are Laplace's.
+    """
 
     patient: str
     covariates: dict[str, Any]
@@ -150,6 +183,7 @@ class CalibratedTwin:
     provenance: dict[str, Any]
     waves: xr.Dataset = field(compare=False)
     posterior: xr.Dataset = field(compare=False)
+    sampling: Sampling | None = None
 
     @property
     def informed(self) -> tuple[str, ...]:
@@ -179,7 +213,8 @@ class CalibratedTwin:
         for r in self.fit:
             wide = None if r.left_out_low is None else f"{r.left_out_low:.3g} to {r.left_out_high:.3g}"
             rows.append([r.label, r.unit, r.shown, r.fitted, r.difference, r.left_out, wide, r.verdict])
-        return Table(columns, rows, title=f"Twin of {self.patient}", note=DISCLAIMER)
+        unsure = "" if self.sampling is None or self.sampling.reliable else f"{self.sampling.sentence} "
+        return Table(columns, rows, title=f"Twin of {self.patient}", note=f"{unsure}{DISCLAIMER}")
 
     def plot(self) -> Any:
         """Figure of the steady beat (pressures, flows, loops)."""
@@ -306,7 +341,7 @@ def load(path: str | Path) -> CalibratedTwins:
         raise InputError(
             f"`path` must be a folder that hemotwin saved, but {source.name!r} is none ({error})."
         ) from None
-    if head["format"] != FORMAT:
+    if head["format"] not in READABLE:
         raise InputError(f"`path` must hold {FORMAT!r}, but holds {head['format']!r}; load it with that version.")
     twins = tuple(_read(source, f"twin_{number}") for number in range(len(head["patients"])))
     return CalibratedTwins(twins, head["skipped"], head["provenance"])
@@ -322,5 +357,7 @@ def _read(store: Path, group: str) -> CalibratedTwin:
         plain[name] = tuple(kind(**entry) for entry in plain[name])
     plain["conflicts"], plain["assumptions"] = tuple(plain["conflicts"]), tuple(plain["assumptions"])
     plain["certificate"], plain["status"] = Certificate(**plain["certificate"]), Status(plain["status"])
+    if plain.get("sampling") is not None:
+        plain["sampling"] = Sampling(**plain["sampling"])
     fields: dict[str, Any] = {**plain, **sets}
     return CalibratedTwin(**fields)

@@ -12,7 +12,7 @@ def failed(twin: Any) -> bool:
     """Whether a twin has no numbers to show: no steady beat, no convergence, or values no circulation can have."""
     from ..core.status import Status
 
-    return Status(twin.status) >= Status.NOT_PERIODIC
+    return Status(twin.status).precedence >= Status.NOT_PERIODIC.precedence
 
 
 def all_failed(twins: Any) -> bool:

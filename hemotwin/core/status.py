@@ -22,6 +22,7 @@ class Status(enum.IntEnum):
     BEAT_CYCLE = 8
     WINDOW_MEAN = 9
     DRIFTING = 10
+    DRAWS_UNRELIABLE = 11
 
     @property
     def advice(self) -> str:
@@ -47,11 +48,14 @@ _ADVICE = {
     Status.WINDOW_MEAN: "Beats never repeat: values are means over a stated window of beats, read with their spread.",
     Status.DRIFTING: "A slow process is still at work for longer than a reading lasts: say how many beats after the "
     "change, or wait three of its time constants.",
+    Status.DRAWS_UNRELIABLE: "The draws stand for the posterior only roughly: take the intervals with care, or "
+    "calibrate again with more draws.",
 }
 
 _PRECEDENCE = (
-    Status.OK, Status.UNIDENTIFIABLE, Status.STEP_LIMIT, Status.DRIFTING, Status.BEAT_CYCLE, Status.ALTERNANS,
-    Status.WINDOW_MEAN, Status.NOT_PERIODIC, Status.NOT_CONVERGED, Status.UNPHYSIOLOGICAL, Status.NONFINITE,
+    Status.OK, Status.UNIDENTIFIABLE, Status.DRAWS_UNRELIABLE, Status.STEP_LIMIT, Status.DRIFTING, Status.BEAT_CYCLE,
+    Status.ALTERNANS, Status.WINDOW_MEAN, Status.NOT_PERIODIC, Status.NOT_CONVERGED, Status.UNPHYSIOLOGICAL,
+    Status.NONFINITE,
 )  # fmt: skip
 
 

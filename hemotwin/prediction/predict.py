@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ..calibration.certificate import PERIODICITY_LIMIT, PRESSURE_LIMIT, VOLUME_LIMIT, value_errors
-from ..calibration.rows import at_the_edge, reading_labels
+from ..calibration.rows import at_the_edge, reading_labels, span
 from ..calibration.summary import Readings, observe, waves
 from ..calibration.twin import CalibratedTwin, CalibratedTwins
 from ..core.dataset import variable
@@ -25,8 +25,6 @@ from ..physiology.model import Model, circulation
 from ..physiology.scenario import Scenario
 
 __all__ = ["Prediction", "PredictionRow", "Predictions", "predict"]
-
-LOW, HIGH = 2.5, 97.5  # percentiles of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -198,7 +196,7 @@ def _rows(base: Any, what_if: Any, sound: np.ndarray, has_body: bool) -> tuple[P
             continue
         unit, scale = at_the_edge(name)
         one, two = scale * base.of(name), scale * what_if.of(name)
-        spans = [np.percentile(values[kept], [LOW, HIGH]) for values in (one, two, two - one)]
+        spans = [span(values[kept]) for values in (one, two, two - one)]
         numbers = []
         for value, (low, high) in zip((one[0], two[0], two[0] - one[0]), spans, strict=True):
             numbers += [float(value), float(low), float(high)]

@@ -1,0 +1,196 @@
+"""Posterior draws that are worth their weight: proposed, solved through the model, weighted, and resampled.
+
+Each patient's proposal (`surrogate.py`) is fitted to the model's derivatives at draws of Laplace's approximation and
+then at its own, its draws are solved, and each is weighted by its true posterior density over that of the proposal
+(`importance.py`). Where the Pareto shape of the weights says that they cannot be relied on, the proposal is fitted
+again at the weighted draws, up to two more times: adaptive importance sampling (Cappe, Guillin, Marin and Robert 2004,
+J Comput Graph Stat 13:907-929, doi 10.1198/106186004X12803).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .importance import pareto_smoothed, resampled
+from .misfit import Misfit
+from .posterior import LaplacePosterior
+from .surrogate import Surrogate, Tangents, broadened, quadratic
+
+__all__ = ["IMPORTANCE", "LAPLACE", "Case", "Solved", "Weighted", "proposals", "weighted_draws"]
+
+IMPORTANCE, LAPLACE = "importance-resampled Laplace", "Laplace approximation, not weighted"
+POINTS = 48  # of derivatives per mode, in antithetic pairs: twice the 24 unknowns in each row of a curvature
+ROUNDS = 3  # proposals at most: the first and two that are fitted to the weighted draws of the one before
+PER_DRAW, LEAST = 2.0, 200  # proposed draws per draw kept, and the fewest of them
+LEAST_EFFECTIVE = 20.0  # draws; below this the weighted draws are too few to tell anything of a 95 % interval
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is known of one patient before any draw: its modes, its misfit and the model at each mode."""
+
+    laplace: LaplacePosterior
+    misfit: Misfit
+    at_modes: Tangents
+
+
+@dataclass(frozen=True)
+class Solved:
+    """Draws solved: the record's readings [C, S] with their zero errors, which are sound [S], and all that was read."""
+
+    reading: np.ndarray
+    sound: np.ndarray
+    everything: Any
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Draws z [N, S] of one patient with their weights [S], and what was solved for them.
+
+    `k` and `effective` are those of `importance.Smoothed`; `failed` draws had no steady beat and weigh nothing;
+    `method` names what the weights are: all alike where the approximation stands unweighted.
+    """
+
+    z: np.ndarray
+    weight: np.ndarray
+    solved: Solved
+    k: float
+    effective: float
+    reliable: bool
+    rounds: int
+    method: str = IMPORTANCE
+
+    @property
+    def failed(self) -> int:
+        """Draws without a steady beat."""
+        return int(np.sum(~self.solved.sound))
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Weighted mean of z [N]."""
+        return self.z @ self.weight
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Weighted covariance of z [N, N]."""
+        apart = self.z - self.mean[:, None]
+        return (apart * self.weight) @ apart.T
+
+    def kept(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Indices [count] of the draws that stand for the posterior, each as often as it weighs."""
+        if self.method == LAPLACE:
+            return np.arange(count)
+        return resampled(self.weight, count, rng)
+
+
+def proposals(kept: int) -> int:
+    """How many draws are proposed for so many that are kept."""
+    return max(int(np.ceil(PER_DRAW * kept)), LEAST)
+
+
+Tangent = Callable[[dict[int, np.ndarray]], dict[int, Tangents]]
+Solve = Callable[[dict[int, np.ndarray], dict[int, np.ndarray]], dict[int, Solved]]
+
+
+def weighted_draws(
+    cases: dict[int, Case], tangents: Tangent, solve: Solve, count: int, rngs: dict[int, np.random.Generator]
+) -> dict[int, Weighted]:
+    """`count` weighted draws of every case.
+
+    `tangents` gives the model's derivatives at points by case, `solve` the readings of draws by case from guessed
+    states. A case whose weights stay unreliable keeps its best round, marked so, or the bare Laplace draws where even
+    that rests on fewer than 20 draws.
+    """
+    found: dict[int, Weighted] = {}
+    surrogates = _first(cases, tangents, rngs)
+    surrogates = _again(surrogates, {i: s.draws(_points(s), rngs[i])[0] for i, s in surrogates.items()}, tangents)
+    for number in range(1, ROUNDS + 1):
+        drawn = {i: s.draws(count, rngs[i]) for i, s in surrogates.items()}
+        guess = {i: surrogates[i].states(z) for i, (z, _) in drawn.items()}
+        solved = solve({i: z for i, (z, _) in drawn.items()}, guess)
+        for i, (z, density) in drawn.items():
+            new = _weighed(cases[i], z, density, solved[i], number)
+            if i not in found or new.k < found[i].k or not np.isfinite(found[i].k):
+                found[i] = new
+        again = [i for i in surrogates if not found[i].reliable]
+        if not again or number == ROUNDS:
+            break
+        points = {i: found[i].z[:, resampled(found[i].weight, _points(surrogates[i]), rngs[i])] for i in again}
+        surrogates = _again({i: surrogates[i] for i in again}, points, tangents)
+    lost = [i for i, one in found.items() if one.effective < LEAST_EFFECTIVE]
+    return found | _bare({i: cases[i] for i in lost}, solve, count, rngs) if lost else found
+
+
+def _first(cases: dict[int, Case], tangents: Tangent, rngs: dict[int, np.random.Generator]) -> dict[int, Surrogate]:
+    """Proposals fitted at antithetic draws of each mode, and at the mode itself."""
+    points = {}
+    for i, case in cases.items():
+        modes = []
+        for centre, covariance in zip(case.laplace.z, case.laplace.covariance, strict=True):
+            half = np.linalg.cholesky(covariance) @ rngs[i].standard_normal((len(centre), POINTS // 2))
+            modes.append(centre[:, None] + np.concatenate([half, -half], axis=1))
+        points[i] = np.concatenate(modes, axis=1)
+    at, found = tangents(points), {}
+    for i, case in cases.items():
+        parts, nearer = [], np.argmax(case.laplace.log_shares(at[i].z), axis=0)
+        for m, (centre, covariance) in enumerate(zip(case.laplace.z, case.laplace.covariance, strict=True)):
+            mine = _joined(at[i], nearer == m, case.at_modes, m)
+            parts.append(quadratic(mine, centre, np.linalg.cholesky(covariance)))
+        found[i] = Surrogate(tuple(parts), case.misfit, broadened(case.laplace))
+    return found
+
+
+def _joined(at: Tangents, mine: np.ndarray, modes: Tangents, m: int) -> Tangents:
+    """Some of the points, and one mode."""
+    pairs = ((at.z, modes.z), (at.output, modes.output), (at.slope, modes.slope))
+    return Tangents(*(np.concatenate([a[..., mine], b[..., m : m + 1]], axis=-1) for a, b in pairs))
+
+
+def _points(surrogate: Surrogate) -> int:
+    return POINTS * len(surrogate.parts)
+
+
+def _again(before: dict[int, Surrogate], points: dict[int, np.ndarray], tangents: Tangent) -> dict[int, Surrogate]:
+    """Proposals fitted anew at points where draws are; a part with too few of them stays as it was."""
+    at, found = tangents(points), {}
+    for i, old in before.items():
+        nearer = np.argmin(old.energies(at[i].z), axis=0)
+        parts = []
+        for m, part in enumerate(old.parts):
+            mine = nearer == m
+            some = Tangents(at[i].z[:, mine], at[i].output[:, mine], at[i].slope[..., mine])
+            enough = len(np.unique(some.z, axis=1).T) > len(part.centre)
+            parts.append(quadratic(some, some.z.mean(axis=1), part.factor) if enough else part)
+        found[i] = Surrogate(tuple(parts), old.misfit, old.broad)
+    return found
+
+
+def _weighed(case: Case, z: np.ndarray, density: np.ndarray, solved: Solved, number: int) -> Weighted:
+    height = -case.misfit.cost(solved.reading) - 0.5 * np.sum(z**2, axis=0)
+    ratio = np.where(solved.sound & np.isfinite(height), height - density, -np.inf)
+    smooth = pareto_smoothed(ratio)
+    return Weighted(z, smooth.weight, solved, smooth.k, smooth.effective, smooth.reliable, number)
+
+
+def _bare(
+    cases: dict[int, Case], solve: Solve, count: int, rngs: dict[int, np.random.Generator]
+) -> dict[int, Weighted]:
+    """Draws of the Laplace approximation as they are, those with a steady beat weighing alike."""
+    drawn = {i: case.laplace.draws(count, rngs[i]) for i, case in cases.items()}
+    guess = {}
+    for i, case in cases.items():
+        z, mode = drawn[i]
+        states, at = len(case.misfit.value), case.at_modes
+        moved = np.einsum("snb,nb->sb", at.slope[states:, :, mode], z - at.z[:, mode])
+        guess[i] = at.output[states:, mode] + moved
+    solved = solve({i: z for i, (z, _) in drawn.items()}, guess)
+    found = {}
+    for i, (z, _) in drawn.items():
+        sound = solved[i].sound
+        weight = sound / max(int(sound.sum()), 1)
+        found[i] = Weighted(z, weight, solved[i], np.inf, float(sound.sum()), False, ROUNDS, LAPLACE)
+    return found
