@@ -60,7 +60,7 @@ def settled(
             break
         coarse, steps = fine, 2 * steps
     status = Status(int(fine.told.status[0]))
-    if status in (Status.OK, Status.DRIFTING, Status.BEAT_CYCLE) and not error <= 1.0:
+    if fine.told.period[0] > 0 and not error <= 1.0:  # the sentence still tells what they settle to
         status = Status.STEP_LIMIT
     return fine._replace(status=status, steps=steps, error=error)
 

@@ -93,8 +93,9 @@ def simulate(
     solved together. Where Newton finds no steady beat, or one that beats leave, a bounded number of plain beats tells
     alternans, a cycle of beats, a drift or none of these, as status and in `Run.regime`.
     With `beats`, a scenario's changes act from the first beat and its inflows run in at a constant rate for their
-    duration, beat by beat. Raises `InputError` when the circulation's valves have no inertance: such sets exist for
-    comparison and run on the diffrax backend (`hemotwin.engine.backends.diffrax`).
+    duration, beat by beat. Raises `InputError` when a scenario takes a quantity out of its bounds, when a reflex has no
+    steady rest to act about, and when the circulation's valves have no inertance: such sets exist for comparison and
+    run on the diffrax backend (`hemotwin.engine.backends.diffrax`).
     """
     if not model.system.is_network:
         raise InputError(f"`model` must have inertial valves, but {model.valves!r} valves have none; use valves=None.")
@@ -102,10 +103,10 @@ def simulate(
         raise InputError(f"`beats` must be at least 1, but got {beats}.")
     number = steps or model.steps
     before = model.system.parameters.pack(model.values, 1)
+    turns = before[None] if scenario is None else _in_bounds(model, scenario, before)
     with double():
         if beats is not None:
             return _beats(model, scenario, before, beats, number)
-        turns = before[None] if scenario is None else scenario.in_turn(model.system.parameters.names, before)
         bsa, limit = np.array([REFERENCE_BSA]), [] if steps is None else [number]
         if len(turns) > 1 or (model.reflex is not None and scenario is not None):
             return _settled_run(model, scenario, settled(model, before, turns, bsa, number, *limit))
@@ -113,11 +114,24 @@ def simulate(
         found, words = certified(model, rows, None, bsa, number, *limit), ""
         if _in_doubt(model, rows, found):
             told = settled(dataclasses.replace(model, reflex=None), rows, turns, bsa, number, *limit)
-            if told.told.status[0] != Status.OK:
+            if told.told.status[0] != Status.OK or found.readings.solved.status[0] != Status.OK:
                 return _settled_run(model, scenario, told)
             words = told.told.sentence(0)
         beat = waves(model, rows, found.readings.solved.state, int(found.steps[0]))
     return _run(model, scenario, found, beat, words)
+
+
+def _in_bounds(model: Model, scenario: Scenario, before: np.ndarray) -> np.ndarray:
+    """Rows [n, P, 1] after the scenario; raises `InputError` where it takes a quantity out of its bounds."""
+    names = model.system.parameters.names
+    turns = scenario.in_turn(names, before)
+    for row in np.flatnonzero(np.any(turns != before, axis=(0, 2))):
+        for value in turns[:, row, 0]:
+            try:
+                model.all_quantities[names[row]].check(value)
+            except InputError as error:
+                raise InputError(f"`{scenario.name}` must leave a living circulation: {error}") from None
+    return turns
 
 
 def _in_doubt(model: Model, rows: np.ndarray, found: Certified) -> bool:

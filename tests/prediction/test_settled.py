@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 import hemotwin as ht
+from hemotwin.calibration.summary import Readings
 from hemotwin.core.errors import InputError
 from hemotwin.core.status import Status
+from hemotwin.engine.forward import Forward
+from hemotwin.prediction.settled import resting
 from hemotwin.prediction.simulate import Run
 
 BLOOD = 5400.0  # mL, of the reference adult
@@ -104,6 +107,19 @@ def test_a_reflex_that_overshoots_is_reported_by_the_mean_of_a_window_and_never_
     assert found.readings["map"] == pytest.approx(pressures.mean())
     assert np.ptp(pressures) > 5.0
     assert found.status.advice in repr(found.table())
+
+
+def test_more_blood_than_the_vessels_hold_under_pressure_cannot_be_lost():
+    with pytest.raises(InputError, match=r"`bleeding` must leave a living circulation: `stressed_volume` .* -345 mL"):
+        run(-2000.0)
+    with pytest.raises(InputError, match="`stressed_volume`"):
+        run(-2000.0, beats=3)
+
+
+def test_a_reflex_without_a_steady_rest_is_refused():
+    lane = Forward(np.full((3, 1), 50.0), np.array([2.0]), np.array([int(Status.NOT_PERIODIC)]), np.zeros((0, 1)))
+    with pytest.raises(InputError, match="steady beat at rest .* NOT_PERIODIC"):
+        resting(Readings((), (), np.zeros((0, 1)), lane))
 
 
 def test_a_reflex_is_refused_where_rest_is_to_be_found_from_a_record():
