@@ -109,7 +109,7 @@ def _twin(
         modes=mode_rows(cohort, posterior, drawn),
         unmeasured=unmeasured_rows(cohort, k, readings, drawn.modes),
         conflicts=tuple(one.conflicts) + conflict_sentences(quantities, fit),
-        assumptions=_assumptions(cohort, k, quantities, sampling),
+        assumptions=_assumptions(cohort, k, quantities),
         rows=rows_of(one.patient),
         certificate=certificate,
         status=merge(codes),
@@ -148,7 +148,7 @@ def waves(model: Model, parameters: np.ndarray, state: np.ndarray, steps: int) -
     return beat_dataset(beat.time[:, 0], beat.pressure[..., 0], beat.volume[..., 0], beat.flow[..., 0], sites, conduits)
 
 
-def _assumptions(cohort: Cohort, k: int, quantities: Any, sampling: Sampling) -> tuple[str, ...]:
+def _assumptions(cohort: Cohort, k: int, quantities: Any) -> tuple[str, ...]:
     found = list(cohort.priors[k].notes)
     measured = {cohort.channels[c][0] for c in cohort.used[k]}
     if "heart_rate" not in measured:
@@ -158,7 +158,7 @@ def _assumptions(cohort: Cohort, k: int, quantities: Any, sampling: Sampling) ->
                 f"Heart rate was not recorded: it is a free quantity with a prior ({rate.prior_low:.0f} to "
                 f"{rate.prior_high:.0f} /min); the data leave it at {rate.low:.0f} to {rate.high:.0f} /min."
             )
-    return (*found, sampling.sentence, *cohort.left_aside[k])
+    return (*found, *cohort.left_aside[k])
 
 
 def _posterior_dataset(cohort: Cohort, k: int, drawn: Sampled) -> Any:

@@ -49,6 +49,10 @@ def add_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prior", default="adult_wide", help="prior of the quantities (default: %(default)s)")
     parser.add_argument("--noise", default="clinical", help="errors of the readings (default: %(default)s)")
     parser.add_argument("--starts", type=int, default=8, help="starting points per patient (default: %(default)s)")
+    parser.add_argument(
+        "--keep", type=int, default=400, metavar="N",
+        help="posterior draws kept per patient; twice as many are solved (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="seed of starts and draws (default: %(default)s)")
 
 
@@ -131,7 +135,7 @@ def calibrated(options: argparse.Namespace, records: Any, progress: Any) -> Any:
     progress("calibrating; the first run on a machine compiles, later ones do not")
     twins = calibrate(
         circulation("adult"), records, prior=options.prior, noise=options.noise, starts=options.starts,
-        seed=options.seed, progress=progress,
+        seed=options.seed, draws=options.keep, progress=progress,
     )  # fmt: skip
     skipped = getattr(twins, "skipped", None) or {}
     for patient in [patient for patient in skipped if patient not in why]:

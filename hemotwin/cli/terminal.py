@@ -71,6 +71,8 @@ def show_twin(twin: Any) -> None:
     notes = [f"{twin.status.name.replace('_', ' ').lower()}: {twin.status.advice}"]
     if twin.certificate is not None and twin.certificate.sentence:
         notes.append(twin.certificate.sentence)
+    if getattr(twin, "sampling", None) is not None:
+        notes.append(twin.sampling.sentence)
     bullets("Status", notes)
 
 

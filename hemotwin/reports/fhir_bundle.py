@@ -156,8 +156,9 @@ def _code(name: str, label: str, modality: str | None = None) -> dict[str, Any]:
 
 def _report(twin: CalibratedTwin, predictions: Sequence[Prediction], results: list[dict[str, str]]) -> dict[str, Any]:
     asked = [f"What-if: {one.scenario.label}." for one in predictions if one.patient == twin.patient]
+    drawn = [twin.sampling.sentence] if twin.sampling is not None else []
     said = [DISCLAIMER, f"{PREDICTED.capitalize()}.", f"Status {twin.status.name}: {twin.status.advice}",
-            *twin.conflicts, *twin.assumptions, *asked, twin.certificate.sentence]  # fmt: skip
+            *twin.conflicts, *twin.assumptions, *asked, twin.certificate.sentence, *drawn]  # fmt: skip
     date = twin.provenance.get("date")
     return {
         "status": "preliminary",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 import hemotwin as ht
 from hemotwin.calibration import twin as twin_module
+from hemotwin.calibration.draws import IMPORTANCE
+from hemotwin.calibration.rows import at_the_edge, span
 from hemotwin.calibration.twin import CalibratedTwins
 from hemotwin.core.errors import InputError, UnknownNameError
 from tests.calibrated import twins
@@ -85,3 +91,61 @@ def test_waves_are_a_steady_beat_of_the_fitted_pressures():
     top = float(beat["pressure"].sel(site="systemic_arteries").max())
     assert top == pytest.approx(next(r.fitted for r in one.fit if r.observable == "sbp"), abs=0.3)
     assert beat["pressure"].attrs["units"] == "mmHg" and beat["flow"].attrs["units"] == "mL/s"
+
+
+@pytest.mark.parametrize("patient", ["P1", "CUFF"])
+def test_every_interval_can_be_found_again_from_the_draws(patient):
+    """Quantities, fitted and unmeasured readings: the central 95 % of the same draws that a what-if starts from."""
+    one = twins()[patient]
+    drawn = one.posterior.isel(draw=slice(one.posterior.attrs["modes"], None))
+    assert bool(drawn["sound"].all()) and one.posterior.attrs["method"] == one.sampling.method
+    for row in one.quantities:
+        if row.kind != "nuisance":
+            values = drawn["parameters"].sel(parameter=row.name).values
+            np.testing.assert_allclose([row.low, row.high], span(values), rtol=1e-9)
+    for row in one.unmeasured:
+        values = drawn["readings"].sel(observable=row.observable).values * at_the_edge(row.observable)[1]
+        np.testing.assert_allclose([row.low, row.high], span(values), rtol=1e-9)
+    for row in (r for r in one.fit if r.counted and r.observable in ("sbp", "dbp")):
+        np.testing.assert_allclose([row.low, row.high], span(drawn["readings"].sel(observable=row.observable).values))
+
+
+def test_draws_of_a_cuff_agree_with_the_cuff():
+    """Laplace's draws, solved, had twice this spread: they contradicted the values that they came from.
+
+    The posterior of a reading can be no wider than its noise by much: within a third, from 24 draws.
+    """
+    one = twins()["CUFF"]
+    assert one.sampling.method == IMPORTANCE and one.sampling.reliable
+    drawn = one.posterior["readings"].isel(draw=slice(one.posterior.attrs["modes"], None))
+    for row in one.fit:
+        spread = float(drawn.sel(observable=row.observable).std())
+        assert spread < 1.4 * row.sd, f"{row.observable}: {spread:.1f} against noise of {row.sd:.1f} {row.unit}"
+
+
+def test_a_file_of_before_the_draws_were_weighed_is_still_read(tmp_path):
+    old = dataclasses.replace(twins()["CUFF"], sampling=None)
+    target = old.save(tmp_path / "old.zarr")
+    for group, key, change in (("", "hemotwin", {"format": "hemotwin twins 1"}), ("twin_0", "twin", {"sampling": ...})):
+        attributes = zarr.open_group(target / group if group else target, mode="a").attrs
+        held = json.loads(attributes[key])
+        held = {k: v for k, v in (held | change).items() if v is not ...}
+        attributes[key] = json.dumps(held)
+    found = ht.load(target)["CUFF"]
+    assert found == old and found.sampling is None and found.sha256 == old.sha256
+    assert found.sha256 != twins()["CUFF"].sha256
+
+
+def test_a_format_of_tomorrow_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(twin_module, "FORMAT", "hemotwin twins 9")
+    target = pair().save(tmp_path / "new.zarr")
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="hemotwin twins 9"):
+        ht.load(target)
+
+
+def test_a_twin_with_rough_draws_says_so_in_its_table():
+    one = twins()["CUFF"]
+    assert "rough" not in repr(one.table())
+    sampling = dataclasses.replace(one.sampling, reliable=False, pareto_k=0.9, sentence="Pareto k 0.90: rough.")
+    assert "Pareto k 0.90: rough." in repr(dataclasses.replace(one, sampling=sampling).table())

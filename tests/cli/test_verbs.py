@@ -82,10 +82,10 @@ def test_calibrate_ends_with_every_patient_once_and_the_reason_without_a_twin(re
 
 def test_choices_reach_the_calibration(record, tmp_path, calls):
     main(["calibrate", str(record), "--out", str(tmp_path / "x.zarr"), "--prior", "adult_healthy", "--seed", "7",
-          "--starts", "3", "--noise", "clinical"])  # fmt: skip
+          "--starts", "3", "--noise", "clinical", "--keep", "50"])  # fmt: skip
     options = calls[0][1]
-    assert {name: options[name] for name in ("prior", "noise", "seed", "starts")} == {
-        "prior": "adult_healthy", "noise": "clinical", "seed": 7, "starts": 3,
+    assert {name: options[name] for name in ("prior", "noise", "seed", "starts", "draws")} == {
+        "prior": "adult_healthy", "noise": "clinical", "seed": 7, "starts": 3, "draws": 50,
     }  # fmt: skip
     assert load(tmp_path / "x.zarr").patients == ["A", "B"]
 

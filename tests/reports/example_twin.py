@@ -11,7 +11,15 @@ from typing import Any
 
 import xarray as xr
 
-from hemotwin.calibration.twin import CalibratedTwin, Certificate, FitRow, Mode, ObservableRow, QuantityRow
+from hemotwin.calibration.twin import (
+    CalibratedTwin,
+    Certificate,
+    FitRow,
+    Mode,
+    ObservableRow,
+    QuantityRow,
+    Sampling,
+)
 from hemotwin.core.status import Status
 from hemotwin.physiology.scenario import scenario
 from hemotwin.prediction.predict import Prediction, PredictionRow
@@ -165,7 +173,6 @@ def example_twin(**changes: Any) -> CalibratedTwin:
         assumptions=(
             "Heart rate was not recorded: it is a free quantity with a prior (50 to 118 /min); the data leave it at 47 "
             "to 108 /min.",
-            "Intervals are Laplace approximations around each mode, solved again for quantities not measured.",
         ),
         rows=record_rows(),
         certificate=Certificate(
@@ -193,6 +200,17 @@ def example_twin(**changes: Any) -> CalibratedTwin:
         },
         waves=beat(),
         posterior=xr.Dataset(),
+        sampling=Sampling(
+            "importance-resampled Laplace",
+            800,
+            3,
+            412.0,
+            0.41,
+            1,
+            True,
+            "Intervals are those of draws weighted by the data and the prior after they were solved (importance-"
+            "resampled Laplace): 412 of 800 are effective, Pareto k 0.41; 3 had no steady beat and weigh nothing.",
+        ),
     )
     return dataclasses.replace(twin, **changes)
 

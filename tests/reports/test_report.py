@@ -50,6 +50,19 @@ def test_every_left_out_interval_stands_in_the_fit_table(text):
             assert f"{row.left_out_low:.0f} to {row.left_out_high:.0f}".replace("-", "−") in table
 
 
+def test_the_certificate_says_what_the_draws_are_worth(text):
+    part = section(text, "certificate")
+    assert "412 of 800 are effective, Pareto k 0.41" in part and "ROUGH" not in part
+    sampling = dataclasses.replace(
+        example_twin().sampling, reliable=False, sentence="Pareto k 0.93: take them as rough."
+    )
+    rough = page(example_twin(sampling=sampling, status=Status.DRAWS_UNRELIABLE))
+    assert "ROUGH Pareto k 0.93" in section(rough, "certificate") and "stand for the posterior only roughly" in plain(
+        rough
+    )
+    assert "Pareto" not in section(page(example_twin(sampling=None)), "certificate")  # a file of before
+
+
 def test_a_derived_value_is_greyed_and_not_counted(text):
     row = re.search(r'<tr class="quiet">.*?</tr>', text, re.DOTALL)
     assert row
