@@ -13,7 +13,7 @@ from ..calibration.summary import Readings, observe, reader
 from ..core.errors import InputError
 from ..core.feedback import Feedback
 from ..core.registry import known
-from ..core.status import Status
+from ..core.status import Status, merge
 from ..engine.beat import BeatMap, compiled
 from ..engine.controlled import ControlledBeats, sensed
 from ..engine.cycle import Beats, ForcedBeats, path
@@ -55,14 +55,24 @@ def settled(
     coarse = _solved(model, before, after, bsa, steps // 2)
     while True:
         fine = _solved(model, before, after, bsa, steps)
-        error = float(step_error(_observer(model).units, fine.values[:, None], coarse.values[:, None])[0])
+        with np.errstate(invalid="ignore"):  # a reading that overflowed has no error but inf
+            error = float(step_error(_observer(model).units, fine.values[:, None], coarse.values[:, None])[0])
         if error <= 1.0 or 2 * steps > finest or not np.isfinite(error):
             break
         coarse, steps = fine, 2 * steps
     status = Status(int(fine.told.status[0]))
     if fine.told.period[0] > 0 and not error <= 1.0:  # the sentence still tells what they settle to
         status = Status.STEP_LIMIT
+    if not _living(model, fine.rows):
+        status = merge((status, Status.UNPHYSIOLOGICAL))
     return fine._replace(status=status, steps=steps, error=error)
+
+
+def _living(model: Model, rows: np.ndarray) -> bool:
+    """Whether what a reflex has set lies within its bounds."""
+    known, names = model.all_quantities, model.system.parameters.names
+    acted = () if model.reflex is None else _feedback(model).acts_on
+    return all(known[n].bounds[0] <= rows[names.index(n), 0] <= known[n].bounds[1] for n in acted)
 
 
 def stays(model: Model, rows: np.ndarray, state: np.ndarray, steps: int) -> bool:

@@ -23,6 +23,7 @@ from ..engine.controlled import ControlledBeats
 from ..engine.precision import double
 from ..physiology.model import Model
 from ..physiology.observable import Observer
+from ..physiology.regulation import feedback
 from ..physiology.scenario import Scenario
 from .settled import Settled, regulated_beats, resting, settled, stays
 
@@ -122,10 +123,14 @@ def simulate(
 
 
 def _in_bounds(model: Model, scenario: Scenario, before: np.ndarray) -> np.ndarray:
-    """Rows [n, P, 1] after the scenario; raises `InputError` where it takes a quantity out of its bounds."""
-    names = model.system.parameters.names
+    """Rows [n, P, 1] after the scenario; raises `InputError` where it takes a quantity out of its bounds.
+
+    What a reflex acts on may be out of them before it has: `settled` judges it in force.
+    """
+    names, left = model.system.parameters.names, () if model.reflex is None else feedback(model.reflex).acts_on
     turns = scenario.in_turn(names, before)
-    for row in np.flatnonzero(np.any(turns != before, axis=(0, 2))):
+    changed = np.flatnonzero(np.any(turns != before, axis=(0, 2)))
+    for row in (row for row in changed if names[row] not in left):
         for value in turns[:, row, 0]:
             try:
                 model.all_quantities[names[row]].check(value)
