@@ -91,7 +91,7 @@ def _recovered(
         for held, z in ((inside, drawn[k].draws), (bare, modes[k].draws(BARE, rng)[0])):
             low, high = span(centre[:, None] + factor @ z, RECOVERED)
             held[:, k] = (low[: len(names)] <= true) & (true <= high[: len(names)])
-        actual[:, k] = _ratio(factor, drawn[k].weighted.covariance)[: len(names)]
+        actual[:, k] = (drawn[k].weighted.spreads(factor) / np.linalg.norm(factor, axis=1))[: len(names)]
     bars.least(f"{name}.identified_recovered", float(inside[called].mean()), RECOVERED)
     bars.figure(f"{name}.identified_recovered_by_bare_laplace", float(bare[called].mean()), "nominal 0.9")
     bars.figure(f"{name}.identified_calls", float(called.sum()), f"of {called.size} quantities of {shape[1]} patients")
@@ -110,12 +110,6 @@ def _recovered(
         print(f"  {n:32s} identified in {row['called_identified']:3d}, recovered {row['recovered']:.3f}, "
               f"expected {row['expected']:.2f}, actual {row['actual']:.2f}")  # fmt: skip
     return np.stack([inside[called], bare[called]])
-
-
-def _ratio(factor: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Posterior over prior sd [N] of a covariance in z."""
-    variance = np.einsum("nm,mo,no->n", factor, covariance, factor)
-    return np.sqrt(variance / np.einsum("nm,nm->n", factor, factor))
 
 
 def _advice(

@@ -130,7 +130,7 @@ def _recovered(model: Model, truth: Truth, name: str, channels: dict[str, str], 
     inside = np.zeros((len(names), len(sets)), dtype=bool)
     laplace, width = inside.copy(), np.full(inside.shape, np.nan)
     for k, one in drawn.items():
-        rows = quantity_rows(cohort, k, posteriors[k].z[0], one.draws, one.weighted.covariance)
+        rows = quantity_rows(cohort, k, posteriors[k].z[0], one.draws, one.weighted)
         values = dict(zip(truth.priors[k].names, truth.theta[:, k], strict=True))
         factor, centre = cohort.data.factor[:, :, k], cohort.data.centre[:, k]
         bare = span(centre[:, None] + factor @ posteriors[k].draws(BARE, rng)[0])

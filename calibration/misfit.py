@@ -36,6 +36,15 @@ class Misfit:
             found[c] = np.asarray(range_cost(*ends).energy)
         return np.sum(found, axis=0)
 
+    def slope(self, reading: np.ndarray) -> np.ndarray:
+        """d cost / d reading [C, S] (nats per unit of each reading)."""
+        away = (self.value[:, None] - reading) / self.sd[:, None]
+        found = -away
+        for c in np.flatnonzero(self.below + self.above > 0.0):
+            ends = away[c] - self.below[c] / self.sd[c], away[c] + self.above[c] / self.sd[c]
+            found[c] = np.asarray(range_cost(*ends).slope)
+        return found / self.sd[:, None]
+
 
 def misfit_of(problem: Problem, data: LaneData, lane: int) -> Misfit:
     """The misfit of one lane: only the channels that it has."""

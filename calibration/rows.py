@@ -11,6 +11,7 @@ from ..core.units import convert
 from ..records.codes import observables
 from ..records.reading import show
 from ..records.record import Measurement
+from .draws import Weighted
 from .lanes import Cohort
 from .leave_out import COVERED, LeftOut
 from .posterior import LaplacePosterior
@@ -58,19 +59,19 @@ def span(draws: np.ndarray, share: float = 0.95) -> np.ndarray:
 
 
 def quantity_rows(
-    cohort: Cohort, k: int, best: np.ndarray, z: np.ndarray, covariance: np.ndarray
+    cohort: Cohort, k: int, best: np.ndarray, z: np.ndarray, weighted: Weighted
 ) -> tuple[QuantityRow, ...]:
     """Prior against posterior of every free quantity of patient k, in whitened parameters.
 
-    best [N]: the best mode; z [N, draws] of the posterior, for the intervals; covariance [N, N] of the posterior, from
-    all weighted draws (those kept are fewer), for the contraction.
+    best [N]: the best mode; z [N, draws] that were kept, for the intervals; weighted: all draws, of which those are a
+    resample, for the contraction.
     """
     data, problem, prior = cohort.data, cohort.problem, cohort.priors[k]
     factor, centre = data.factor[:, :, k], data.centre[:, k]
     theta = centre[:, None] + factor @ z
     mode = centre + factor @ best
     prior_sd = np.sqrt(np.diag(factor @ factor.T))
-    sd = np.sqrt(np.diag(factor @ covariance @ factor.T))
+    sd = weighted.spreads(factor)
     about = {q.name: q for q in prior.quantities}
     rows = []
     for n, name in enumerate(problem.names):

@@ -86,7 +86,7 @@ def _twin(
     one, parameters, readings = cohort.sets[k], drawn.parameters, drawn.readings
     starts = fits.z.shape[1] // len(cohort.sets)
     lane = int(posterior.lane[0]) + k * starts
-    quantities = quantity_rows(cohort, k, posterior.z[0], drawn.draws, drawn.weighted.covariance)
+    quantities = quantity_rows(cohort, k, posterior.z[0], drawn.draws, drawn.weighted)
     fit = fit_rows(cohort, k, drawn, fits, lane, left)
     informed = any(q.verdict == "informed" for q in quantities)
     sampling = sampling_of(drawn.weighted)

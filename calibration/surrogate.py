@@ -54,6 +54,12 @@ class Quadratic:
         bent = np.sum(np.matmul(self.curvature[outputs], d) * d, axis=1)
         return self.constant[outputs, None] + self.slope[outputs] @ d + 0.5 * bent
 
+    def slopes(self, z: np.ndarray, outputs: slice = slice(None)) -> np.ndarray:
+        """d output / d z [Q, N, S] at z [N, S]."""
+        d = np.linalg.solve(self.factor, z - self.centre[:, None])
+        in_d = self.slope[outputs, :, None] + np.matmul(self.curvature[outputs], d)
+        return np.matmul(np.linalg.inv(self.factor).T, in_d)
+
 
 def quadratic(at: Tangents, centre: np.ndarray, factor: np.ndarray) -> Quadratic:
     """Least squares: g + H d to the slopes at all points (one regression for every row of H), a to the outputs."""
@@ -99,6 +105,15 @@ class Surrogate:
         share = plain / count
         parts = (np.log1p(-share) + self.log_density(z) - whole, np.log(share) + self.broad.log_density(z))
         return z, np.logaddexp(*parts)
+
+    def pull(self, z: np.ndarray) -> np.ndarray:
+        """Gradient [N, S] of the log likelihood at z [N, S], parts weighted by what they add to the density there."""
+        height = -self.energies(z)
+        share = np.exp(height - np.logaddexp.reduce(height, axis=0))
+        mine, found = slice(0, len(self.misfit.value)), np.zeros_like(z)
+        for part, weight in zip(self.parts, share, strict=True):
+            found -= weight * np.einsum("cs,cns->ns", self.misfit.slope(part(z, mine)), part.slopes(z, mine))
+        return found
 
     def states(self, z: np.ndarray) -> np.ndarray:
         """Starting guesses of the states [X, S]: what follows the readings among the outputs, by the nearer part."""
