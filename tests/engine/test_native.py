@@ -190,7 +190,7 @@ def test_machine_code_is_taken_from_the_cache(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(compile_cache, "folder_in_use", lambda: tmp_path)
     beat = BeatMap(small_loop(), REDUCTIONS[:2])
     target = handler.compiled_target(native_program(beat, "float64", 8, None))
-    (file,) = tmp_path.glob(f"{target.name}-*.o")
+    (file,) = tmp_path.glob(f"{target.name}-*.code")
     monkeypatch.setattr(handler, "_engines", {})
     monkeypatch.setattr(handler, "_emitted", lambda *_: pytest.fail("compiled again"))
     code = handler.machine_code(target.name, lambda: pytest.fail("written again"))

@@ -78,6 +78,6 @@ def native_beat(
 def _target(beat: BeatMap, dtype: str, free: tuple[int, ...] | None) -> Target | None:
     try:
         return compiled_target(native_program(beat, dtype, vector_bytes() // jnp.dtype(dtype).itemsize, free))
-    except HemotwinError as error:
+    except (HemotwinError, RuntimeError) as error:  # the latter are LLVM's own
         warnings.warn(f"this circulation runs on XLA, several times slower: {error}", RuntimeWarning, stacklevel=2)
         return None

@@ -130,7 +130,7 @@ def _loaded(code: bytes, function: str, kind: Any, name: str) -> Any:
 def machine_code(name: str, text: Callable[[], str]) -> bytes:
     """Machine code of the module `text()` for this processor, from the compilation cache where it lies there."""
     processor = hashlib.sha256(_processor().encode()).hexdigest()[:DIGEST]
-    file = compile_cache.kept_in(f"{name}-{processor}.o")
+    file = compile_cache.kept_in(f"{name}-{processor}.code")
     seal = lambda code: hashlib.sha256(code).digest()  # noqa: E731
     if file is not None and file.is_file():
         kept = file.read_bytes()
