@@ -17,13 +17,13 @@ from jax import lax
 from ..core.status import Status
 from ..core.system import System
 from .beat import BeatMap, compiled
-from .blocks import blocks, in_blocks
+from .blocks import in_blocks
 from .compilation import compiled_for_device
 from .periodic import TOLERANCE, Steady, equal_pressure_state, steady_beat
 from .quasi_newton import nearest, quasi_newton
 from .reduction import Signals
 
-__all__ = ["Forward", "Waves", "beat_width", "blocks", "forward", "in_blocks", "record"]
+__all__ = ["Forward", "Waves", "beat_width", "forward", "record"]
 
 WIDTH = 64  # lanes per block
 WIDE = 1024  # lanes per block of plain beats in native code, whose groups need no room in the cache for the others

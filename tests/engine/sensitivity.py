@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from hemotwin.engine.beat import compiled
-from hemotwin.engine.forward import blocks, forward
+from hemotwin.engine.blocks import blocks
+from hemotwin.engine.forward import forward
 from hemotwin.engine.periodic import newton_correction
 from hemotwin.engine.precision import double
 from hemotwin.physiology.observable import Observer
