@@ -11,8 +11,8 @@ import numpy as np
 from ..core.registry import known
 from ..core.status import Status
 from ..engine.beat import BeatMap
-from ..engine.compilation import compiled_for_device
 from ..engine.blocks import in_blocks
+from ..engine.compilation import compiled_for_device
 from ..engine.forward import Forward, forward
 from ..physiology.model import Model
 from ..physiology.observable import Observer
