@@ -51,7 +51,7 @@ class Quadratic:
     def __call__(self, z: np.ndarray, outputs: slice = slice(None)) -> np.ndarray:
         """Outputs [Q, S] at z [N, S]."""
         d = np.linalg.solve(self.factor, z - self.centre[:, None])
-        bent = np.sum(np.matmul(self.curvature[outputs], d) * d, axis=1)
+        bent = np.einsum("qns,ns->qs", np.matmul(self.curvature[outputs], d), d)
         return self.constant[outputs, None] + self.slope[outputs] @ d + 0.5 * bent
 
     def slopes(self, z: np.ndarray, outputs: slice = slice(None)) -> np.ndarray:
