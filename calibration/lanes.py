@@ -18,7 +18,7 @@ from .likelihood import Noise, reach_of
 from .methods.gauss_newton import GaussNewton
 from .priors import PatientPrior, Prior
 from .problem import LaneData, Problem
-from .rounds import in_rounds
+from .rounds import fitted_in_rounds
 from .starting import starting_values
 
 __all__ = ["MANY", "WIDTH_LARGE", "Cohort", "arrays", "prepare", "recipe", "run_lanes", "usable"]
@@ -172,7 +172,7 @@ def run_lanes(
     """
     width = width or (WIDTH_SMALL if len(cohort.sets) <= SMALL else WIDTH_LARGE)
     if isinstance(run, GaussNewton) and not hold and z.shape[1] >= MANY:
-        return in_rounds(run, cohort.problem, data, z, steps)
+        return fitted_in_rounds(run, cohort.problem, data, z, steps)
 
     def block(lanes: np.ndarray) -> Any:
         return run(cohort.problem, LaneData(*map(jnp.asarray, data.take(lanes))), jnp.asarray(z[:, lanes]), steps, hold)

@@ -7,17 +7,16 @@ that is reported, are of float64 with all of them.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..engine.blocks import in_blocks
+from ..engine.blocks import in_blocks, in_rounds
 from .methods.gauss_newton import BEATS, Fit, GaussNewton, Lanes, ended, refloated, running
 from .problem import LaneData, Problem
 
-__all__ = ["in_rounds"]
+__all__ = ["fitted_in_rounds"]
 
 ROUND = 3  # beats with tangents between two regroupings; of 2, 3, 4 and 6 the fastest, with WIDTH of 16 and 32
 WIDTH = 16  # lanes per block: one vector of float32 on the widest processors
@@ -25,31 +24,20 @@ COARSER = 2  # the steps of the first beats are so many times fewer
 MOST_COARSE = 30  # beats in float32 before a lane goes on in float64 whatever it has reached
 
 
-def in_rounds(method: GaussNewton, problem: Problem, data: LaneData, z: np.ndarray, steps: int) -> Fit:
+def fitted_in_rounds(method: GaussNewton, problem: Problem, data: LaneData, z: np.ndarray, steps: int) -> Fit:
     """The fits of lanes from z [N, B], regrouped between rounds."""
     coarse = dataclasses.replace(problem, precision="float32")
     few = steps // COARSER
     take = lambda lanes: LaneData(*map(jnp.asarray, data.take(lanes)))  # noqa: E731
     begin = lambda lanes: method.begin(coarse, take(lanes), jnp.asarray(z[:, lanes]), few)  # noqa: E731
     lanes = Lanes(*jax.tree.map(np.array, in_blocks(begin, z.shape[1], WIDTH)))
-    for exactly, number, limit in ((coarse, few, MOST_COARSE), (problem, steps, BEATS)):
-        lanes = _advanced(method, exactly, take, lanes, number, limit)
-        lanes = refloated(lanes) if exactly is coarse else lanes
+
+    def until_done(of: Problem, number: int, limit: int) -> None:
+        """Until each lane is done or has had `limit` beats."""
+        further = lambda mine, own: method.advance(of, take(mine), own, number, False, ROUND)  # noqa: E731
+        in_rounds(further, lanes, lambda held: running(held) & (held.beats < limit), WIDTH)
+
+    until_done(coarse, few, MOST_COARSE)
+    lanes = refloated(lanes)
+    until_done(problem, steps, BEATS)
     return ended(lanes)
-
-
-def _advanced(
-    method: GaussNewton, problem: Problem, take: Callable[[np.ndarray], LaneData], lanes: Lanes, steps: int, limit: int
-) -> Lanes:
-    """The lanes until each is done or has had `limit` beats."""
-    while len(left := np.flatnonzero(running(lanes) & (lanes.beats < limit))):
-
-        def some(block: np.ndarray, left: np.ndarray = left, lanes: Lanes = lanes) -> Lanes:
-            mine = left[block]
-            own = jax.tree.map(lambda leaf: jnp.asarray(leaf[..., mine]), lanes)
-            return method.advance(problem, take(mine), own, steps, False, ROUND)
-
-        found = in_blocks(some, len(left), WIDTH)
-        for held, new in zip(jax.tree.leaves(lanes), jax.tree.leaves(found), strict=True):
-            held[..., left] = new
-    return lanes

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .machine import cores
 from .precision import double
 
-__all__ = ["blocks", "in_blocks"]
+__all__ = ["blocks", "in_blocks", "in_rounds"]
 
 
 def blocks(count: int, width: int) -> Iterator[tuple[np.ndarray, int]]:
@@ -35,11 +36,30 @@ def in_blocks(run: Callable[[np.ndarray], Any], count: int, width: int) -> Any:
             return jax.tree.map(lambda leaf: np.asarray(leaf)[..., : block[1]], run(block[0]))
 
     todo = list(blocks(count, width))
-    threads = cores().usable if jax.default_backend() == "cpu" else 1
     parts = [one(todo[0])]
-    if threads > 1 and len(todo) > 2:
+    threads = cores().usable if len(todo) > 2 and jax.default_backend() == "cpu" else 1
+    if threads > 1:
         with ThreadPoolExecutor(min(threads, len(todo) - 1)) as pool:
             parts += list(pool.map(one, todo[1:]))
     else:
         parts += [one(block) for block in todo[1:]]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=-1), *parts)
+
+
+def in_rounds(
+    advance: Callable[[np.ndarray, Any], Any], lanes: Any, moving: Callable[[Any], np.ndarray], width: int
+) -> None:
+    """Advance `lanes` (a tree of numpy arrays, lanes last, written to in place) until `moving(lanes)` holds for none.
+
+    `advance(indices, their part of the lanes)` takes one block some steps further. Between rounds the lanes that still
+    move are put together anew, so that no block waits for its slowest.
+    """
+    while len(left := np.flatnonzero(moving(lanes))):
+
+        def some(block: np.ndarray, left: np.ndarray = left) -> Any:
+            mine = left[block]
+            return advance(mine, jax.tree.map(lambda held: jnp.asarray(held[..., mine]), lanes))
+
+        found = in_blocks(some, len(left), width)
+        for kept, new in zip(jax.tree.leaves(lanes), jax.tree.leaves(found), strict=True):
+            kept[..., left] = new

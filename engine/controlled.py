@@ -7,6 +7,7 @@ formulas, so that Newton finds the steady state of both at once, however slow th
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -18,47 +19,38 @@ import numpy as np
 from ..core.feedback import Feedback
 from ..core.system import System
 from .beat import BeatMap, compiled
-from .cycle import Beats
-from .periodic import SMALLEST_VOLUME
+from .cycle import ForcedBeats
 
 __all__ = ["ControlledBeats", "sensed"]
 
 
 def sensed(beat: BeatMap, feedback: Feedback, parameters: np.ndarray, state: np.ndarray, steps: int) -> np.ndarray:
     """What the feedback reads of one beat [R, B] from the state [S, B] at its onset."""
-    reading = BeatMap(beat.system, feedback.senses, beat.solver, beat.backend)
-    return np.asarray(compiled(reading, None)(jnp.asarray(parameters), jnp.asarray(state), steps).values)
+    return np.asarray(
+        compiled(_reading(beat, feedback), None)(jnp.asarray(parameters), jnp.asarray(state), steps).values
+    )
 
 
 @dataclass(frozen=True)
-class ControlledBeats(Beats):
+class ControlledBeats(ForcedBeats):
     """States [S + C, B]: the circulation's rows, then the feedback's (0 at rest).
 
     parameters [n, P, B] hold the values that the feedback starts from, one set per beat in turn (n = 1: constant); own
     [Q, B] its gains and time constants, rest [R, B] what it sensed of the resting beat (`sensed`).
     """
 
-    beat: BeatMap
     feedback: Feedback
-    parameters: np.ndarray
     own: np.ndarray
     rest: np.ndarray
-    steps: int
-
-    @property
-    def forcing(self) -> int:
-        return len(self.parameters)
 
     @property
     def weights(self) -> np.ndarray:
-        system = self.beat.system
-        rows = (np.arange(len(system.state)) < len(system.free_stores)).astype(float)
-        return np.concatenate([rows, self.feedback.weights])
+        return np.concatenate([super().weights, self.feedback.weights])
 
     @property
     def reading(self) -> BeatMap:
         """The beat with what the feedback senses."""
-        return BeatMap(self.beat.system, self.feedback.senses, self.beat.solver, self.beat.backend)
+        return _reading(self.beat, self.feedback)
 
     def split(self, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The circulation's rows and the feedback's."""
@@ -97,7 +89,7 @@ class ControlledBeats(Beats):
 
     def alive(self, state: Any) -> np.ndarray:
         rows = self.in_force(np.asarray(state))[list(self._acted)]
-        return np.all(state[: len(self.beat.system.free_stores)] > SMALLEST_VOLUME, axis=0) & np.all(rows > 0.0, axis=0)
+        return super().alive(state) & np.all(rows > 0.0, axis=0)
 
     @property
     def _acted(self) -> tuple[int, ...]:
@@ -109,6 +101,10 @@ class ControlledBeats(Beats):
     @property
     def _formulas(self) -> _Formulas:
         return _formulas(self.feedback, self.beat.system)
+
+
+def _reading(beat: BeatMap, feedback: Feedback) -> BeatMap:
+    return dataclasses.replace(beat, reductions=feedback.senses)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 
 from .beat import BeatMap
-from .blocks import in_blocks
+from .blocks import in_rounds
 from .compilation import compiled_for_device
 from .periodic import SMALLEST_VOLUME, TOLERANCE, Steady, status_of, volume_residual
 
@@ -56,7 +56,7 @@ class _Lanes(NamedTuple):
 
 def quasi_newton(
     beat: BeatMap, parameters: np.ndarray, guess: np.ndarray, inverse: np.ndarray, steps: int, warm_up: int,
-    *, tolerance: float = TOLERANCE, width: int = WIDTH,
+    *, tolerance: float = TOLERANCE,
 ) -> Steady:  # fmt: skip
     """Steady state of every lane from a guess [S, B] and a guessed inverse [S, S, B] of I - dPhi/dx (numpy in and out).
 
@@ -67,26 +67,21 @@ def quasi_newton(
     count = guess.shape[1]
     inf, zeros = np.full(count, np.inf), np.zeros(count, np.int32)
     lanes = _Lanes(guess.copy(), np.zeros_like(guess), inf, inverse.copy(), np.zeros_like(guess), zeros, zeros > 0)
-    finest = str(jnp.zeros(()).dtype)
-    for precision, enough, most, first in (("float32", COARSE, MOST_COARSE, warm_up), (finest, tolerance, LIMIT, 0)):
-        lanes.known[:], program = False, _program(beat.bare(), precision)
-        lanes.residual[np.isfinite(lanes.residual)] = np.inf  # judged anew in this precision
-        left = np.arange(count)
-        while len(left):
 
-            def some(block: np.ndarray, left: np.ndarray = left, warm_up: int = first) -> _Lanes:
-                mine = left[block]
-                own = _Lanes(*(jnp.asarray(held[..., mine]) for held in lanes))
-                return program(jnp.asarray(parameters[:, mine]), own, steps, warm_up, enough, ROUND)  # noqa: B023
+    def until_near(precision: str, enough: float, most: int, first: int) -> None:
+        """Until each lane changes by no more than `enough` (mL) or has had `most` beats."""
+        lanes.known[:], program = False, _program(beat.bare(), precision)  # changes are judged anew in this precision
+        further = lambda mine, own: program(jnp.asarray(parameters[:, mine]), own, steps, first, enough, ROUND)  # noqa: E731
+        in_rounds(further, lanes, lambda held: ~held.known | _moves(held, enough, most), WIDTH)
 
-            found = in_blocks(some, len(left), width)
-            for held, new in zip(lanes, found, strict=True):
-                held[..., left] = new
-            first = 0
-            moving = (lanes.residual[left] > enough) & (lanes.used[left] < most)
-            left = left[moving & np.all(np.isfinite(lanes.x[:, left]), axis=0)]
+    until_near("float32", COARSE, MOST_COARSE, warm_up)
+    until_near(str(jnp.zeros(()).dtype), tolerance, LIMIT, 0)
     status = status_of(jnp.asarray(lanes.x), jnp.asarray(lanes.residual), tolerance)
     return Steady(lanes.x, lanes.residual, np.asarray(status), lanes.used, lanes.inverse)
+
+
+def _moves(lanes: _Lanes, enough: float, most: int) -> np.ndarray:
+    return (lanes.residual > enough) & (lanes.used < most) & np.all(np.isfinite(lanes.x), axis=0)
 
 
 @functools.lru_cache(maxsize=16)
@@ -123,7 +118,8 @@ def _program(beat: BeatMap, precision: str) -> Any:
             used = held.used + live.astype(jnp.int32)
             return carry[0] + 1, _Lanes(moved, change, residual, inverse, step, used, held.known | live)
 
-        start = lax.fori_loop(0, warm_up, lambda _, x: flow(x)[1], lanes.x)
+        first = jnp.where(jnp.any(lanes.known), 0, warm_up)  # in the first round no lane's change is known
+        start = lax.fori_loop(0, first, lambda _, x: flow(x)[1], lanes.x)
         return lax.while_loop(unfinished, improve, (jnp.int32(0), lanes._replace(x=start)))[1]
 
     return compiled_for_device(run)

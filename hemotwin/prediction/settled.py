@@ -95,7 +95,7 @@ def regulated_beats(
     """Beats of a model with its reflex at `after` [n, P, 1], about the steady beat that begins at `rest` [S, 1]."""
     control, beat = _feedback(model), BeatMap(model.system)
     reference = sensed(beat, control, before, rest, steps)
-    return ControlledBeats(beat, control, after, control.parameters.pack(model.values, 1), reference, steps)
+    return ControlledBeats(beat, after, steps, control, control.parameters.pack(model.values, 1), reference)
 
 
 def _feedback(model: Model) -> Feedback:

@@ -16,7 +16,7 @@ from hemotwin.calibration.methods import gauss_newton as method
 from hemotwin.calibration.point import Point
 from hemotwin.calibration.priors import load_prior
 from hemotwin.calibration.problem import LaneData
-from hemotwin.calibration.rounds import in_rounds
+from hemotwin.calibration.rounds import fitted_in_rounds
 from hemotwin.core.registry import look_up
 from hemotwin.core.status import Status
 from hemotwin.engine.precision import double
@@ -154,7 +154,7 @@ def test_many_fits_in_rounds_end_where_each_ends_alone():
     start = 0.5 * rng.standard_normal((len(cohort().problem.names), len(owner)))
     with double():
         data = cohort().data.take(owner)
-        together = in_rounds(look_up("method", "gauss_newton"), cohort().problem, data, start, 400)
+        together = fitted_in_rounds(look_up("method", "gauss_newton"), cohort().problem, data, start, 400)
         alone = run_lanes(look_up("method", "gauss_newton"), cohort(), data, start, 400)
     assert np.all(together.status == int(Status.OK)) and np.all(alone.status == int(Status.OK))
     same = np.abs(together.objective - alone.objective) < 2.0 * method.TOLERANCE

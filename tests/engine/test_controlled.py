@@ -48,7 +48,7 @@ def volume_control() -> Feedback:
 @functools.cache
 def controlled(gain: float) -> ControlledBeats:
     own, rows = np.array([[TARGET], [gain]]), TYPICAL[:, None]
-    return ControlledBeats(BeatMap(small_loop()), CONTROL, rows[None], own, np.zeros((1, 1)), STEPS)
+    return ControlledBeats(BeatMap(small_loop()), rows[None], STEPS, CONTROL, own, np.zeros((1, 1)))
 
 
 CONTROL = volume_control()
@@ -117,5 +117,5 @@ def test_the_slope_of_the_adult_with_its_baroreflex_equals_central_differences()
         rest = forward(beat, rows, None, STEPS).state
         after, own = rows.copy(), control.parameters.pack(model.values, 1)
         after[model.system.parameters.index("stressed_volume")] -= 500.0
-        beats = ControlledBeats(beat, control, after[None], own, sensed(beat, control, rows, rest, STEPS), STEPS)
+        beats = ControlledBeats(beat, after[None], STEPS, control, own, sensed(beat, control, rows, rest, STEPS))
         check_slope(beats, path(beats, np.concatenate([rest, np.zeros((len(control.weights), 1))]), 4)[-1])

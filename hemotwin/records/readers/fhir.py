@@ -24,6 +24,7 @@ from ..values import ValueProblem, is_missing, parse_value
 from . import Reader
 from .fhir_states import GIVEN, may_hold, take_resource
 from .json_stream import ELEMENT_LIMIT, beginning, decode, elements
+from .json_values import list_of, object_of, text_of
 from .written_unit import believed_unit
 
 __all__ = ["Fhir"]
@@ -70,8 +71,8 @@ def _names(path: Path) -> dict[str, str]:
     names: dict[str, str] = {}
     for _, entry in _entries(path, None, '"Patient"'):
         full, resource = _resource(entry)
-        if resource.get("resourceType") == "Patient" and _text(resource.get("id")) and full:
-            names[_tail(full)] = _text(resource.get("id"))
+        if resource.get("resourceType") == "Patient" and text_of(resource.get("id")) and full:
+            names[_tail(full)] = text_of(resource.get("id"))
     return names
 
 
@@ -87,7 +88,7 @@ class _File:
     def take(self, number: int, entry: Any) -> None:
         """One entry: a Patient, an Observation, or something that is counted and left."""
         _, resource = _resource(entry)
-        kind = _text(resource.get("resourceType"))
+        kind = text_of(resource.get("resourceType"))
         place = Place(self.prefix, number)
         if not kind:
             shown = f"({type(entry).__name__})"
@@ -114,7 +115,7 @@ class _File:
             )
 
     def _patient(self, place: Place, resource: Mapping[str, Any]) -> None:
-        patient = _text(resource.get("id"))
+        patient = text_of(resource.get("id"))
         if not patient:
             self.collector.set_aside(
                 place, "", "Patient", "", "", "the Patient has no id: its observations cannot point to it"
@@ -127,12 +128,14 @@ class _File:
                 resource["gender"], "",
             )  # fmt: skip
         if "birthDate" in resource:
-            self.collector.born(Place(place.prefix, place.number, " birthDate"), patient, _text(resource["birthDate"]))
+            self.collector.born(
+                Place(place.prefix, place.number, " birthDate"), patient, text_of(resource["birthDate"])
+            )
 
     def _observation(self, place: Place, resource: Mapping[str, Any]) -> None:
         patient = self.subject(resource)
         own = codings(resource.get("code"))
-        components = _list(resource.get("component"))
+        components = list_of(resource.get("component"))
         if _has_value(resource) or not components:
             self._value(place, patient, resource, resource, own, None)
         for number, part in enumerate(components, 1):
@@ -154,8 +157,8 @@ class _File:
     ):
         field = _field(part)
         given, unit, problem = _quantity(part)
-        status, mark = _text(whole.get("status")), mark_of_labels(_list(_mapping(whole.get("meta")).get("tag")))
-        meaning = resolve(own, parent, _text(_mapping(part.get("code")).get("text")) if parent is None else "")
+        status, mark = text_of(whole.get("status")), mark_of_labels(list_of(object_of(whole.get("meta")).get("tag")))
+        meaning = resolve(own, parent, text_of(object_of(part.get("code")).get("text")) if parent is None else "")
         if status in _REFUSED:
             problem = f"its status says {_REFUSED[status]}"
         elif marked := refusal(mark):
@@ -174,15 +177,15 @@ class _File:
             method = ""
         self.collector.offer(
             place, patient, meaning.target, field, given, unit, time=_time(whole), modality=method,
-            consent=_purposes_of_use(whole), visit=_tail(_text(_mapping(whole.get("encounter")).get("reference"))),
+            consent=_purposes_of_use(whole), visit=_tail(text_of(object_of(whole.get("encounter")).get("reference"))),
             problem=absent,
         )  # fmt: skip
 
     def subject(self, resource: Mapping[str, Any]) -> str:
         """The patient that a resource is of."""
-        reference = _text(_mapping(resource.get("subject")).get("reference"))
+        reference = text_of(object_of(resource.get("subject")).get("reference"))
         if reference.startswith("#"):  # contained: a patient of this one Observation
-            return f"{_text(resource.get('id'))}{reference}"
+            return f"{text_of(resource.get('id'))}{reference}"
         tail = _tail(reference)
         return self.names.get(tail, tail)
 
@@ -228,7 +231,7 @@ def _unpacked(value: Any) -> list[Any]:
     """The entries of a bundle within a list or on a line; anything else as it is."""
     inner = value.get("resource", value) if isinstance(value, dict) else value
     if isinstance(inner, dict) and inner.get("resourceType") == "Bundle":
-        return _list(inner.get("entry"))
+        return list_of(inner.get("entry"))
     return [value]
 
 
@@ -238,7 +241,7 @@ def _resource(entry: Any) -> tuple[str, Mapping[str, Any]]:
         return "", {}
     if "resourceType" in entry:
         return "", entry
-    return _text(entry.get("fullUrl")), _mapping(entry.get("resource"))
+    return text_of(entry.get("fullUrl")), object_of(entry.get("resource"))
 
 
 def _has_value(part: Mapping[str, Any]) -> bool:
@@ -248,19 +251,19 @@ def _has_value(part: Mapping[str, Any]) -> bool:
 def _quantity(part: Mapping[str, Any]) -> tuple[Any, str, str | None]:
     """(value, unit, problem) of an Observation or component."""
     if "valueQuantity" in part:
-        quantity = _mapping(part["valueQuantity"])
-        given, limit = quantity.get("value"), _text(quantity.get("comparator"))
-        unit, problem = believed_unit(_text(quantity.get("code")), _text(quantity.get("unit")))
+        quantity = object_of(part["valueQuantity"])
+        given, limit = quantity.get("value"), text_of(quantity.get("comparator"))
+        unit, problem = believed_unit(text_of(quantity.get("code")), text_of(quantity.get("unit")))
         return (f"{limit}{given}" if limit else given), unit, problem
     if "valueRange" in part:
-        return _range(_mapping(part["valueRange"]))
+        return _range(object_of(part["valueRange"]))
     for key in ("valueInteger", "valueString", "valueDecimal"):
         if key in part:
             return part[key], "", None
     if "valueCodeableConcept" in part:
-        concept = _mapping(part["valueCodeableConcept"])
-        codes = [_text(_mapping(coding).get("code")) for coding in _list(concept.get("coding"))]
-        return next((code for code in codes if code), _text(concept.get("text"))), "", None
+        concept = object_of(part["valueCodeableConcept"])
+        codes = [text_of(object_of(coding).get("code")) for coding in list_of(concept.get("coding"))]
+        return next((code for code in codes if code), text_of(concept.get("text"))), "", None
     if "dataAbsentReason" in part:
         return "", "", f"{_ABSENT}: {_words(part['dataAbsentReason']) or 'no reason given'}"
     other = next((key for key in part if key.startswith("value")), None)
@@ -288,9 +291,9 @@ def _without_free_text(given: Any, name: str) -> Any:
 
 def _range(written: Mapping[str, Any]) -> tuple[str, str, str | None]:
     """A Range as text: "55 to 60", or a limit where one end is open; both ends must be in one unit."""
-    ends = [_mapping(written.get(end)) for end in ("low", "high")]
+    ends = [object_of(written.get(end)) for end in ("low", "high")]
     numbers = [end.get("value") for end in ends]
-    units = [believed_unit(_text(end.get("code")), _text(end.get("unit"))) for end in ends if "value" in end]
+    units = [believed_unit(text_of(end.get("code")), text_of(end.get("unit"))) for end in ends if "value" in end]
     problem = next((problem for _, problem in units if problem), None)
     if len({unit for unit, _ in units}) > 1:
         problem = "the ends of the range are in two units: write both in one"
@@ -300,49 +303,37 @@ def _range(written: Mapping[str, Any]) -> tuple[str, str, str | None]:
 
 
 def _time(resource: Mapping[str, Any]) -> str | None:
-    period = _mapping(resource.get("effectivePeriod"))
+    period = object_of(resource.get("effectivePeriod"))
     options = (
         resource.get("effectiveDateTime"),
         resource.get("effectiveInstant"),
         period.get("end"),
         period.get("start"),
     )
-    return next((text for option in options if (text := _text(option))), None)
+    return next((text for option in options if (text := text_of(option))), None)
 
 
 def _field(part: Mapping[str, Any]) -> str:
-    code = _mapping(part.get("code"))
-    named = [one for one in _list(code.get("coding")) if isinstance(one, dict)]
-    best = next((one for one in reversed(named) if _text(one.get("display"))), named[-1] if named else {})
-    words = f"{_text(best.get('code'))} {_text(best.get('display')) or _text(code.get('text'))}".strip()
+    code = object_of(part.get("code"))
+    named = [one for one in list_of(code.get("coding")) if isinstance(one, dict)]
+    best = next((one for one in reversed(named) if text_of(one.get("display"))), named[-1] if named else {})
+    words = f"{text_of(best.get('code'))} {text_of(best.get('display')) or text_of(code.get('text'))}".strip()
     return words or "Observation without a code"
 
 
 def _purposes_of_use(resource: Mapping[str, Any]) -> str:
     """Purpose-of-use codes among the security labels of a resource; "" when it has none."""
-    labels = _list(_mapping(resource.get("meta")).get("security"))
-    found = (one for label in labels if "v3-ActReason" in _text((one := _mapping(label)).get("system")))
-    return " ".join(_text(one.get("code")) for one in found)
+    labels = list_of(object_of(resource.get("meta")).get("security"))
+    found = (one for label in labels if "v3-ActReason" in text_of((one := object_of(label)).get("system")))
+    return " ".join(text_of(one.get("code")) for one in found)
 
 
 def _words(concept: Any) -> str:
-    data = _mapping(concept)
-    parts = [_text(data.get("text"))]
-    parts += [_text(_mapping(one).get(key)) for one in _list(data.get("coding")) for key in ("display", "code")]
+    data = object_of(concept)
+    parts = [text_of(data.get("text"))]
+    parts += [text_of(object_of(one).get(key)) for one in list_of(data.get("coding")) for key in ("display", "code")]
     return " ".join(dict.fromkeys(part for part in parts if part))
 
 
 def _tail(reference: str) -> str:
     return reference.rstrip("/").rpartition("/")[2].rpartition(":")[2]
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""

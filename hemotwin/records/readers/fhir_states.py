@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..exposures import Exposures
+from .json_values import list_of, object_of, text_of
 
 __all__ = ["GIVEN", "may_hold", "take_resource"]
 
@@ -50,40 +51,28 @@ def take_resource(exposures: Exposures, resource: Mapping[str, Any], patient: st
         exposures.met(str(kind))
         return
     of_drug = kind == "MedicationAdministration"
-    reference = _mapping(resource.get("medicationReference" if of_drug else "device"))
-    words = [_text(reference.get("display")), *_concept_words(resource.get("medicationCodeableConcept"))]
-    pointer = _text(reference.get("reference"))
-    for inner in _list(resource.get("contained")):
+    reference = object_of(resource.get("medicationReference" if of_drug else "device"))
+    words = [text_of(reference.get("display")), *_concept_words(resource.get("medicationCodeableConcept"))]
+    pointer = text_of(reference.get("reference"))
+    for inner in list_of(resource.get("contained")):
         if isinstance(inner, Mapping) and pointer == f"#{inner.get('id')}":
             words += _words(inner)
     when = "effective" if of_drug else "timing"
-    period = _mapping(resource.get(f"{when}Period"))
+    period = object_of(resource.get(f"{when}Period"))
     named = "/".join(pointer.rstrip("/").split("/")[-2:]) if "/" in pointer else ""
     exposures.add(
-        str(kind), patient, words, _text(resource.get(f"{when}DateTime")) or _text(period.get("start")),
-        _text(period.get("end")), open_ended=not of_drug or status in _RUNNING, named=named,
+        str(kind), patient, words, text_of(resource.get(f"{when}DateTime")) or text_of(period.get("start")),
+        text_of(period.get("end")), open_ended=not of_drug or status in _RUNNING, named=named,
     )  # fmt: skip
 
 
 def _words(resource: Mapping[str, Any]) -> list[str]:
     """The words of a Medication (code, form) or a Device (type, names)."""
-    names = [_text(one.get("name")) for one in _list(resource.get("deviceName")) if isinstance(one, Mapping)]
+    names = [text_of(one.get("name")) for one in list_of(resource.get("deviceName")) if isinstance(one, Mapping)]
     return [*_concept_words(resource.get("code")), *_concept_words(resource.get("type")), *names]
 
 
 def _concept_words(concept: Any) -> list[str]:
-    data = _mapping(concept)
-    shown: Iterable[str] = (_text(_mapping(one).get("display")) for one in _list(data.get("coding")))
-    return [words for words in (_text(data.get("text")), *shown) if words]
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    data = object_of(concept)
+    shown: Iterable[str] = (text_of(object_of(one).get("display")) for one in list_of(data.get("coding")))
+    return [words for words in (text_of(data.get("text")), *shown) if words]
