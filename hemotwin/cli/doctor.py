@@ -131,10 +131,35 @@ def _computing() -> list[Finding]:
     return [_device(found), _precision(found), _cache()]
 
 
-def _device(found: Any) -> Finding:
-    from ..engine.backends.native.call import why_not
-    from ..engine.machine import nvidia_driver
+def _beats(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, list[Problem]]:
+    """How beats run on a CPU, added to what is told of it: as native code, or through XLA and why."""
+    from ..core.errors import InputError
+    from ..engine.backends.native.call import SETTING, chosen, why_not
     from .installation import declared, install_command, installer
+
+    reason, slower = why_not(), "beats run through XLA, some ten times slower than native code"
+    try:
+        kept = chosen() == "xla"
+    except InputError as error:
+        return facts, shown, [Problem(str(error), f"unset {SETTING}", blocking=True)]
+    facts = facts | {"native": not reason and not kept, "native_obstacle": reason or None}
+    if kept:
+        return (
+            facts,
+            f"{shown}, beats through XLA",
+            [Problem(f"{slower}: {SETTING}=xla asks for it", f"unset {SETTING}")],
+        )
+    if not reason:
+        return facts, f"{shown}, native code", []
+    absent = reason.startswith("llvmlite is not installed")
+    told = reason.partition(":")[0] if absent else reason.removesuffix(".")
+    fix = install_command(declared(), "native") if absent else f"{installer()} --upgrade jax jaxlib llvmlite"
+    return facts, f"{shown}, beats through XLA", [Problem(f"{slower}: {told}", fix)]
+
+
+def _device(found: Any) -> Finding:
+    from ..engine.machine import nvidia_driver
+    from .installation import declared, install_command
 
     kinds = list(dict.fromkeys(found.kinds))
     shown = ", ".join(f"{found.kinds.count(kind)} x {kind}" if found.kinds.count(kind) > 1 else kind for kind in kinds)
@@ -145,15 +170,8 @@ def _device(found: Any) -> Finding:
         problems.append(Problem("an NVIDIA GPU is here, but JAX computes on the CPU", fix))
     facts: dict[str, Any] = {"backend": found.backend, "kinds": kinds}
     if found.backend == "cpu":
-        reason = why_not()
-        facts |= {"native": not reason, "native_obstacle": reason or None}
-        shown += ", native code" if not reason else ", beats through XLA"
-        if reason:
-            absent = reason.startswith("llvmlite is not installed")
-            told = reason.partition(":")[0] if absent else reason.removesuffix(".")
-            what = f"beats run through XLA, some ten times slower than native code: {told}"
-            fix = install_command(declared(), "native") if absent else f"{installer()} --upgrade jax jaxlib llvmlite"
-            problems.append(Problem(what, fix))
+        facts, shown, problem = _beats(facts, shown)
+        problems += problem
     for setting in found.slow_settings:
         fix = f"unset {setting.upper()}, or jax.config.update({setting!r}, False)"
         problems.append(Problem(f"{setting} is on, which makes everything many times slower", fix))

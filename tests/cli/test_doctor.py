@@ -255,3 +255,10 @@ def test_native_code_that_does_not_answer_is_told_with_its_reason(monkeypatch, r
     problem = problem_of("through XLA", told)
     assert fix in problem.fix
     assert doctor.doctor().usable
+
+
+@pytest.mark.parametrize(("asked", "told", "usable"), [("xla", "asks for it", True), ("xlaa", "must be one of", False)])
+def test_a_backend_chosen_in_the_environment_is_told(monkeypatch, asked, told, usable):
+    monkeypatch.setenv("HEMOTWIN_BACKEND", asked)
+    assert problem_of("HEMOTWIN_BACKEND", told).fix == "unset HEMOTWIN_BACKEND"
+    assert doctor.doctor().usable is usable

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hemotwin.core.errors import HemotwinError
+from hemotwin.core.errors import HemotwinError, InputError
 from hemotwin.core.registry import known
 from hemotwin.engine import compile_cache
 from hemotwin.engine.backends.native import call, handler
@@ -215,6 +215,10 @@ def test_the_user_may_keep_to_xla_or_insist(monkeypatch: pytest.MonkeyPatch):
     assert call.usable("auto") and call.usable("native") and not call.usable("xla")
     monkeypatch.setenv(call.SETTING, "xla")
     assert not call.usable("auto") and call.usable("native")
+    monkeypatch.setenv(call.SETTING, "xlaa")
+    with pytest.raises(InputError, match="HEMOTWIN_BACKEND must be one of auto, native, xla, but is 'xlaa'"):
+        call.usable("auto")
+    monkeypatch.delenv(call.SETTING)
     monkeypatch.setattr(call, "why_not", lambda: "llvmlite is not installed: pip install 'hemotwin[native]'")
     assert not call.usable("auto")
     with pytest.raises(HemotwinError, match=r"llvmlite is not installed: pip install 'hemotwin\[native\]'"):

@@ -10,15 +10,26 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ....core.errors import HemotwinError
+from ....core.errors import HemotwinError, InputError
 from ...beat import BeatMap
 from .handler import Target, compiled_target, vector_bytes
 from .program import native_program
 from .trial import obstacle
 
-__all__ = ["SETTING", "native_beat", "usable", "why_not"]
+__all__ = ["SETTING", "chosen", "native_beat", "usable", "why_not"]
 
-SETTING = "HEMOTWIN_BACKEND"  # environment variable: "xla" keeps to XLA on a CPU too
+SETTING = "HEMOTWIN_BACKEND"  # environment variable: what "auto" means; "xla" keeps to XLA on a CPU too
+CHOICES = ("auto", "native", "xla")
+
+
+def chosen() -> str:
+    """What the environment asks for; raises `InputError` where that is none of the choices."""
+    asked = os.environ.get(SETTING, "auto")
+    if asked not in CHOICES:
+        raise InputError(
+            f"{SETTING} must be one of {', '.join(CHOICES)}, but is {asked!r}: set it to one, or unset it."
+        )
+    return asked
 
 
 @functools.cache
@@ -36,10 +47,10 @@ def why_not() -> str:
 def usable(backend: str) -> bool:
     """Whether a beat whose backend is `backend` ("auto", "native", "xla") runs as native code here.
 
-    "auto" does on a CPU, unless the environment says HEMOTWIN_BACKEND=xla. Raises `HemotwinError` for "native" where
-    it cannot.
+    "auto" does on a CPU, unless the environment chooses otherwise. Raises `HemotwinError` for "native" where it cannot.
     """
-    if backend == "xla" or (backend == "auto" and os.environ.get(SETTING, "auto") == "xla"):
+    backend = chosen() if backend == "auto" else backend
+    if backend == "xla":
         return False
     reason = "JAX runs on a GPU" if jax.default_backend() != "cpu" else why_not()
     if reason and backend == "native":
