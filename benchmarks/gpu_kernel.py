@@ -27,7 +27,7 @@ import numpy as np
 from bars import Bars
 
 from hemotwin.core.system import System
-from hemotwin.engine.backends.pallas import Launch, PallasBeat
+from hemotwin.engine.backends.pallas import Launch, PallasBeat, on_backend
 from hemotwin.engine.backends.straight_line import ISSUED, StraightLine
 from hemotwin.engine.beat import BeatMap, compiled
 from hemotwin.engine.folded import folded
@@ -73,7 +73,7 @@ class Case:
 
     def kernel(self, launch: Launch | None = None) -> PallasBeat:
         """The beat in one kernel."""
-        return PallasBeat(self.beat.system, self.beat.reductions, self.beat.solver, launch or Launch())
+        return PallasBeat(self.beat.system, self.beat.reductions, self.beat.solver, launch=launch or Launch())
 
 
 def case_of(name: str, count: int) -> Case:
@@ -86,7 +86,7 @@ def case_of(name: str, count: int) -> Case:
     with double(), jax.default_device(jax.devices("cpu")[0]):
         state = equal_start(system, jnp.asarray(typical))
         for _ in range(10):
-            state = compiled(beat, None)(jnp.asarray(typical), state, STEPS).state
+            state = compiled(on_backend(beat, "xla"), None)(jnp.asarray(typical), state, STEPS).state
     spread = np.exp(SPREAD * np.random.default_rng(0).standard_normal((len(typical), count)))
     return Case(name, system, beat, typical * spread, np.repeat(np.asarray(state), count, axis=1))
 
@@ -154,9 +154,9 @@ def measurements(case: Case) -> list[Measurement]:
              Measurement("kernel", case, plain(case.kernel()), SMALL, "float32"),
              Measurement("kernel", case, plain(case.kernel()), LARGE, "float64"),
              Measurement("kernel", case, plain(case.kernel()), SMALL, "float64"),
-             Measurement("xla", case, plain(case.beat), SMALL, "float32"),
-             Measurement("xla", case, plain(case.beat), LARGE, "float32"),
-             Measurement("xla", case, plain(case.beat), SMALL, "float64")]  # fmt: skip
+             Measurement("xla", case, plain(on_backend(case.beat, "xla")), SMALL, "float32"),
+             Measurement("xla", case, plain(on_backend(case.beat, "xla")), LARGE, "float32"),
+             Measurement("xla", case, plain(on_backend(case.beat, "xla")), SMALL, "float64")]  # fmt: skip
     for launch in SWEEP:
         name = f"width{launch.width}.warps{launch.warps}.{launch.arithmetic}" + ("" if launch.rare else ".all")
         found.append(Measurement(name, case, plain(case.kernel(launch)), LARGE, "float32"))
@@ -228,7 +228,7 @@ def compare(bars: Bars, m: Measurement, found: Any) -> None:
     """Against XLA on the CPU in float64: largest difference relative to the largest entry of a row, and per unit."""
     with double(), jax.default_device(jax.devices("cpu")[0]):
         rows, state = (jnp.asarray(x, "float64") for x in m.case.inputs(COMPARED, m.dtype))
-        expected = np.concatenate([np.asarray(x) for x in compiled(m.case.beat, None)(rows, state, STEPS)])
+        expected = np.concatenate([np.asarray(x) for x in compiled(on_backend(m.case.beat, "xla"), None)(rows, state, STEPS)])
     got = np.concatenate([np.asarray(x, float)[:, :COMPARED] for x in found])
     worst = np.max(np.abs(got - expected), axis=1)
     relative = float(np.max(worst / size_of(expected)))

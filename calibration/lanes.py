@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core.errors import InputError
-from ..engine.blocks import in_blocks
+from ..engine.blocks import block_width, in_blocks
 from ..physiology.model import Model, circulation
 from ..physiology.observable import all_observables
 from ..records.record import Measurement, MeasurementSet
@@ -170,7 +170,7 @@ def run_lanes(
 
     Many fits by Gauss-Newton are regrouped as lanes end, and begin in float32 (see `rounds.py`).
     """
-    width = width or (WIDTH_SMALL if len(cohort.sets) <= SMALL else WIDTH_LARGE)
+    width = block_width(width or (WIDTH_SMALL if len(cohort.sets) <= SMALL else WIDTH_LARGE), z.shape[1])
     if isinstance(run, GaussNewton) and not hold and z.shape[1] >= MANY:
         return fitted_in_rounds(run, cohort.problem, data, z, steps)
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..engine.blocks import in_blocks, in_rounds
+from ..engine.blocks import block_width, in_blocks, in_rounds
 from .methods.gauss_newton import BEATS, Fit, GaussNewton, Lanes, ended, refloated, running
 from .problem import LaneData, Problem
 
@@ -28,16 +28,17 @@ def fitted_in_rounds(method: GaussNewton, problem: Problem, data: LaneData, z: n
     """The fits of lanes from z [N, B], regrouped between rounds."""
     coarse = dataclasses.replace(problem, precision="float32")
     few = steps // COARSER
+    width = block_width(WIDTH, z.shape[1])
+    if jax.default_backend() != "cpu":
+        data = LaneData(*map(jnp.asarray, data))  # once; the blocks are then gathered on the device
     take = lambda lanes: LaneData(*map(jnp.asarray, data.take(lanes)))  # noqa: E731
     begin = lambda lanes: method.begin(coarse, take(lanes), jnp.asarray(z[:, lanes]), few)  # noqa: E731
-    lanes = Lanes(*jax.tree.map(np.array, in_blocks(begin, z.shape[1], WIDTH)))
+    lanes = Lanes(*jax.tree.map(np.array, in_blocks(begin, z.shape[1], width)))
 
-    def until_done(of: Problem, number: int, limit: int) -> None:
+    def until_done(lanes: Lanes, of: Problem, number: int, limit: int) -> Lanes:
         """Until each lane is done or has had `limit` beats."""
         further = lambda mine, own: method.advance(of, take(mine), own, number, False, ROUND)  # noqa: E731
-        in_rounds(further, lanes, lambda held: running(held) & (held.beats < limit), WIDTH)
+        return in_rounds(further, lanes, lambda held: running(held) & (held.beats < limit), width)
 
-    until_done(coarse, few, MOST_COARSE)
-    lanes = refloated(lanes)
-    until_done(problem, steps, BEATS)
-    return ended(lanes)
+    lanes = refloated(until_done(lanes, coarse, few, MOST_COARSE))
+    return ended(until_done(lanes, problem, steps, BEATS))

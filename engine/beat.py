@@ -47,8 +47,9 @@ class Linearised(NamedTuple):
 class BeatMap:
     """The beat of a System with a fixed list of reductions; equal ones share compiled programs.
 
-    backend: "auto" takes native code on a CPU where it can be made (`backends/native`), and XLA elsewhere; "native" and
-    "xla" insist. XLA's program is the reference and can be differentiated further.
+    backend: "auto" takes native code on a CPU where it can be made (`backends/native`), one kernel on an NVIDIA GPU
+    (`backends/pallas`), and XLA elsewhere; "native", "pallas" and "xla" insist. XLA's program is the reference and can
+    be differentiated further.
     """
 
     system: System
@@ -63,15 +64,22 @@ class BeatMap:
 
         return usable(self.backend)
 
+    @property
+    def kernel(self) -> bool:
+        """Whether this process runs the beat as one GPU kernel."""
+        from .backends.choice import takes_kernel
+
+        return takes_kernel(self.backend)
+
     def bare(self) -> BeatMap:
         """The same beat without reductions."""
         return dataclasses.replace(self, reductions=())
 
     def __call__(self, parameters: jax.Array, state: jax.Array, steps: Any) -> Beat:
         """Run one beat: parameters [rows, batch], state [S, batch], steps per beat (an integer)."""
-        native = self._native(parameters, state, steps, None)
-        if native is not None:
-            return Beat(*native)
+        generated = self._generated(parameters, state, steps, None)
+        if generated is not None:
+            return Beat(*generated)
         p, c, carry = self._begin(tuple(parameters), tuple(state), steps)
         body = lambda k, kept: self._step(p, c, k, steps, kept)  # noqa: E731
         node, kept = lax.fori_loop(0, steps, body, carry)
@@ -79,9 +87,9 @@ class BeatMap:
 
     def linearised(self, parameters: jax.Array, state: jax.Array, steps: Any, free: tuple[int, ...]) -> Linearised:
         """The same beat with tangents of the state rows and of the parameter rows `free`, carried forward."""
-        native = self._native(parameters, state, steps, free)
-        if native is not None:
-            return Linearised(*native)
+        generated = self._generated(parameters, state, steps, free)
+        if generated is not None:
+            return Linearised(*generated)
         size, batch = len(self.system.state), state.shape[1:]
         count = size + len(free)
         directions = jnp.arange(count)
@@ -120,10 +128,17 @@ class BeatMap:
         end = jnp.stack(self.solver.state(self.system, node))
         return Linearised(end, self._stack(kept, state), d_state, d_values)
 
-    def _native(self, parameters: Any, state: Any, steps: Any, free: tuple[int, ...] | None) -> list[Any] | None:
-        from .backends.native.call import native_beat  # it needs this module
+    def _generated(self, parameters: Any, state: Any, steps: Any, free: tuple[int, ...] | None) -> Any:
+        """What native code or a kernel gives; None where XLA serves."""
+        if self.native:
+            from .backends.native.call import native_beat  # it needs this module
 
-        return native_beat(self, parameters, state, steps, 1, free) if self.native else None
+            return native_beat(self, parameters, state, steps, 1, free)
+        if self.kernel:
+            from .backends.pallas import kernel_beat  # it needs this module
+
+            return kernel_beat(self, parameters, state, steps, free)
+        return None
 
     def _reducer(self) -> Reducer:
         return Reducer(self.system, self.reductions)

@@ -27,6 +27,7 @@ __all__ = ["Forward", "Waves", "beat_width", "forward", "record"]
 
 WIDTH = 64  # lanes per block
 WIDE = 1024  # lanes per block of plain beats in native code, whose groups need no room in the cache for the others
+KERNEL = 1 << 18  # lanes per launch of a GPU kernel: three waves of the largest cards
 MANY = 2  # blocks from which on a second program is worth its compilation
 
 
@@ -50,6 +51,8 @@ class Waves(NamedTuple):
 
 def beat_width(beat: BeatMap, count: int) -> int:
     """Lanes per block for plain beats of `count` lanes: each call costs some 0.2 ms besides."""
+    if beat.kernel:
+        return min(KERNEL, 1 << max(0, count - 1).bit_length())
     return WIDE if beat.native and count >= 2 * WIDE else min(WIDTH, count)
 
 

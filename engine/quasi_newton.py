@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 
 from .beat import BeatMap
-from .blocks import in_rounds
+from .blocks import block_width, in_rounds
 from .compilation import compiled_for_device
 from .periodic import SMALLEST_VOLUME, TOLERANCE, Steady, status_of, volume_residual
 
@@ -68,14 +68,16 @@ def quasi_newton(
     inf, zeros = np.full(count, np.inf), np.zeros(count, np.int32)
     lanes = _Lanes(guess.copy(), np.zeros_like(guess), inf, inverse.copy(), np.zeros_like(guess), zeros, zeros > 0)
 
-    def until_near(precision: str, enough: float, most: int, first: int) -> None:
-        """Until each lane changes by no more than `enough` (mL) or has had `most` beats."""
-        lanes.known[:], program = False, _program(beat.bare(), precision)  # changes are judged anew in this precision
-        further = lambda mine, own: program(jnp.asarray(parameters[:, mine]), own, steps, first, enough, ROUND)  # noqa: E731
-        in_rounds(further, lanes, lambda held: ~held.known | _moves(held, enough, most), WIDTH)
+    width = block_width(WIDTH, count)
 
-    until_near("float32", COARSE, MOST_COARSE, warm_up)
-    until_near(str(jnp.zeros(()).dtype), tolerance, LIMIT, 0)
+    def until_near(lanes: _Lanes, precision: str, enough: float, most: int, first: int) -> _Lanes:
+        """Until each lane changes by no more than `enough` (mL) or has had `most` beats."""
+        lanes, program = lanes._replace(known=zeros > 0), _program(beat.bare(), precision)  # judged anew in each
+        further = lambda mine, own: program(jnp.asarray(parameters[:, mine]), own, steps, first, enough, ROUND)  # noqa: E731
+        return in_rounds(further, lanes, lambda held: ~held.known | _moves(held, enough, most), width)
+
+    lanes = until_near(lanes, "float32", COARSE, MOST_COARSE, warm_up)
+    lanes = until_near(lanes, str(jnp.zeros(()).dtype), tolerance, LIMIT, 0)
     status = status_of(jnp.asarray(lanes.x), jnp.asarray(lanes.residual), tolerance)
     return Steady(lanes.x, lanes.residual, np.asarray(status), lanes.used, lanes.inverse)
 

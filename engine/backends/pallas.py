@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +19,11 @@ import jax.numpy as jnp
 
 from ...core.errors import HemotwinError, InputError, UnknownNameError
 from ..beat import Beat, BeatMap, Linearised
+from .choice import BACKENDS, lanes_last, takes_kernel
 from .kernel_program import Program, program
 
-__all__ = ["BACKENDS", "Launch", "PallasBeat", "compiled_kernel", "on_backend"]
+__all__ = ["Launch", "PallasBeat", "compiled_kernel", "kernel_beat", "on_backend"]
 
-BACKENDS = ("auto", "native", "xla", "pallas")
 WARP = 32  # threads that a GPU of NVIDIA's runs in step
 LONGEST = 2**31 - 1  # elements of one array that a kernel's 32-bit offsets reach
 
@@ -165,8 +166,8 @@ def _check_reach(shapes: list[tuple[int, ...]]) -> None:
 
 
 def on_backend(beat: BeatMap, backend: str = "auto", launch: Launch | None = None) -> BeatMap:
-    """The beat as the backend runs it: "native" (a CPU's own code), "xla" (any device), "auto" (native on a CPU, else
-    XLA) or "pallas" (one kernel on an NVIDIA GPU).
+    """The beat as the backend runs it: "native" (a CPU's own code), "xla" (any device), "pallas" (one kernel on an
+    NVIDIA GPU) or "auto" (the fastest of them that the device runs).
 
     Raises `UnknownNameError` for another name, and `HemotwinError` for "pallas" where JAX sees no GPU, unless the
     launch is interpreted.
@@ -176,12 +177,33 @@ def on_backend(beat: BeatMap, backend: str = "auto", launch: Launch | None = Non
     if backend != "pallas":
         return BeatMap(beat.system, beat.reductions, beat.solver, backend)
     launch = launch or Launch()
-    if not launch.interpret and jax.default_backend() != "gpu":
-        raise HemotwinError(
-            f"backend 'pallas' must have an NVIDIA GPU, but JAX sees only {jax.default_backend()}: take backend 'xla', "
-            "or install 'hemotwin[gpu]' on a machine with a GPU. Launch(interpret=True) checks a kernel without one."
-        )
+    if not launch.interpret:
+        takes_kernel(backend)
     return PallasBeat(beat.system, beat.reductions, beat.solver, launch=launch)
+
+
+def kernel_beat(
+    beat: BeatMap, parameters: jax.Array, state: jax.Array, steps: Any, free: tuple[int, ...] | None
+) -> Beat | Linearised | None:
+    """What `BeatMap` gives, by one kernel, or by one for the state and one for the parameter rows `free`.
+
+    None where the beat cannot be a kernel (another shape of batch, an operation that it does not know): XLA serves.
+    """
+    if not lanes_last(parameters, state) or not _writable(beat, str(state.dtype)):
+        return None
+    kernel = PallasBeat(beat.system, beat.reductions, beat.solver)
+    return kernel(parameters, state, steps) if free is None else kernel.linearised(parameters, state, steps, free)
+
+
+@functools.lru_cache(maxsize=64)
+def _writable(beat: BeatMap, dtype: str) -> bool:
+    """Whether the beat can be written as a kernel; warns where not."""
+    try:
+        PallasBeat(beat.system, beat.reductions, beat.solver).program(dtype)
+    except HemotwinError as error:
+        warnings.warn(f"this circulation runs on XLA, many times slower: {error}", RuntimeWarning, stacklevel=2)
+        return False
+    return True
 
 
 @functools.lru_cache(maxsize=64)

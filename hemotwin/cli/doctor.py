@@ -134,7 +134,8 @@ def _computing() -> list[Finding]:
 def _beats(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, list[Problem]]:
     """How beats run on a CPU, added to what is told of it: as native code, or through XLA and why."""
     from ..core.errors import InputError
-    from ..engine.backends.native.call import SETTING, chosen, why_not
+    from ..engine.backends.choice import SETTING, chosen
+    from ..engine.backends.native.call import why_not
     from .installation import declared, install_command, installer
 
     reason, slower = why_not(), "beats run through XLA, some ten times slower than native code"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -79,7 +80,8 @@ class DoubleHill(Activation):
         since = time - self.onset * period
         since = jnp.maximum(jnp.where(since < 0.0, since + period, since), EARLIEST)
         peak = _normaliser(self.fall_time / self.rise_time, self.rise_exponent, self.fall_exponent)
+        # numbers of Python's take the type of the rows; numpy's would make float32 beats float64
         log_x = jnp.log(since) - 0.5 * jnp.log(period) - jnp.log(self.time_scale)
-        g1 = jnp.exp(self.rise_exponent * (log_x - np.log(self.rise_time)))
-        g2 = jnp.exp(self.fall_exponent * (log_x - np.log(self.fall_time)))
+        g1 = jnp.exp(self.rise_exponent * (log_x - math.log(self.rise_time)))
+        g2 = jnp.exp(self.fall_exponent * (log_x - math.log(self.fall_time)))
         return peak * g1 / ((1.0 + g1) * (1.0 + g2))

@@ -13,6 +13,7 @@ import pytest
 from hemotwin.core.quantity import declared
 from hemotwin.core.registry import known
 from hemotwin.engine.backends.pallas import on_backend
+from hemotwin.engine.beat import BeatMap
 from hemotwin.engine.forward import Waves, forward
 from hemotwin.engine.precision import double
 from tests.problems import Solved, readings_of, solved
@@ -54,6 +55,17 @@ def test_every_quantity_has_unit_bounds_source_and_doc(name: str):
         assert q.unit and q.doc and q.source
     for full_name, q in solved(name).model.all_quantities.items():
         assert q.bounds[0] <= solved(name).model.values.get(full_name, q.value) <= q.bounds[1], full_name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_beats_of_float32_stay_so_among_float64(name: str):
+    """Fits and steady beats run float32 beats inside float64 programs: one number of another type breaks them."""
+    system = solved(name).model.system
+    beat = on_backend(BeatMap(system), "xla")
+    with double():
+        shapes = [jax.ShapeDtypeStruct((len(rows), 2), "float32") for rows in (system.parameters, system.state)]
+        ends = jax.eval_shape(lambda p, x: (beat(p, x, 400), beat.linearised(p, x, 400, (0,))), *shapes)
+    assert {str(end.dtype) for end in jax.tree.leaves(ends)} == {"float32"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -22,6 +22,7 @@ import pytest
 from hemotwin.core.errors import HemotwinError, InputError
 from hemotwin.core.registry import known
 from hemotwin.engine import compile_cache
+from hemotwin.engine.backends.choice import SETTING
 from hemotwin.engine.backends.native import call, handler
 from hemotwin.engine.backends.native.elementary import definitions
 from hemotwin.engine.backends.native.program import native_program
@@ -213,12 +214,12 @@ def test_an_operation_without_native_form_is_left_to_xla():
 
 def test_the_user_may_keep_to_xla_or_insist(monkeypatch: pytest.MonkeyPatch):
     assert call.usable("auto") and call.usable("native") and not call.usable("xla")
-    monkeypatch.setenv(call.SETTING, "xla")
+    monkeypatch.setenv(SETTING, "xla")
     assert not call.usable("auto") and call.usable("native")
-    monkeypatch.setenv(call.SETTING, "xlaa")
-    with pytest.raises(InputError, match="HEMOTWIN_BACKEND must be one of auto, native, xla, but is 'xlaa'"):
+    monkeypatch.setenv(SETTING, "xlaa")
+    with pytest.raises(InputError, match="HEMOTWIN_BACKEND must be one of auto, native, xla, pallas, but is 'xlaa'"):
         call.usable("auto")
-    monkeypatch.delenv(call.SETTING)
+    monkeypatch.delenv(SETTING)
     monkeypatch.setattr(call, "why_not", lambda: "llvmlite is not installed: pip install 'hemotwin[native]'")
     assert not call.usable("auto")
     with pytest.raises(HemotwinError, match=r"llvmlite is not installed: pip install 'hemotwin\[native\]'"):

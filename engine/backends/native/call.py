@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import functools
-import os
 import warnings
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from ....core.errors import HemotwinError, InputError
+from ....core.errors import HemotwinError
 from ...beat import BeatMap
+from ..choice import chosen, lanes_last
 from .handler import Target, compiled_target, vector_bytes
 from .program import native_program
 from .trial import obstacle
 
-__all__ = ["SETTING", "chosen", "native_beat", "usable", "why_not"]
-
-SETTING = "HEMOTWIN_BACKEND"  # environment variable: what "auto" means; "xla" keeps to XLA on a CPU too
-CHOICES = ("auto", "native", "xla")
-
-
-def chosen() -> str:
-    """What the environment asks for; raises `InputError` where that is none of the choices."""
-    asked = os.environ.get(SETTING, "auto")
-    if asked not in CHOICES:
-        raise InputError(
-            f"{SETTING} must be one of {', '.join(CHOICES)}, but is {asked!r}: set it to one, or unset it."
-        )
-    return asked
-
+__all__ = ["native_beat", "usable", "why_not"]
 
 @functools.cache
 def why_not() -> str:
@@ -45,12 +31,12 @@ def why_not() -> str:
 
 
 def usable(backend: str) -> bool:
-    """Whether a beat whose backend is `backend` ("auto", "native", "xla") runs as native code here.
+    """Whether a beat whose backend is `backend` (one of `choice.BACKENDS`) runs as native code here.
 
     "auto" does on a CPU, unless the environment chooses otherwise. Raises `HemotwinError` for "native" where it cannot.
     """
     backend = chosen() if backend == "auto" else backend
-    if backend == "xla":
+    if backend not in ("auto", "native"):
         return False
     reason = "JAX runs on a GPU" if jax.default_backend() != "cpu" else why_not()
     if reason and backend == "native":
@@ -66,7 +52,7 @@ def native_beat(
     None where the beat cannot be native code (another shape of batch, an operation that the generator does not know):
     XLA serves.
     """
-    if state.ndim != 2 or parameters.dtype != state.dtype or str(state.dtype) not in ("float32", "float64"):
+    if not lanes_last(parameters, state):
         return None
     target = _target(beat, str(state.dtype), free)
     if target is None:
