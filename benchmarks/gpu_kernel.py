@@ -50,8 +50,12 @@ FREE = {
                          "lv.passive_elastance", "rv.passive_elastance", "la.active_elastance"),
 }  # fmt: skip
 WITHIN = {"adult": 25.0, "regazzoni_2022_b": 10.0}  # ms for a million patients in float32, kernel and host to host
-SWEEP = (Launch(rare=False), Launch(width=64), Launch(width=64, warps=2), Launch(width=128, warps=4),
-         Launch(width=128, warps=4, rare=False), Launch(arithmetic="exact", rare=False))  # fmt: skip
+SWEEP = (("float32", Launch(rare="apart")), ("float32", Launch(rare="always")), ("float64", Launch(rare="always")),
+         ("float32", Launch(width=64, warps=2, rare="always")))  # fmt: skip
+TANGENTS = (("float32", Launch(tangents=2, rare="always")), ("float32", Launch(tangents=4, rare="always")),
+            ("float32", Launch(tangents=4)), ("float32", Launch(tangents=8, rare="always")),
+            ("float64", Launch(tangents=2)), ("float64", Launch(tangents=4)),
+            ("float64", Launch(tangents=4, rare="always")))  # directions beside one beat  # fmt: skip
 # Multiprocessors and highest clock (Hz) of an NVIDIA H100 SXM or H200 (architecture white paper), when none is seen;
 # each multiprocessor issues four warp instructions per cycle, and half as many in float64.
 HOPPER, ISSUES, WARP = (132, 1.98e9), 4, 32
@@ -157,13 +161,13 @@ def measurements(case: Case) -> list[Measurement]:
              Measurement("xla", case, plain(on_backend(case.beat, "xla")), SMALL, "float32"),
              Measurement("xla", case, plain(on_backend(case.beat, "xla")), LARGE, "float32"),
              Measurement("xla", case, plain(on_backend(case.beat, "xla")), SMALL, "float64")]  # fmt: skip
-    for launch in SWEEP:
-        name = f"width{launch.width}.warps{launch.warps}.{launch.arithmetic}" + ("" if launch.rare else ".all")
-        found.append(Measurement(name, case, plain(case.kernel(launch)), LARGE, "float32"))
-    for tangents in (1, 2, 4):
-        kernel = case.kernel(Launch(tangents=tangents))
+    for dtype, launch in SWEEP:
+        name = f"width{launch.width}.warps{launch.warps}.{launch.rare}"
+        found.append(Measurement(name, case, plain(case.kernel(launch)), LARGE, dtype))
+    for dtype, launch in TANGENTS:
+        kernel = case.kernel(launch)
         run = lambda p, s, kernel=kernel: kernel.linearised(p, s, STEPS, ())  # noqa: E731
-        found.append(Measurement(f"tangents{tangents}", case, run, SMALL, "float32"))
+        found.append(Measurement(f"tangents{launch.tangents}.{launch.rare}", case, run, SMALL, dtype))
     return found
 
 
@@ -189,7 +193,7 @@ def label(m: Measurement) -> str:
     return f"{m.case.name}.{m.dtype}.{m.count}.{m.name}"
 
 
-def seconds(run: Any, repeats: int = 7) -> float:
+def seconds(run: Any, repeats: int = 5) -> float:
     """Median wall time of a call, after one that warms up."""
     jax.block_until_ready(run())
     times = []

@@ -67,8 +67,7 @@ def evaluate_at(
     """
     size = len(problem.system.state)
     parameters = problem.parameters(data, z)
-    narrow, wide = (lambda x: x.astype(problem.precision)), (lambda x: x.astype(z.dtype))
-    out = jax.tree.map(wide, problem.beat.linearised(narrow(parameters), narrow(state), steps, problem.rows))
+    out = problem.linearised(parameters, state, steps)
     right = jnp.concatenate([(out.state - state)[:, None], out.state_jacobian[:, size:]], axis=1)
     solved = newton_correction(out.state_jacobian[:, :size], right)
     correction, by_row = solved[:, 0], solved[:, 1:]

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core.system import System
-from ..engine.beat import BeatMap
+from ..engine.beat import BeatMap, Linearised
 from ..physiology.observable import TIE_WIDTH, Observer, all_observables
 from .interval import range_cost
 
@@ -72,7 +72,8 @@ class Problem:
     observables: the observable of every channel; free: names of the free quantities; nuisances: names of zero
     offsets, which follow the free quantities in theta; offsets[c] is the nuisance (index) that shifts channel c's
     reading, or -1; logarithmic[n]: theta holds the logarithm of quantity n; ranges: the channels (index) in which a
-    lane has a reading that is known only as a range; precision: that of the beat ("float64" or "float32"), all else is
+    lane has a reading that is known only as a range; precision: that of the beat ("float64" or "float32"), and slopes:
+    that of its derivatives, which cost most (float32 ones are exact to some 1e-5 and turn no step astray); all else is
     float64.
     """
 
@@ -84,6 +85,7 @@ class Problem:
     logarithmic: tuple[bool, ...]
     ranges: tuple[int, ...] = ()
     precision: str = "float64"
+    slopes: str = "float64"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,6 +107,14 @@ class Problem:
     def beat(self) -> BeatMap:
         """The beat with what the observables need."""
         return BeatMap(self.system, self.observer.reductions)
+
+    def linearised(self, parameters: jax.Array, state: jax.Array, steps: Any) -> Linearised:
+        """One beat from `state` with its derivatives by states and free rows, float64 in and out."""
+        narrow = lambda of: (parameters.astype(of), state.astype(of), steps)  # noqa: E731
+        out = self.beat.linearised(*narrow(self.slopes), self.rows)
+        if self.precision != self.slopes:
+            out = out._replace(**self.beat(*narrow(self.precision))._asdict())
+        return jax.tree.map(lambda x: x.astype(parameters.dtype), out)
 
     def theta(self, data: LaneData, z: jax.Array) -> jax.Array:
         """Unconstrained parameters [N, B] of whitened ones [N, B]."""

@@ -26,7 +26,8 @@ MOST_COARSE = 30  # beats in float32 before a lane goes on in float64 whatever i
 
 def fitted_in_rounds(method: GaussNewton, problem: Problem, data: LaneData, z: np.ndarray, steps: int) -> Fit:
     """The fits of lanes from z [N, B], regrouped between rounds."""
-    coarse = dataclasses.replace(problem, precision="float32")
+    coarse = dataclasses.replace(problem, precision="float32", slopes="float32")
+    mixed = dataclasses.replace(problem, slopes="float32")
     few = steps // COARSER
     width = block_width(WIDTH, z.shape[1])
     if jax.default_backend() != "cpu":
@@ -41,4 +42,4 @@ def fitted_in_rounds(method: GaussNewton, problem: Problem, data: LaneData, z: n
         return in_rounds(further, lanes, lambda held: running(held) & (held.beats < limit), width)
 
     lanes = refloated(until_done(lanes, coarse, few, MOST_COARSE))
-    return ended(until_done(lanes, problem, steps, BEATS))
+    return ended(until_done(lanes, mixed, steps, BEATS))

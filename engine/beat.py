@@ -151,12 +151,31 @@ class BeatMap:
         return p, c, (node, self._reducer().start(p, c, node))
 
     def _step(self, p: Any, c: Any, k: Any, steps: Any, carry: Any) -> Any:
+        return self._recorded_step(p, c, k, steps, carry)[0]
+
+    def _thin_begin(self, rows: tuple[Any, ...], state: tuple[Any, ...], steps: Any) -> Any:
+        """As `_begin`, carrying only what the rest follows from."""
+        node, (_, kept) = self._begin(rows, state, steps)[2]
+        return self.solver.thin(node, node.volume), kept
+
+    def _thin_step(self, p: Any, c: Any, k: Any, steps: Any, carry: Any) -> Any:
+        """As `_step`, on a thin carry: the node and its samples are computed anew."""
+        thin, kept = carry
+        share = 1.0 / jnp.asarray(steps, thin.volume[0].dtype)
+        node = self.solver.whole(self.system, p, c, jnp.asarray(k, share.dtype) * share * c.period, thin)
+        node = jax.tree.map(lambda x: jnp.zeros_like(thin.volume[0]) + x, node)
+        carry = (node, (self._reducer().sample(p, c, node), kept))
+        (after, (_, kept)), record = self._recorded_step(p, c, k, steps, carry)
+        return self.solver.thin(after, record.predicted), kept
+
+    def _recorded_step(self, p: Any, c: Any, k: Any, steps: Any, carry: Any) -> Any:
+        """(carry after a step, what happened in it)."""
         node, kept = carry
         share = 1.0 / jnp.asarray(steps, node.volume[0].dtype)
         phase = jnp.asarray(k, share.dtype) * share
         after, record = self.solver.step(self.system, p, c, (phase + share) * c.period, node)
         after = jax.tree.map(lambda x, like: jnp.zeros_like(like) + x, after, node)
-        return after, self._reducer().update(p, c, phase, share, node, after, record, kept)
+        return (after, self._reducer().update(p, c, phase, share, node, after, record, kept)), record
 
     def _stack(self, kept: Any, like: jax.Array) -> jax.Array:
         values = self._reducer().finish(kept)

@@ -1,10 +1,10 @@
 """How a kernel computes one operation, in the cheapest form that a GPU has for it.
 
 Cosines come from their Taylor series after a reduction to half a turn: the library's cosine guards against arguments of
-1e5 turns with a branch that no beat ever takes. On an NVIDIA GPU joined products, reciprocals and roots are single
-instructions of PTX (ISA 8.0, section 9.7: fma.rn, rcp.approx.ftz and sqrt.approx.ftz; the approximate ones have a
-relative error below 2^-22 and serve float32 alone); interpreted, the same program runs in the operations that its names
-say.
+1e5 turns with a branch that no beat ever takes. On an NVIDIA GPU joined products are single instructions of PTX (ISA
+8.0, section 9.7), and in float32 so are reciprocals, roots, exponentials, logarithms, sines and cosines, by the unit of
+special functions; float64 begins there and goes on by Newton's iteration. Interpreted, the same program runs in the
+operations that its names say.
 """
 
 from __future__ import annotations
@@ -36,7 +36,20 @@ def _pi(bits: int, parts: int) -> tuple[float, ...]:
 
 
 PI = {"float32": _pi(12, 3), "float64": _pi(26, 3)}
-OWN = {"add": lax.add, "sub": lax.sub, "mul": lax.mul, "neg": lax.neg}  # what rewriting makes
+# float64 has its approximate ones too, with errors below 2^-20, which two steps of Newton's bring to rounding; what the
+# compiler itself puts for 1 / x and sqrt x calls a function for odd arguments, and around a call registers are spilled.
+NEWTON = 2
+# PTX instruction, and factors of its argument and of its result, that serve float32: their errors are 2^-22 of the
+# result (ex2, sqrt), 2^-22 or, from half to 2, so much of 1 (lg2), and 2^-20 of 1 (cos, sin within half a turn).
+APPROXIMATE: dict[str, tuple[str, float | None, float | None]] = {
+    "exp": ("ex2", 1.0 / math.log(2.0), None), "log": ("lg2", None, math.log(2.0)), "sqrt": ("sqrt", None, None),
+    "cos": ("cos", None, None), "sin": ("sin", None, None),
+}  # fmt: skip
+OWN: dict[str, Any] = {  # what rewriting and derivatives make
+    "add": lax.add, "sub": lax.sub, "mul": lax.mul, "neg": lax.neg, "integer_pow": lax.integer_pow, "pow": lax.pow,
+    "log": lax.log, "select_n": lax.select_n, "gt": lax.gt, "lt": lax.lt, "eq": lax.eq, "and": lax.bitwise_and,
+    "or": lax.bitwise_or, "not": lax.bitwise_not, "stop_gradient": lambda x: x,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,13 +91,15 @@ class Arithmetic:
             )
         if name == "reciprocal":
             return self._reciprocal(self._array(inputs[0]))
+        if self._short(dtype) and name in APPROXIMATE:
+            return self._approximate(name, self._array(inputs[0]))
+        if name == "sqrt" and self.ptx:
+            return self._root(self._array(inputs[0]))
         if name in ("cos", "sin"):
             return self._turned(self._array(inputs[0]), name)
-        if name == "sqrt" and self._short(dtype):
-            return _instruction("sqrt.approx.ftz.f32 $0, $1;", "=f,f", self._wide(inputs[0]))
         shaped = self._alike(inputs)
         if operation.primitive is None:
-            return OWN[name](*shaped)
+            return OWN[name](*shaped, **dict(operation.params))
         return operation.primitive.bind(*shaped, **dict(operation.params))
 
     def joined(self, a: Any, b: Any, c: Any, dtype: str) -> Any:
@@ -100,9 +115,38 @@ class Arithmetic:
         return self.ptx and dtype == "float32"
 
     def _reciprocal(self, x: Any) -> Any:
-        if self._short(str(x.dtype)):
+        if not self.ptx:
+            return 1.0 / x
+        if str(x.dtype) == "float32":
             return _instruction("rcp.approx.ftz.f32 $0, $1;", "=f,f", self._wide(x))
-        return 1.0 / x
+        x, one = self._wide(x), Constant(1.0, "float64")
+        y = _instruction("rcp.approx.ftz.f64 $0, $1;", "=d,d", x)
+        for _ in range(NEWTON):
+            y = self.joined(y, self.joined(-x, y, one, "float64"), y, "float64")
+        return y
+
+    def _root(self, x: Any) -> Any:
+        """sqrt x in float64: Goldschmidt's iteration on x y and y / 2, where y is nearly 1 / sqrt x."""
+        x, half = self._wide(x), Constant(0.5, "float64")
+        y = _instruction("rsqrt.approx.ftz.f64 $0, $1;", "=d,d", x)
+        root, inverse = x * y, 0.5 * y
+        for _ in range(NEWTON):
+            left = self.joined(-root, inverse, half, "float64")
+            root, inverse = (self.joined(part, left, part, "float64") for part in (root, inverse))
+        root = self.joined(self.joined(-root, root, x, "float64"), inverse, root, "float64")
+        return jnp.where(x == 0.0, x, root)
+
+    def _approximate(self, name: str, x: Any) -> Any:
+        """The unit of special functions: powers and logarithms of base 2, sines of arguments within half a turn."""
+        instruction, before, after = APPROXIMATE[name]
+        if name in ("cos", "sin"):
+            number = lambda value: Constant(value, "float32")  # noqa: E731
+            turns = jnp.floor(self.joined(x, number(0.5 / math.pi), number(0.5), "float32"))
+            for part in PI["float32"][:2]:  # two parts are exact to 1e-7 of a turn over the turns of one beat
+                x = self.joined(turns, number(-2.0 * part), x, "float32")
+        x = x if before is None else x * before
+        found = _instruction(f"{instruction}.approx.ftz.f32 $0, $1;", "=f,f", self._wide(x))
+        return found if after is None else found * after
 
     def _turned(self, x: Any, name: str) -> Any:
         """cos x or sin x: x = k pi + r, |r| <= pi/2, (-1)^k times the series in r."""

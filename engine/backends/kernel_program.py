@@ -1,8 +1,8 @@
 """What a kernel does for one block of patients: the beats of a System, with or without tangents, on rows in registers.
 
 The formulas are those that XLA runs, a `BeatMap`'s; here the step is traced once, rewritten into straight-line
-arithmetic and computed in a loop. A tangent program carries a few directions beside the beat and linearises the
-step inside the loop.
+arithmetic and computed in a loop. A tangent program carries a few directions beside the beat and pushes them through
+the step's local Jacobian.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from jax import lax
 from ..beat import BeatMap
 from ..precision import double
 from .arithmetic import Arithmetic
-from .rewriting import joined, rewrite, with_rare
-from .straight_line import Constant, StraightLine, run, trace
+from .jacobian import eliminated
+from .rewriting import gathered_rare, joined, rewrite, with_rare
+from .straight_line import Builder, Constant, Operand, Operation, StraightLine, run, trace
 
 __all__ = ["Outcome", "Program", "Tracing", "program", "tracing"]
 
@@ -89,7 +90,7 @@ class Program:
 
     def _loop(self, invariants: Sequence[Any], carried: Sequence[Any], steps: Any, ptx: bool) -> list[Any]:
         if self.line is None:
-            step = lambda k, kept: tuple(_tracing(self).step(invariants, [*kept, k]))  # noqa: E731
+            step = lambda k, kept: tuple(_tracing(self).plain(invariants[:-1], steps, list(kept), k))  # noqa: E731
             return list(lax.fori_loop(0, steps, step, tuple(carried)))
         line, compute = self.line, Arithmetic(self.width, ptx)
         before = dict(enumerate(invariants))
@@ -117,18 +118,22 @@ class Program:
 class Tracing:
     """The beat's functions on flat rows: what is carried from step to step is a list of `size` arrays [width]."""
 
-    def __init__(self, beat: BeatMap, width: int, dtype: str, tangents: int, free: tuple[int, ...]) -> None:
-        self.beat, self.tangents, self.free = beat, tangents, free
+    def __init__(self, beat: BeatMap, width: int, dtype: str, tangents: int, free: tuple[int, ...], thin: bool) -> None:
+        self.beat, self.tangents, self.free, self.thin = beat, tangents, free, thin
         self.row, self.count = jax.ShapeDtypeStruct((width,), dtype), jax.ShapeDtypeStruct((), jnp.int32)
         self.rows = [self.row] * len(beat.system.parameters)
         state = (self.row,) * len(beat.system.state)
-        begun = jax.eval_shape(lambda r, x, n: beat._begin(tuple(r), x, n)[2], self.rows, state, self.count)
+        begun = jax.eval_shape(self._begun, self.rows, state, self.count)
         leaves, self.tree = jax.tree.flatten(begun)
         self.size = len(leaves)
 
     def begin(self, rows: Any, state: Any, steps: Any) -> list[Any]:
         """What is carried before the first step."""
-        return jax.tree.leaves(self.beat._begin(tuple(rows), tuple(state), steps)[2])
+        return jax.tree.leaves(self._begun(rows, state, steps))
+
+    def _begun(self, rows: Any, state: Any, steps: Any) -> Any:
+        begin = self.beat._thin_begin if self.thin else lambda *inputs: self.beat._begin(*inputs)[2]
+        return begin(tuple(rows), tuple(state), steps)
 
     def onset(self, invariant: Sequence[Any], _: Sequence[Any]) -> list[Any]:
         """What is carried before the first step and its tangents, of (rows, steps, seeds, state, tangents of state)."""
@@ -150,6 +155,7 @@ class Tracing:
     def ends(self, carried: Sequence[Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """(state rows, reductions) of what is carried after the last step, or of its tangents."""
         node, kept = jax.tree.unflatten(self.tree, carried)
+        kept = (None, kept) if self.thin else kept
         return tuple(self.beat.solver.state(self.beat.system, node)), tuple(self.beat._reducer().finish(kept))
 
     def rebuilt(self, rows: Sequence[Any], free: Sequence[Any]) -> tuple[Any, ...]:
@@ -164,51 +170,60 @@ class Tracing:
         beat = self.beat
         p = beat.system.read(tuple(rows))
         c = beat.solver.prepare(beat.system, p, steps)
-        return jax.tree.leaves(beat._step(p, c, k, steps, jax.tree.unflatten(self.tree, carried)))
-
-    def step(self, invariant: Sequence[Any], varying: Sequence[Any]) -> list[Any]:
-        """One step of (rows, steps, seeds) and (carried, tangents, k): carried and tangents after it."""
-        number, k = len(self.rows), varying[-1]
-        rows, steps, seeds = invariant[:number], invariant[number], invariant[number + 1 :]
-        parts = [list(varying[i * self.size : (i + 1) * self.size]) for i in range(self.tangents + 1)]
-        if not self.tangents:
-            return self.plain(rows, steps, parts[0], k)
-        if not self.free:
-            out, push = jax.linearize(lambda kept: self.plain(rows, steps, kept, k), parts[0])
-            return [*out, *(leaf for part in parts[1:] for leaf in push(part))]
-        moved = [rows[i] for i in self.free]
-        out, push = jax.linearize(lambda r, kept: self.plain(self.rebuilt(rows, r), steps, kept, k), moved, parts[0])
-        ways = [seeds[i * len(moved) : (i + 1) * len(moved)] for i in range(self.tangents)]
-        wide = lambda way: [jnp.broadcast_to(x, self.row.shape) for x in way]  # noqa: E731
-        return [*out, *(leaf for way, part in zip(ways, parts[1:], strict=True) for leaf in push(wide(way), part))]
+        step = beat._thin_step if self.thin else beat._step
+        return jax.tree.leaves(step(p, c, k, steps, jax.tree.unflatten(self.tree, carried)))
 
 
 @functools.lru_cache(maxsize=64)
-def tracing(beat: BeatMap, width: int, dtype: str, tangents: int = 0, free: tuple[int, ...] = ()) -> Tracing:
-    """The beat's functions on flat rows; equal calls share them."""
-    return Tracing(beat, width, dtype, tangents, free)
+def tracing(
+    beat: BeatMap, width: int, dtype: str, tangents: int = 0, free: tuple[int, ...] = (), thin: bool = False
+) -> Tracing:
+    """The beat's functions on flat rows; equal calls share them. With `thin`, only what the rest follows from is
+    carried: more operations, fewer rows."""
+    return Tracing(beat, width, dtype, tangents, free, thin)
 
 
 def _tracing(of: Program) -> Tracing:
-    return tracing(of.beat, of.width, of.dtype, of.tangents, of.free)
+    return tracing(of.beat, of.width, of.dtype, of.tangents, of.free, of.tangents > 0)
 
 
 @functools.lru_cache(maxsize=64)
 def program(
-    beat: BeatMap, width: int, dtype: str, tangents: int = 0, free: tuple[int, ...] = (), *, arithmetic: str, rare: bool
+    beat: BeatMap, width: int, dtype: str, tangents: int = 0, free: tuple[int, ...] = (), *, arithmetic: str, rare: str
 ) -> Program:
     """The program of a beat; `arithmetic` "exact" is XLA's own step, "fused" the rewritten one.
 
-    With `rare`, blocks none of whose patients opens or closes a valve or passes an extreme in a step pass that part by.
+    rare: what patients need only in a step in which a valve opens or closes or a curve turns is passed by part for part
+    ("apart"), with one vote for all that may run side by side ("gathered"), or never ("always" runs everything).
     """
-    if arithmetic == "exact":
-        return Program(beat, width, dtype, tangents, free)
+    if arithmetic == "exact" and not tangents:
+        return Program(beat, width, dtype)
     with double(dtype == "float64"):  # the program is kept by its type, whatever the caller's setting was
-        about = tracing(beat, width, dtype, tangents, free)
+        about = tracing(beat, width, dtype, tangents, free, tangents > 0)
         seed = jax.ShapeDtypeStruct((), dtype)
         invariants = [*about.rows, about.count, *[seed] * (tangents * len(free))]
         state = [about.row] * len(beat.system.state) + [seed] * (0 if free else tangents * len(beat.system.state))
         onset = trace(about.onset, [*invariants, *state], [], rewrite)
-        carried = [about.row] * ((tangents + 1) * about.size)
-        line = joined(trace(about.step, invariants, [*carried, about.count], rewrite))
-    return Program(beat, width, dtype, tangents, free, onset, with_rare(line) if rare else line)
+        line = joined(_step(about, invariants))
+    line = line if rare == "always" else with_rare(line)
+    line = gathered_rare(line) if rare == "gathered" else line
+    return Program(beat, width, dtype, tangents, free, onset, line)
+
+
+def _step(about: Tracing, invariants: Sequence[Any]) -> StraightLine:
+    """One step of (rows, steps, seeds) and (carried, tangents, k): carried and tangents after it."""
+    count, size, ways = len(about.rows), about.size, about.tangents
+    first, dtype = len(invariants), str(about.row.dtype)
+    sources = list(range(first, first + size))
+    tangents = [list(range(first + size * (t + 1), first + size * (t + 2))) for t in range(ways)]
+    seeds = [list(range(count + 1 + t * len(about.free), count + 1 + (t + 1) * len(about.free))) for t in range(ways)]
+
+    def more(builder: Builder, operations: Sequence[Operation], outputs: Sequence[Operand]) -> list[Operand]:
+        jacobian = eliminated(builder, operations, sources, list(about.free), outputs, ways, dtype)
+        each = zip(tangents, seeds, strict=True)
+        return [end for tangent, seed in each for end in jacobian.pushed(builder, tangent, seed, dtype)]
+
+    return trace(
+        lambda r, x: about.plain(r[:count], r[count], x[:size], x[-1]),
+        invariants, [*[about.row] * ((ways + 1) * size), about.count], rewrite, more if ways else None,
+    )  # fmt: skip

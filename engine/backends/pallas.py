@@ -34,7 +34,8 @@ class Launch:
 
     width: patients per program instance, a power of 2; warps: warps that share them; tangents: directions carried
     beside one beat. arithmetic: "fused" (products joined with sums, reciprocals) or "exact" (every operation as XLA's
-    step has it). rare: blocks pass by what none of their patients needs in a step. interpret: run as an XLA program on
+    step has it). rare: how blocks pass by what none of their patients needs in a step ("apart", "gathered" or "always", as
+    `kernel_program.program` says). interpret: run as an XLA program on
     any device, slowly, to check a kernel without a GPU.
     """
 
@@ -42,7 +43,7 @@ class Launch:
     warps: int = 1
     tangents: int = 2
     arithmetic: str = "fused"
-    rare: bool = True
+    rare: str = "gathered"
     interpret: bool = False
 
     def __post_init__(self) -> None:
@@ -50,8 +51,9 @@ class Launch:
             value = getattr(self, name)
             if value < 1 or value & (value - 1):
                 raise InputError(f"`{name}` must be a power of 2, but got {value}.")
-        if self.arithmetic not in ("fused", "exact"):
-            raise InputError(f"`arithmetic` must be 'fused' or 'exact', but got {self.arithmetic!r}.")
+        for name, choices in (("arithmetic", ("fused", "exact")), ("rare", ("apart", "gathered", "always"))):
+            if getattr(self, name) not in choices:
+                raise InputError(f"`{name}` must be one of {', '.join(choices)}, but got {getattr(self, name)!r}.")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@
 is formed once, before the loop) and gathers the invariant factors of a product. `joined` makes a product and the sums
 that read it one operation each (one rounding in place of two). `with_rare` finds what only few lanes need: the flow in
 the step in which a valve opens or closes, the vertex where a curve turns. A warp none of whose lanes needs it can pass
-it by.
+it by. `gathered_rare` puts such parts together that need not wait for each other: one vote of the warp serves them all,
+and what runs then runs side by side.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import dataclasses
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from .straight_line import ISSUED, Builder, Constant, Operand, Operation, Rare, StraightLine
+from .straight_line import ISSUED, Builder, Constant, Operand, Operation, Rare, StraightLine, operations_of
 
-__all__ = ["joined", "rewrite", "with_rare"]
+__all__ = ["gathered_rare", "joined", "rewrite", "with_rare"]
 
 SMALLEST_RARE = 10  # instructions; fewer are not worth a vote of the warp and a branch
 FOLDED = ("add", "sub", "mul", "neg")
@@ -198,3 +199,38 @@ def _set_apart(
     head = [piece for piece in rest[:last] if piece.makes.isdisjoint(after)]
     put_off = [piece for piece in rest[:last] if not piece.makes.isdisjoint(after)]
     return [*head, _Piece(rare, reads, frozenset(early)), *put_off, *rest[last:]], frozenset(early)
+
+
+def gathered_rare(line: StraightLine) -> StraightLine:
+    """The line with all rare parts of one depth in one part, which runs for lanes that need any of them.
+
+    The depth of a value is the largest number of rare parts on a way to it, so that parts of one depth never wait for
+    each other. What the others make in a lane that does not need them is not read.
+    """
+    depth: dict[Operand, int] = {}
+    deep = lambda read: max((depth.get(i, 0) for i in read), default=0)  # noqa: E731
+    plain: dict[int, list[Operation]] = {}
+    parts: dict[int, list[Rare]] = {}
+    for piece in line.body:
+        if isinstance(piece, Rare):
+            inside = {o.output for o in piece.operations}
+            level = deep([piece.predicate, *(i for o in piece.operations for i in o.inputs if i not in inside)])
+            parts.setdefault(level, []).append(piece)
+            depth |= dict.fromkeys(piece.outputs, level + 1)
+        else:
+            depth[piece.output] = deep(piece.inputs)
+            plain.setdefault(depth[piece.output], []).append(piece)
+    number = max(o.output for o in operations_of(line)) + 1
+    body: list[Operation | Rare] = []
+    for level in range(max((*plain, *parts), default=-1) + 1):
+        body += plain.get(level, [])
+        here = parts.get(level, [])
+        votes = list(dict.fromkeys(part.predicate for part in here))
+        for vote in votes[1:]:
+            body.append(Operation("or", (votes[0], vote), number, "bool"))
+            votes[0], number = number, number + 1
+        if here:
+            operations = {o.output: o for part in here for o in part.operations}
+            outputs = dict.fromkeys(i for part in here for i in part.outputs)
+            body.append(Rare(votes[0], tuple(operations.values()), tuple(outputs)))
+    return dataclasses.replace(line, body=tuple(body))

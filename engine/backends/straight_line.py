@@ -8,7 +8,7 @@ invariants alone, and a body. Its counts are those of the roofline.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,13 +18,13 @@ from jax.extend import core
 
 from ...core.errors import HemotwinError
 
-__all__ = ["ISSUED", "Compute", "Constant", "Operand", "Operation", "Rare", "StraightLine", "run", "trace"]
+__all__ = ["ISSUED", "Compute", "Constant", "Operand", "Operation", "Rare", "StraightLine", "operations_of", "run", "trace"]
 
 CALLS = ("jit", "pjit", "closed_call", "core_call", "eval_jaxpr", "custom_jvp_call", "custom_vjp_call", "remat")
 COPIES = ("stop_gradient", "copy", "copy_p", "broadcast_in_dim", "reshape", "squeeze")
 # Instructions that a GPU of compute capability 9.0 issues for an operation in float32, where they are more than one:
 # counted in the machine code of compiled beats (ptxas 13.5), so that a roofline of them is the kernel's own.
-ISSUED = {"cos": 14, "sin": 14, "exp": 8, "log": 17, "sqrt": 3, "div": 8, "tanh": 12, "pow": 30}
+ISSUED = {"cos": 14, "sin": 14, "exp": 8, "log": 17, "sqrt": 3, "div": 8, "tanh": 12, "pow": 30, "stop_gradient": 0}
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,13 @@ def run(operations: Iterable[Operation], compute: Compute, values: dict[int, Any
     for operation in operations:
         inputs = [i if isinstance(i, Constant) else values[i] for i in operation.inputs]
         values[operation.output] = compute(operation, inputs)
+
+
+def operations_of(line: StraightLine) -> Iterator[Operation]:
+    """Every operation of a line, those of rare parts too."""
+    yield from line.prologue
+    for piece in line.body:
+        yield from piece.operations if isinstance(piece, Rare) else (piece,)
 
 
 Rewrite = Callable[["Builder", str, list[Operand], str], Operand | None]

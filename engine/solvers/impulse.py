@@ -18,7 +18,7 @@ from .leaflet_step import Orifice, area_at, flow_after, moved, orifice_of
 from .resistor_step import beyond, relief, solve_resistors
 from .valve_step import finish_valve, predict_valve
 
-__all__ = ["Coefficients", "Impulse", "Node", "StepRecord", "flow_rate", "net_inflow", "node_flows", "pressure_rate"]
+__all__ = ["Coefficients", "Impulse", "Node", "StepRecord", "Thin", "flow_rate", "net_inflow", "node_flows", "pressure_rate"]
 
 
 class Node(NamedTuple):
@@ -38,6 +38,15 @@ class Node(NamedTuple):
     rate: tuple[Any, ...]
     flow: tuple[Any, ...]
     opening: tuple[Any, ...] = ()
+
+
+class Thin(NamedTuple):
+    """A node without what follows from it: less to carry where tangents are carried too."""
+
+    volume: tuple[Any, ...]
+    predicted: tuple[Any, ...]
+    flow: tuple[Any, ...]
+    opening: tuple[Any, ...]
 
 
 class Coefficients(NamedTuple):
@@ -62,10 +71,12 @@ class Coefficients(NamedTuple):
 
 
 class StepRecord(NamedTuple):
-    """What happened in a step: mean flow of every branch (net of leaks) and the share of it each valve was open."""
+    """What happened in a step: mean flow of every branch (net of leaks), the share of it each valve was open, and the
+    predicted volumes, at which the pressures of its end were evaluated."""
 
     mean_flow: tuple[Any, ...]
     open_share: tuple[Any, ...]
+    predicted: tuple[Any, ...]
 
 
 @register("solver", "impulse")
@@ -109,7 +120,7 @@ class Impulse:
         node = _evaluate(system, p, c, time, tuple(volume), tuple(state[count:flows]))
         return node._replace(opening=tuple(state[flows:]))
 
-    def state(self, system: System, node: Node) -> tuple[Any, ...]:
+    def state(self, system: System, node: Node | Thin) -> tuple[Any, ...]:
         """State rows of a node."""
         return tuple(node.volume[i] for i in system.free_stores) + node.flow + node.opening
 
@@ -125,7 +136,18 @@ class Impulse:
         mean, flow, share, opening = _finish(system, c, n0, n1, dp0, rise, dp1, guess, rows)
         volume = _advance(system, c, n0.volume, mean)
         pressure = _corrected(system, n1, volume)
-        return n1._replace(volume=volume, pressure=pressure, flow=flow, opening=opening), StepRecord(mean, share)
+        after = n1._replace(volume=volume, pressure=pressure, flow=flow, opening=opening)
+        return after, StepRecord(mean, share, volume1)
+
+    def thin(self, node: Node, predicted: tuple[Any, ...]) -> Thin:
+        """What a node is made of, with the volumes at which its pressures were evaluated."""
+        return Thin(node.volume, predicted, node.flow, node.opening)
+
+    def whole(self, system: System, p: dict[str, Any], c: Coefficients, time: Any, thin: Thin) -> Node:
+        """The node of a `Thin` at `time` seconds after onset, as the step that made it left it."""
+        node = _evaluate(system, p, c, time, thin.predicted, thin.flow)
+        pressure = _corrected(system, node, thin.volume)
+        return node._replace(volume=thin.volume, pressure=pressure, opening=thin.opening)
 
 
 class _Guess(NamedTuple):

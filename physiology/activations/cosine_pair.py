@@ -43,7 +43,8 @@ class CosinePair(Activation):
         """Degree of contraction (0..1) at `time` s after the beat's onset."""
         phase = time / period - self.onset
         phase = jnp.where(phase < 0.0, phase + 1.0, phase)
+        # half a turn while contracting, another while relaxing: one cosine serves both
         falling = (phase - self.contraction) / self.relaxation
-        rise = 0.5 - 0.5 * jnp.cos(jnp.pi * phase / self.contraction)
-        fall = 0.5 + 0.5 * jnp.cos(jnp.pi * jnp.clip(falling, 0.0, 1.0))
-        return jnp.where(phase < self.contraction, rise, jnp.where(falling < 1.0, fall, 0.0))
+        relaxed = 1.0 + jnp.where(falling < 1.0, falling, 1.0)
+        turn = jnp.where(phase < self.contraction, phase / self.contraction, relaxed)
+        return 0.5 - 0.5 * jnp.cos(jnp.pi * turn)

@@ -68,7 +68,7 @@ def test_the_rewritten_kernel_differs_by_rounding_alone():
 @pytest.mark.slow
 def test_passing_rare_parts_by_changes_no_bit():
     with double():
-        found = compiled_kernel(small_beat(), None, interpreted(rare=False))(*patients(), STEPS)
+        found = compiled_kernel(small_beat(), None, interpreted(rare="always"))(*patients(), STEPS)
         expected = rewritten()(*patients(), STEPS, 1)
     assert (
         max(distance(f, np.asarray(e)) for f, e in zip(found, expected, strict=True)) <= 1e-14

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from ..straight_line import Constant, Operand
 from .elementary import definitions
-from .jacobian import Jacobian
+from ..jacobian import Jacobian
 from .kernel import Kernel
 from .program import NativeProgram
 

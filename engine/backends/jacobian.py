@@ -8,10 +8,11 @@ the tangents: some hundred products per direction instead of thousands.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..straight_line import Builder, Constant, Operand, Operation
+from .straight_line import Builder, Constant, Operand, Operation
 from .derivative import Partial, number, partials, plus, times
 
 __all__ = ["Jacobian", "Row", "eliminated"]
@@ -47,6 +48,18 @@ class Jacobian:
     def products(self) -> int:
         """Multiplications per direction."""
         return sum(len(row.edges) for row in self.rows)
+
+
+    def pushed(
+        self, builder: Builder, tangent: Sequence[Operand], seed: Sequence[Operand], dtype: str
+    ) -> list[Operand]:
+        """The outputs' tangents in one direction, from those of the sources and of the seeds."""
+        held = dict(enumerate(tangent))
+        for row in self.rows:
+            terms = [(d, held[u]) for u, d in row.edges] + [(d, seed[s]) for s, d in row.seeds]
+            products = [builder.add("mul", list(term), dtype) for term in terms]
+            held[row.vertex] = functools.reduce(lambda a, b: builder.add("add", [a, b], dtype), products)
+        return [Constant(0.0, dtype) if v is None else held[v] for v in self.outputs]
 
 
 class Graph:

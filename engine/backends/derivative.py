@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ....core.errors import HemotwinError
-from ..straight_line import Builder, Constant, Operand, Operation
+from ...core.errors import HemotwinError
+from .straight_line import Builder, Constant, Operand, Operation
 
 __all__ = ["Mask", "Partial", "number", "partials", "plus", "times"]
 
