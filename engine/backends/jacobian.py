@@ -49,7 +49,6 @@ class Jacobian:
         """Multiplications per direction."""
         return sum(len(row.edges) for row in self.rows)
 
-
     def pushed(
         self, builder: Builder, tangent: Sequence[Operand], seed: Sequence[Operand], dtype: str
     ) -> list[Operand]:

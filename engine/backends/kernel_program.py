@@ -20,7 +20,7 @@ from ..beat import BeatMap
 from ..precision import double
 from .arithmetic import Arithmetic
 from .jacobian import eliminated
-from .rewriting import gathered_rare, joined, rewrite, with_rare
+from .rewriting import gathered_rare, joined, recomputed, rewrite, with_rare
 from .straight_line import Builder, Constant, Operand, Operation, StraightLine, run, trace
 
 __all__ = ["Outcome", "Program", "Tracing", "program", "tracing"]
@@ -51,20 +51,25 @@ class Program:
     free: tuple[int, ...] = ()
     onset: StraightLine | None = None
     line: StraightLine | None = None
+    recompute: bool = False
 
     def __call__(
-        self, rows: tuple[Any, ...], state: tuple[Any, ...], steps: Any, beats: Any, first: Any, *, ptx: bool
+        self, rows: tuple[Any, ...], state: tuple[Any, ...], counts: Sequence[Any], first: Any, *, ptx: bool
     ) -> Outcome:
-        """Run on one block; with tangents, of the directions `first`, `first` + 1, ... through a single beat."""
+        """Run on one block; with tangents, of the directions `first`, `first` + 1, ... through a single beat.
+
+        counts: steps, beats and a 0 that no compiler can know (see `_loop`).
+        """
+        steps, beats, zero = counts
         seeds, pushed = self._directions(first)
         invariants = [*rows, steps, *(x for way in seeds for x in way)]
         if self.tangents:
             begun = self._begun(invariants, [*state, *(x for way in pushed for x in way)], ptx)
-            return self._outcome(self._loop(invariants, begun, steps, ptx))
+            return self._outcome(self._loop(invariants, begun, steps, zero, ptx))
 
         def one(_: Any, held: tuple[Any, ...]) -> tuple[Any, ...]:
             begun = self._begun(invariants, held[: len(state)], ptx)
-            done = self._outcome(self._loop(invariants, begun, steps, ptx))
+            done = self._outcome(self._loop(invariants, begun, steps, zero, ptx))
             return (*done.state, *done.values)
 
         nothing = tuple(jnp.zeros_like(state[0]) for _ in self.beat.reductions)
@@ -88,7 +93,10 @@ class Program:
         run(self.onset.prologue, Arithmetic(self.width, ptx), values)
         return self._wide(self.onset, values)
 
-    def _loop(self, invariants: Sequence[Any], carried: Sequence[Any], steps: Any, ptx: bool) -> list[Any]:
+    def _loop(self, invariants: Sequence[Any], carried: Sequence[Any], steps: Any, zero: Any, ptx: bool) -> list[Any]:
+        """The carried rows after all steps. In every step the invariants are added `zero` times its number: compilers
+        would else move what is computed from them out of the loop, and keep hundreds of numbers in too few registers.
+        """
         if self.line is None:
             step = lambda k, kept: tuple(_tracing(self).plain(invariants[:-1], steps, list(kept), k))  # noqa: E731
             return list(lax.fori_loop(0, steps, step, tuple(carried)))
@@ -98,7 +106,10 @@ class Program:
         hoisted = {i: before[i] for i in line.kept()}
 
         def body(k: Any, kept: tuple[Any, ...]) -> tuple[Any, ...]:
-            values = {**hoisted, **dict(enumerate([*kept, k], start=line.invariants))}
+            moved = (zero * k).astype(self.dtype) if self.recompute else None
+            loose = lambda x: x if moved is None or x.dtype != moved.dtype else x + moved  # noqa: E731
+            fixed = {i: loose(x) for i, x in hoisted.items()}
+            values = {**fixed, **dict(enumerate([*kept, k], start=line.invariants))}
             compute.run(line.body, values)
             return tuple(self._wide(line, values))
 
@@ -189,12 +200,21 @@ def _tracing(of: Program) -> Tracing:
 
 @functools.lru_cache(maxsize=64)
 def program(
-    beat: BeatMap, width: int, dtype: str, tangents: int = 0, free: tuple[int, ...] = (), *, arithmetic: str, rare: str
+    beat: BeatMap,
+    width: int,
+    dtype: str,
+    tangents: int = 0,
+    free: tuple[int, ...] = (),
+    *,
+    arithmetic: str,
+    rare: str,
+    recompute: bool,
 ) -> Program:
     """The program of a beat; `arithmetic` "exact" is XLA's own step, "fused" the rewritten one.
 
     rare: what patients need only in a step in which a valve opens or closes or a curve turns is passed by part for part
-    ("apart"), with one vote for all that may run side by side ("gathered"), or never ("always" runs everything).
+    ("apart"), with one vote for all that may run side by side ("gathered"), or never ("always" runs everything). With
+    `recompute`, steps make anew what is cheap to make of the parameters.
     """
     if arithmetic == "exact" and not tangents:
         return Program(beat, width, dtype)
@@ -207,7 +227,7 @@ def program(
         line = joined(_step(about, invariants))
     line = line if rare == "always" else with_rare(line)
     line = gathered_rare(line) if rare == "gathered" else line
-    return Program(beat, width, dtype, tangents, free, onset, line)
+    return Program(beat, width, dtype, tangents, free, onset, recomputed(line) if recompute else line, recompute)
 
 
 def _step(about: Tracing, invariants: Sequence[Any]) -> StraightLine:

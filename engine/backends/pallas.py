@@ -33,17 +33,18 @@ class Launch:
     """How a kernel is laid out and computed.
 
     width: patients per program instance, a power of 2; warps: warps that share them; tangents: directions carried
-    beside one beat. arithmetic: "fused" (products joined with sums, reciprocals) or "exact" (every operation as XLA's
-    step has it). rare: how blocks pass by what none of their patients needs in a step ("apart", "gathered" or "always", as
-    `kernel_program.program` says). interpret: run as an XLA program on
+    beside one beat (more of them spill registers to memory). arithmetic: "fused" (products joined with sums, reciprocals) or "exact" (every operation as XLA's
+    step has it). rare: how blocks of plain beats pass by what none of their patients needs in a step ("apart", "gathered" or
+    "always", as `kernel_program.program` says). recompute: steps make anew what is cheap to make of the parameters. interpret: run as an XLA program on
     any device, slowly, to check a kernel without a GPU.
     """
 
     width: int = WARP
     warps: int = 1
-    tangents: int = 2
+    tangents: int = 1
     arithmetic: str = "fused"
     rare: str = "gathered"
+    recompute: bool = True
     interpret: bool = False
 
     def __post_init__(self) -> None:
@@ -83,7 +84,9 @@ class PallasBeat(BeatMap):
     def program(self, dtype: str, tangents: int = 0, free: tuple[int, ...] = ()) -> Program:
         """What one block computes, with its counts of operations."""
         how, beat = self.launch, BeatMap(self.system, self.reductions, self.solver)
-        return program(beat, how.width, dtype, tangents, free, arithmetic=how.arithmetic, rare=how.rare)
+        rare = "always" if tangents else how.rare  # what a vote decides takes registers that tangents need more
+        return program(beat, how.width, dtype, tangents, free, arithmetic=how.arithmetic, rare=rare,
+                       recompute=how.recompute)  # fmt: skip
 
     def _launched(self, body: Program, inputs: tuple[Any, Any], steps: Any, beats: Any, passes: int) -> list[jax.Array]:
         from jax.experimental import pallas as pl
@@ -103,14 +106,14 @@ class PallasBeat(BeatMap):
             functools.partial(_kernel, body, not self.launch.interpret),
             grid=(padded // width, passes),
             in_specs=[pl.BlockSpec((x.shape[0], width), lambda i, j: (0, i)) for x in rows]
-            + [pl.BlockSpec((2,), lambda i, j: (0,))],
+            + [pl.BlockSpec((4,), lambda i, j: (0,))],
             out_specs=blocks,
             out_shape=[jax.ShapeDtypeStruct(shape, body.dtype) for shape in shapes],
             compiler_params=triton.CompilerParams(num_warps=self.launch.warps, num_stages=1),
             interpret=self.launch.interpret,
             name="beat" if not body.tangents else "beat_with_tangents",
         )
-        counts = jnp.stack([jnp.asarray(steps, jnp.int32), jnp.asarray(beats, jnp.int32)])
+        counts = jnp.stack([jnp.asarray(x, jnp.int32) for x in (steps, beats, 0, 0)])  # as many as a power of 2
         found = run(*rows, counts)
         return [x[: len(self.reductions)] if i % 2 else x for i, x in enumerate(found)]
 
@@ -120,7 +123,7 @@ def _kernel(body: Program, ptx: bool, parameters: Any, state: Any, counts: Any, 
     from jax.experimental import pallas as pl
 
     first = pl.program_id(1) * max(1, body.tangents)
-    found = body(_read(parameters), _read(state), counts[0], counts[1], first, ptx=ptx)
+    found = body(_read(parameters), _read(state), [counts[i] for i in range(3)], first, ptx=ptx)
     for reference, values in zip(ends, (found.state, found.values), strict=False):
         _write(reference, values)
     for reference, ways in zip(ends[2:], (found.state_tangents, found.values_tangents), strict=False):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from .straight_line import ISSUED, Builder, Constant, Operand, Operation, Rare, StraightLine, operations_of
 
-__all__ = ["gathered_rare", "joined", "rewrite", "with_rare"]
+__all__ = ["gathered_rare", "joined", "recomputed", "rewrite", "with_rare"]
 
 SMALLEST_RARE = 10  # instructions; fewer are not worth a vote of the warp and a branch
 FOLDED = ("add", "sub", "mul", "neg")
@@ -133,6 +133,10 @@ def _with_product(operation: Operation, product: Operation) -> Operation:
     return Operation(name, (*product.inputs, operation.inputs[1 - place]), operation.output, operation.dtype)
 
 
+def _size(operations: Iterable[Operation]) -> int:
+    return sum(ISSUED.get(o.dtype, {}).get(o.name, 1) for o in operations)
+
+
 class _Piece(NamedTuple):
     """An operation or a rare part of the body with the values that it reads and makes."""
 
@@ -153,7 +157,7 @@ def with_rare(line: StraightLine) -> StraightLine:
     fixed, placed = frozenset(line.kept()), set[int]()
     for predicate, found in members.items():
         left = {i: o for i, o in found.items() if i not in placed}
-        if predicate not in fixed and sum(ISSUED.get(o.name, 1) for o in left.values()) >= SMALLEST_RARE:
+        if predicate not in fixed and _size(left.values()) >= SMALLEST_RARE:
             pieces, chosen = _set_apart(pieces, predicate, left)
             placed |= chosen
     return dataclasses.replace(line, body=tuple(piece.content for piece in pieces))
@@ -189,7 +193,7 @@ def _set_apart(
             early[piece.content.output] = piece.content
         elif depends or not piece.reads.isdisjoint(early):
             after |= piece.makes
-    if sum(ISSUED.get(o.name, 1) for o in early.values()) < SMALLEST_RARE:
+    if _size(early.values()) < SMALLEST_RARE:
         return pieces, frozenset()
     rest = [piece for piece in pieces if piece.makes.isdisjoint(early)]
     read = frozenset[Operand]().union(*(piece.reads for piece in rest))
@@ -199,6 +203,21 @@ def _set_apart(
     head = [piece for piece in rest[:last] if piece.makes.isdisjoint(after)]
     put_off = [piece for piece in rest[:last] if not piece.makes.isdisjoint(after)]
     return [*head, _Piece(rare, reads, frozenset(early)), *put_off, *rest[last:]], frozenset(early)
+
+
+def recomputed(line: StraightLine) -> StraightLine:
+    """The line with what one instruction makes of its invariants made in every step, instead of kept from before the
+    loop: an instruction is cheaper than a register that others then lack."""
+    costly = [o for o in line.prologue if ISSUED.get(o.dtype, {}).get(o.name, 1) > 1 or o.dtype not in ISSUED]
+    outside = {i for o in costly for i in (o.output, *o.inputs)}
+    before = [o for o in reversed(line.prologue) if o.output in outside and not outside.update(o.inputs)][::-1]
+    kept = {o.output for o in costly}
+    read, again = set(line.kept()), list[Operation]()
+    for operation in reversed(line.prologue):
+        if operation.output in read and operation.output not in kept:
+            again.append(operation)
+            read.update(i for i in operation.inputs if isinstance(i, int))
+    return dataclasses.replace(line, prologue=tuple(before), body=(*again[::-1], *line.body))
 
 
 def gathered_rare(line: StraightLine) -> StraightLine:

@@ -18,7 +18,17 @@ from .leaflet_step import Orifice, area_at, flow_after, moved, orifice_of
 from .resistor_step import beyond, relief, solve_resistors
 from .valve_step import finish_valve, predict_valve
 
-__all__ = ["Coefficients", "Impulse", "Node", "StepRecord", "Thin", "flow_rate", "net_inflow", "node_flows", "pressure_rate"]
+__all__ = [
+    "Coefficients",
+    "Impulse",
+    "Node",
+    "StepRecord",
+    "Thin",
+    "flow_rate",
+    "net_inflow",
+    "node_flows",
+    "pressure_rate",
+]
 
 
 class Node(NamedTuple):

@@ -23,7 +23,10 @@ def halved(goal: np.ndarray) -> dict[str, np.ndarray]:
         seen.append(len(mine))
         for _ in range(2):
             live = held["value"][0] > jnp.asarray(goal[mine])
-            held = {"value": jnp.where(live, 0.5 * held["value"], held["value"]), "used": held["used"] + live.astype("int64")}
+            held = {
+                "value": jnp.where(live, 0.5 * held["value"], held["value"]),
+                "used": held["used"] + live.astype("int64"),
+            }
         return held
 
     lanes = {"value": np.full((1, LANES), 64.0), "used": np.zeros(LANES, np.int64)}

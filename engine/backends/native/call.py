@@ -18,6 +18,7 @@ from .trial import obstacle
 
 __all__ = ["native_beat", "usable", "why_not"]
 
+
 @functools.cache
 def why_not() -> str:
     """Why this process cannot run native code, or "" where it can."""
