@@ -1,9 +1,9 @@
 """How fast is a cohort calibrated, and do random starts end at the best mode?
 
-256 synthetic patients (--quick: 16; 10,000 on a GPU, --quick: 1,000) of `adult`, drawn from `adult_wide` in 13 quantities; 12 readings each with
-clinical noise; 8 starts: the recipe, the prior's centre, a strong right atrium and five random ones. The whole fit on
-all cores in float64, linear algebra and host included; compiling apart; CPU seconds beside the wall's, because the
-machine may be shared.
+256 synthetic patients (10,000 on a GPU; --quick: 16, or 1,000) of `adult`, drawn from `adult_wide` in 13 quantities; 12
+readings each with clinical noise; 8 starts: the recipe, the prior's centre, a strong right atrium and five random ones.
+The whole fit on all cores, or the GPU, ended in float64, linear algebra and host included; compiling apart; CPU seconds
+beside the wall's, because the machine may be shared.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ FREE = {
                          "lv.passive_elastance", "rv.passive_elastance", "la.active_elastance"),
 }  # fmt: skip
 WITHIN = {"adult": 25.0, "regazzoni_2022_b": 10.0}  # ms for a million patients in float32, kernel and host to host
-SWEEP = (Launch(recompute=False), Launch(rare="apart"), Launch(rare="always"), Launch(width=64, warps=2))
+SWEEP = (Launch(rare="apart"), Launch(rare="always"), Launch(width=64, warps=2))
 TANGENTS = (("float32", 1), ("float32", 2), ("float32", 4), ("float64", 1))  # directions beside one beat
 # Multiprocessors and highest clock (Hz) of an NVIDIA H100 SXM or H200 (architecture white paper), when none is seen;
 # each multiprocessor issues four warp instructions per cycle, and half as many in float64.
@@ -157,7 +157,7 @@ def measurements(case: Case) -> list[Measurement]:
              Measurement("kernel", case, plain(case.kernel()), SMALL, "float64"),
              Measurement("xla", case, plain(on_backend(case.beat, "xla")), LARGE, "float32")]  # fmt: skip
     for launch in SWEEP:
-        name = f"width{launch.width}.warps{launch.warps}.{launch.rare}" + (".recompute" if launch.recompute else "")
+        name = f"width{launch.width}.warps{launch.warps}.{launch.rare}"
         found.append(Measurement(name, case, plain(case.kernel(launch)), LARGE, "float32"))
     for dtype, tangents in TANGENTS:
         kernel = case.kernel(Launch(tangents=tangents))

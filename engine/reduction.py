@@ -16,7 +16,8 @@ from ..core.errors import UnknownNameError
 from ..core.reduction import Reduction
 from ..core.smooth import hermite_peak, vertex_peak
 from ..core.system import System
-from .solvers.impulse import Coefficients, Node, StepRecord, flow_rate, net_inflow, node_flows, pressure_rate
+from .solvers.impulse import flow_rate, net_inflow, node_flows, pressure_rate
+from .solvers.node import Coefficients, Node, StepRecord
 
 __all__ = ["Reducer", "Signals", "resolve"]
 

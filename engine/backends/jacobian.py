@@ -12,8 +12,8 @@ import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .straight_line import Builder, Constant, Operand, Operation
 from .derivative import Partial, number, partials, plus, times
+from .straight_line import Builder, Constant, Operand, Operation
 
 __all__ = ["Jacobian", "Row", "eliminated"]
 

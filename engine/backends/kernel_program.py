@@ -51,7 +51,6 @@ class Program:
     free: tuple[int, ...] = ()
     onset: StraightLine | None = None
     line: StraightLine | None = None
-    recompute: bool = False
 
     def __call__(
         self, rows: tuple[Any, ...], state: tuple[Any, ...], counts: Sequence[Any], first: Any, *, ptx: bool
@@ -94,8 +93,10 @@ class Program:
         return self._wide(self.onset, values)
 
     def _loop(self, invariants: Sequence[Any], carried: Sequence[Any], steps: Any, zero: Any, ptx: bool) -> list[Any]:
-        """The carried rows after all steps. In every step the invariants are added `zero` times its number: compilers
-        would else move what is computed from them out of the loop, and keep hundreds of numbers in too few registers.
+        """The carried rows after all steps.
+
+        With tangents, in every step the invariants are added `zero` times its number: compilers would else move what
+        is computed from them out of the loop, and keep hundreds of numbers in too few registers.
         """
         if self.line is None:
             step = lambda k, kept: tuple(_tracing(self).plain(invariants[:-1], steps, list(kept), k))  # noqa: E731
@@ -106,7 +107,7 @@ class Program:
         hoisted = {i: before[i] for i in line.kept()}
 
         def body(k: Any, kept: tuple[Any, ...]) -> tuple[Any, ...]:
-            moved = (zero * k).astype(self.dtype) if self.recompute else None
+            moved = (zero * k).astype(self.dtype) if self.tangents else None
             loose = lambda x: x if moved is None or x.dtype != moved.dtype else x + moved  # noqa: E731
             fixed = {i: loose(x) for i, x in hoisted.items()}
             values = {**fixed, **dict(enumerate([*kept, k], start=line.invariants))}
@@ -200,21 +201,14 @@ def _tracing(of: Program) -> Tracing:
 
 @functools.lru_cache(maxsize=64)
 def program(
-    beat: BeatMap,
-    width: int,
-    dtype: str,
-    tangents: int = 0,
-    free: tuple[int, ...] = (),
-    *,
-    arithmetic: str,
-    rare: str,
-    recompute: bool,
+    beat: BeatMap, width: int, dtype: str, tangents: int = 0, free: tuple[int, ...] = (), *, arithmetic: str, rare: str
 ) -> Program:
     """The program of a beat; `arithmetic` "exact" is XLA's own step, "fused" the rewritten one.
 
     rare: what patients need only in a step in which a valve opens or closes or a curve turns is passed by part for part
     ("apart"), with one vote for all that may run side by side ("gathered"), or never ("always" runs everything). With
-    `recompute`, steps make anew what is cheap to make of the parameters.
+    tangents everything runs, and steps make anew what is cheap to make of the parameters: what a vote decides, and what
+    is kept from before the loop, takes registers that tangents need more.
     """
     if arithmetic == "exact" and not tangents:
         return Program(beat, width, dtype)
@@ -225,9 +219,11 @@ def program(
         state = [about.row] * len(beat.system.state) + [seed] * (0 if free else tangents * len(beat.system.state))
         onset = trace(about.onset, [*invariants, *state], [], rewrite)
         line = joined(_step(about, invariants))
-    line = line if rare == "always" else with_rare(line)
-    line = gathered_rare(line) if rare == "gathered" else line
-    return Program(beat, width, dtype, tangents, free, onset, recomputed(line) if recompute else line, recompute)
+    if tangents:
+        line = recomputed(line)
+    elif rare != "always":
+        line = gathered_rare(with_rare(line)) if rare == "gathered" else with_rare(line)
+    return Program(beat, width, dtype, tangents, free, onset, line)
 
 
 def _step(about: Tracing, invariants: Sequence[Any]) -> StraightLine:

@@ -33,10 +33,11 @@ class Launch:
     """How a kernel is laid out and computed.
 
     width: patients per program instance, a power of 2; warps: warps that share them; tangents: directions carried
-    beside one beat (more of them spill registers to memory). arithmetic: "fused" (products joined with sums, reciprocals) or "exact" (every operation as XLA's
-    step has it). rare: how blocks of plain beats pass by what none of their patients needs in a step ("apart", "gathered" or
-    "always", as `kernel_program.program` says). recompute: steps make anew what is cheap to make of the parameters. interpret: run as an XLA program on
-    any device, slowly, to check a kernel without a GPU.
+    beside one beat (on an H100 one is fastest: more spill registers to memory). arithmetic: "fused" (products joined
+    with sums, reciprocals) or, for plain beats, "exact" (every operation as XLA's step has it). rare: how blocks of
+    plain beats pass by what none of their patients needs in a step ("apart", "gathered" or "always", as
+    `kernel_program.program` says). interpret: run as an XLA program on any device, slowly, to check a kernel without a
+    GPU.
     """
 
     width: int = WARP
@@ -44,7 +45,6 @@ class Launch:
     tangents: int = 1
     arithmetic: str = "fused"
     rare: str = "gathered"
-    recompute: bool = True
     interpret: bool = False
 
     def __post_init__(self) -> None:
@@ -84,9 +84,7 @@ class PallasBeat(BeatMap):
     def program(self, dtype: str, tangents: int = 0, free: tuple[int, ...] = ()) -> Program:
         """What one block computes, with its counts of operations."""
         how, beat = self.launch, BeatMap(self.system, self.reductions, self.solver)
-        rare = "always" if tangents else how.rare  # what a vote decides takes registers that tangents need more
-        return program(beat, how.width, dtype, tangents, free, arithmetic=how.arithmetic, rare=rare,
-                       recompute=how.recompute)  # fmt: skip
+        return program(beat, how.width, dtype, tangents, free, arithmetic=how.arithmetic, rare=how.rare)
 
     def _launched(self, body: Program, inputs: tuple[Any, Any], steps: Any, beats: Any, passes: int) -> list[jax.Array]:
         from jax.experimental import pallas as pl

@@ -33,7 +33,7 @@ __all__ = [
 
 CALLS = ("jit", "pjit", "closed_call", "core_call", "eval_jaxpr", "custom_jvp_call", "custom_vjp_call", "remat")
 COPIES = ("stop_gradient", "copy", "copy_p", "broadcast_in_dim", "reshape", "squeeze")
-# Instructions that a GPU of compute capability 9.0 issues for an operation, where they are more than one: counted in the
+# Instructions that a GPU of compute capability 9.0 issues for an operation, where they are not one: counted in the
 # machine code of kernels (ptxas 13.5), so that a roofline of them is the kernel's own. Those of float64 are in units of
 # one float64 instruction, which takes two places of issue.
 ISSUED = {

@@ -133,15 +133,16 @@ def _computing() -> list[Finding]:
 
 def _beats(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, list[Problem]]:
     """How beats run on a CPU, added to what is told of it: as native code, or through XLA and why."""
-    from ..core.errors import InputError
-    from ..engine.backends.choice import SETTING, chosen
+    from ..core.errors import HemotwinError
+    from ..engine.backends.choice import SETTING, chosen, takes_kernel
     from ..engine.backends.native.call import why_not
     from .installation import declared, install_command, installer
 
     reason, slower = why_not(), "beats run through XLA, some ten times slower than native code"
     try:
+        takes_kernel("auto")
         kept = chosen() == "xla"
-    except InputError as error:
+    except HemotwinError as error:
         return facts, shown, [Problem(str(error), f"unset {SETTING}", blocking=True)]
     facts = facts | {"native": not reason and not kept, "native_obstacle": reason or None}
     if kept:
@@ -158,6 +159,23 @@ def _beats(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, list
     return facts, f"{shown}, beats through XLA", [Problem(f"{slower}: {told}", fix)]
 
 
+def _kernels(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, list[Problem]]:
+    """How beats run on a GPU, added to what is told of it: as one kernel, or through XLA and why."""
+    from ..core.errors import HemotwinError
+    from ..engine.backends.choice import SETTING, chosen, takes_kernel
+
+    try:
+        kernel, asked = takes_kernel("auto"), chosen()
+    except HemotwinError as error:
+        return facts, shown, [Problem(str(error), f"unset {SETTING}", blocking=True)]
+    facts = facts | {"kernel": kernel}
+    if kernel:
+        return facts, f"{shown}, a beat in one kernel", []
+    slower = "beats run through XLA, some ten times slower than in one kernel"
+    fixes = [Problem(f"{slower}: {SETTING}={asked} asks for it", f"unset {SETTING}")] if asked != "auto" else []
+    return facts, f"{shown}, beats through XLA", fixes
+
+
 def _device(found: Any) -> Finding:
     from ..engine.machine import nvidia_driver
     from .installation import declared, install_command
@@ -172,6 +190,9 @@ def _device(found: Any) -> Finding:
     facts: dict[str, Any] = {"backend": found.backend, "kinds": kinds}
     if found.backend == "cpu":
         facts, shown, problem = _beats(facts, shown)
+        problems += problem
+    else:
+        facts, shown, problem = _kernels(facts, shown)
         problems += problem
     for setting in found.slow_settings:
         fix = f"unset {setting.upper()}, or jax.config.update({setting!r}, False)"

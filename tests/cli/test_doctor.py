@@ -257,8 +257,21 @@ def test_native_code_that_does_not_answer_is_told_with_its_reason(monkeypatch, r
     assert doctor.doctor().usable
 
 
-@pytest.mark.parametrize(("asked", "told", "usable"), [("xla", "asks for it", True), ("xlaa", "must be one of", False)])
+@pytest.mark.parametrize(
+    ("asked", "told", "usable"),
+    [("xla", "asks for it", True), ("xlaa", "must be one of", False), ("pallas", "must have an NVIDIA GPU", False)],
+)
 def test_a_backend_chosen_in_the_environment_is_told(monkeypatch, asked, told, usable):
     monkeypatch.setenv("HEMOTWIN_BACKEND", asked)
     assert problem_of("HEMOTWIN_BACKEND", told).fix == "unset HEMOTWIN_BACKEND"
     assert doctor.doctor().usable is usable
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "problems"), [("auto", "a beat in one kernel", 0), ("xla", "beats through XLA", 1)]
+)
+def test_how_beats_run_on_a_gpu_is_told(monkeypatch, asked, told, problems):
+    monkeypatch.setattr("hemotwin.engine.backends.choice.on_nvidia", lambda: True)
+    monkeypatch.setenv("HEMOTWIN_BACKEND", asked)
+    found = doctor._device(machine.Devices("gpu", ("NVIDIA H100 80GB HBM3",), False, ()))
+    assert found.sentence == f"NVIDIA H100 80GB HBM3, {told}, JAX backend gpu" and len(found.problems) == problems

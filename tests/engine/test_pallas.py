@@ -15,6 +15,7 @@ import pytest
 
 from hemotwin.core.errors import HemotwinError, InputError, UnknownNameError
 from hemotwin.core.registry import known
+from hemotwin.engine.backends import choice
 from hemotwin.engine.backends.pallas import Launch, PallasBeat, compiled_kernel, on_backend
 from hemotwin.engine.beat import BeatMap, compiled
 from hemotwin.engine.forward import forward
@@ -120,7 +121,9 @@ def test_without_a_gpu_the_kernel_is_refused_with_a_way_out():
     assert on_backend(small_beat(), "xla").backend == "xla"
 
 
-@pytest.mark.parametrize("choice", [{"width": 48}, {"tangents": 3}, {"warps": 0}, {"arithmetic": "quick"}])
+@pytest.mark.parametrize(
+    "choice", [{"width": 48}, {"tangents": 3}, {"warps": 0}, {"arithmetic": "quick"}, {"rare": "seldom"}]
+)
 def test_a_launch_refuses_what_the_compiler_cannot_lay_out(choice: dict):
     with pytest.raises(InputError, match="must be"):
         Launch(**choice)
@@ -131,6 +134,20 @@ def test_results_beyond_a_kernels_reach_are_refused_with_the_number_that_fits():
     kernel = PallasBeat(small_beat().system, small_beat().reductions)
     with pytest.raises(InputError, match="at most 429496729 patients"):
         jax.eval_shape(kernel, *shapes, STEPS)
+
+
+def test_where_jax_runs_on_a_gpu_beats_are_kernels(monkeypatch: pytest.MonkeyPatch):
+    """A beat picks its backend when it is traced: lowered for a GPU, it holds the kernel, unless that is not wanted."""
+    monkeypatch.setattr(choice, "on_nvidia", lambda: True)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    shapes = [jax.ShapeDtypeStruct((5, 64), "float32")] * 2
+    for backend, kernels in (("auto", 1), ("pallas", 1), ("xla", 0)):
+        beat = BeatMap(small_beat().system, small_beat().reductions, backend=backend)
+        assert beat.kernel == bool(kernels)
+        text = lowered_for_cuda(lambda p, s, beat=beat: beat(p, s, 400), *shapes)
+        assert text.count("@__gpu$xla.gpu.triton") == kernels
+    monkeypatch.setenv(choice.SETTING, "xla")
+    assert not small_beat().kernel
 
 
 def lowered(beat: BeatMap, dtype: str, free: tuple[int, ...] | None = None) -> int:
@@ -204,6 +221,7 @@ def test_the_steady_beat_is_found_through_the_kernel():
 
 SPREAD = """
 import jax, numpy as np
+from hemotwin.engine.backends import choice
 from hemotwin.engine.backends.pallas import Launch, compiled_kernel
 from hemotwin.engine.beat import compiled
 from tests.engine.kernels import LANES, STEPS, patients, small_beat

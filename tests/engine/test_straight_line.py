@@ -11,8 +11,9 @@ from jax import lax
 from hemotwin.core.errors import HemotwinError, UnknownNameError
 from hemotwin.core.smooth import safe_sqrt
 from hemotwin.engine.backends.arithmetic import Arithmetic
+from hemotwin.engine.backends.jacobian import eliminated
 from hemotwin.engine.backends.pallas import PallasBeat
-from hemotwin.engine.backends.rewriting import joined, rewrite, with_rare
+from hemotwin.engine.backends.rewriting import gathered_rare, joined, recomputed, rewrite, with_rare
 from hemotwin.engine.backends.straight_line import Constant, Operation, Rare, StraightLine, run, trace
 from hemotwin.engine.folded import folded
 from hemotwin.engine.precision import double
@@ -88,6 +89,59 @@ def test_what_reads_a_rare_part_waits_for_what_the_part_reads():
     inputs = np.linspace(1.0, 2.0, WIDTH), np.linspace(-1.0, 1.0, WIDTH), np.linspace(0.1, 0.9, WIDTH)
     for found, expected in zip(computed(apart, *inputs), computed(plain, *inputs), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def two_events(c, v):
+    """Two independent corrections, for v[0] > 0 and for v[1] > 0.5, and one that needs the first's outcome."""
+    long = lambda x, y: jnp.exp(x) * safe_sqrt(x * y + 3.0) / (y * y + 2.0) + safe_sqrt(y + 4.0) * jnp.exp(y)  # noqa: E731
+    first = jnp.where(v[0] > 0.0, long(v[0], v[1]), v[1])
+    second = jnp.where(v[1] > 0.5, long(v[1], c[0]), v[0])
+    return [first, second, jnp.where(first > 1.5, long(first, second), c[0])]
+
+
+def test_rare_parts_that_need_not_wait_run_in_one_place_and_change_no_value():
+    plain = joined(traced(two_events))
+    apart = with_rare(plain)
+    gathered = gathered_rare(apart)
+    number = lambda line: [len(piece.outputs) for piece in line.body if isinstance(piece, Rare)]  # noqa: E731
+    assert number(apart) == [1, 1, 1] and number(gathered) == [2, 1]
+    c, b = np.linspace(1.0, 2.0, WIDTH), np.linspace(0.1, 0.9, WIDTH)
+    for a in (np.full(WIDTH, -0.5), np.linspace(-1.0, 1.0, WIDTH)):
+        for low in (b, 0.4 * b):
+            for found, expected in zip(computed(gathered, c, a, low), computed(plain, c, a, low), strict=True):
+                np.testing.assert_allclose(found, expected, rtol=1e-15)  # XLA joins products within a branch
+
+
+def test_what_is_cheap_to_make_of_invariants_may_be_made_in_every_step():
+    plain = traced(lambda c, v: [v[0] * (c[0] * c[0] + 2.0), v[1] * jnp.exp(c[0] + 1.0), v[0] / (c[0] * c[0])])
+    again = recomputed(plain)
+    assert {o.name for o in again.prologue} >= {"exp", "add"} and "mul" not in {o.name for o in again.prologue[-1:]}
+    assert again.always["mul"] == plain.always["mul"] + 1 and again.always["add"] == 1
+    inputs = [np.linspace(1.0, 2.0, WIDTH) + i for i in range(3)]
+    for found, expected in zip(computed(again, *inputs), computed(plain, *inputs), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_direction_pushed_through_the_local_jacobian_is_the_derivative():
+    """Sources are the two varying inputs, the seed the invariant; the last two inputs are the direction."""
+
+    def step(c, v):
+        inner = jnp.where(v[0] > 1.3, v[0] * jnp.exp(c[0] * v[1]), v[1] ** 2)
+        return [inner / (1.0 + v[0] ** 2), jnp.maximum(inner, v[1]) * c[0]]
+
+    with double():
+        line = trace(
+            lambda c, v: step(c, v[:2]), [ROW, ROW], [ROW] * 4, rewrite,
+            lambda builder, operations, outputs: eliminated(
+                builder, operations, [2, 3], [0], outputs, 1, "float64"
+            ).pushed(builder, [4, 5], [1], "float64"),
+        )  # fmt: skip
+        rows = [jnp.linspace(1.0, 1.6, WIDTH) + 0.1 * i for i in range(6)]
+        c, seed, *v, one, two = rows
+        found = computed(line, *map(np.asarray, rows))
+        ends, pushed = jax.jvp(lambda c, *v: step([c], v), (c, *v), (seed, one, two))
+    for got, expected in zip(found, (*ends, *pushed), strict=True):
+        np.testing.assert_allclose(got, np.asarray(expected), rtol=1e-14)
 
 
 def test_every_value_is_made_before_it_is_read():

@@ -9,10 +9,10 @@ from typing import Any
 
 from ...beat import BeatMap
 from ...precision import double
+from ..jacobian import Jacobian, eliminated
 from ..kernel_program import tracing
 from ..rewriting import rewrite, with_rare
 from ..straight_line import Builder, Operand, Operation, StraightLine, trace
-from ..jacobian import Jacobian, eliminated
 
 __all__ = ["Line", "NativeProgram", "native_program"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ..jacobian import Jacobian
 from ..straight_line import Constant, Operand
 from .elementary import definitions
-from ..jacobian import Jacobian
 from .kernel import Kernel
 from .program import NativeProgram
 
