@@ -108,7 +108,7 @@ def beat_in_blocks(beat: BeatMap, rows: np.ndarray, state: np.ndarray, steps: in
     """One beat of any number of patients as the engine runs cohorts: end state and reductions (numpy)."""
     run = compiled(beat, None)
     block = lambda lanes: run(jnp.asarray(rows[:, lanes]), jnp.asarray(state[:, lanes]), steps)  # noqa: E731
-    return in_blocks(block, rows.shape[1], beat_width(beat, rows.shape[1]))
+    return in_blocks(block, rows.shape[1], beat_width(beat, rows.shape[1]), ("beat", beat))
 
 
 def beat_at_once(beat: BeatMap, rows: np.ndarray, state: np.ndarray, steps: int) -> Any:
@@ -318,7 +318,11 @@ def jacobian(bars: Bars, case: Case) -> None:
     for dtype in ("float64", "float32"):
         p, x = case.tiled(count, dtype)
         block = lambda k, p=p, x=x: compiled(case.beat, free)(jnp.asarray(p[:, k]), jnp.asarray(x[:, k]), case.steps)  # noqa: E731
-        runs[f"jacobian.{dtype}"] = (lambda b=block: in_blocks(b, count, WIDTH)), count, dtype == "float64"
+        runs[f"jacobian.{dtype}"] = (
+            (lambda b=block, d=dtype: in_blocks(b, count, WIDTH, ("jacobian", case.beat, d))),
+            count,
+            dtype == "float64",
+        )
         runs[f"plain.{dtype}"] = (
             (lambda p=p, x=x: beat_in_blocks(case.beat, p, x, case.steps)),
             count,

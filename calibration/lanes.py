@@ -174,7 +174,7 @@ def run_lanes(
     if isinstance(run, GaussNewton) and not hold and z.shape[1] >= MANY:
         return fitted_in_rounds(run, cohort.problem, data, z, steps)
 
-    def block(lanes: np.ndarray) -> Any:
+    def block(lanes: Any) -> Any:
         return run(cohort.problem, LaneData(*map(jnp.asarray, data.take(lanes))), jnp.asarray(z[:, lanes]), steps, hold)
 
-    return in_blocks(block, z.shape[1], width)
+    return in_blocks(block, z.shape[1], width, (run, cohort.problem))

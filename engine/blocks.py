@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +16,8 @@ from .precision import double
 
 __all__ = ["block_width", "blocks", "in_blocks", "in_rounds"]
 
+Lanes = np.ndarray | slice
+_compiled: set[Hashable] = set()  # (program, width of its blocks, float64 or not) that have run in this process
 FILLING = 8192  # lanes per block that keep a GPU busy where each runs some passes side by side
 
 
@@ -26,54 +28,75 @@ def block_width(on_cpu: int, count: int) -> int:
     return min(FILLING, 1 << max(0, count - 1).bit_length())
 
 
-def blocks(count: int, width: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Index blocks of fixed width over `count` lanes, the last padded by repeats: (indices, how many are real)."""
+def blocks(count: int, width: int) -> Iterator[tuple[Lanes, int]]:
+    """Blocks of fixed width over `count` lanes, the last filled up with repeats: (which lanes, how many are real)."""
     for first in range(0, count, width):
-        lanes = np.arange(first, min(first + width, count))
-        yield np.concatenate([lanes, np.full(width - len(lanes), lanes[-1])]), len(lanes)
+        last = min(first + width, count)
+        whole = last - first == width
+        yield slice(first, last) if whole else _filled(np.arange(first, last), width), last - first
 
 
-def in_blocks(run: Callable[[np.ndarray], Any], count: int, width: int) -> Any:
-    """Call `run(indices)` for every block and join the results (tuples of arrays, lanes last) into one.
+def _filled(lanes: np.ndarray, width: int) -> np.ndarray:
+    return np.concatenate([lanes, np.full(width - len(lanes), lanes[-1])])
+
+
+def in_blocks(run: Callable[[Any], Any], count: int, width: int, program: Hashable = None) -> Any:
+    """Call `run(lanes)` for every block (a slice, or indices) and join the results (tuples of arrays, lanes last).
 
     On a CPU the blocks run on all cores that this process may use, one thread each (XLA keeps to one core for loops
-    this small); the first runs alone, so that the program is compiled once.
+    this small). The first runs alone, so that the program is compiled once, unless a call of the same `program` (None:
+    not known) on blocks of this width has been here before.
     """
     wide = bool(getattr(jax.config, "jax_enable_x64"))  # noqa: B009
 
-    def one(block: tuple[np.ndarray, int]) -> Any:
+    def one(block: tuple[Lanes, int]) -> Any:
         with double(wide):
             return jax.tree.map(lambda leaf: np.asarray(leaf)[..., : block[1]], run(block[0]))
 
-    todo = list(blocks(count, width))
-    parts = [one(todo[0])]
-    threads = cores().usable if len(todo) > 2 and jax.default_backend() == "cpu" else 1
+    todo, parts, key = list(blocks(count, width)), [], (program, width, wide)
+    if program is None or key not in _compiled:
+        parts.append(one(todo[0]))
+        _compiled.add(key)
+    left = todo[len(parts) :]
+    threads = _usable() if len(left) > 1 and jax.default_backend() == "cpu" else 1
     if threads > 1:
-        with ThreadPoolExecutor(min(threads, len(todo) - 1)) as pool:
-            parts += list(pool.map(one, todo[1:]))
+        parts += list(_threads(threads).map(one, left))
     else:
-        parts += [one(block) for block in todo[1:]]
+        parts += [one(block) for block in left]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=-1), *parts)
 
 
+@functools.cache
+def _usable() -> int:
+    """Cores of this process, asked once: the answer is read from files."""
+    return cores().usable
+
+
+@functools.cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    """Threads that stay: to start them anew costs as much as the beat of 500 patients."""
+    return ThreadPoolExecutor(count, thread_name_prefix="hemotwin")
+
+
 def in_rounds(
-    advance: Callable[[np.ndarray, Any], Any], lanes: Any, moving: Callable[[Any], np.ndarray], width: int
-) -> Any:
+    advance: Callable[[np.ndarray, Any], Any], lanes: Any, moving: Callable[[Any], np.ndarray], width: int,
+    program: Hashable = None,
+) -> Any:  # fmt: skip
     """`lanes` (a tree of arrays, lanes last) advanced until `moving(lanes)` holds for none.
 
     `advance(indices, their part of the lanes)` takes one block some steps further. Between rounds the lanes that still
     move are put together anew, so that no block waits for its slowest. On a CPU numpy arrays are written in place;
-    elsewhere the lanes stay on the device until they are done.
+    elsewhere the lanes stay on the device until they are done. `program` as for `in_blocks`.
     """
     if jax.default_backend() != "cpu":
         return _in_rounds_on_device(advance, lanes, moving, width)
     while len(left := np.flatnonzero(moving(lanes))):
 
-        def some(block: np.ndarray, left: np.ndarray = left) -> Any:
+        def some(block: Lanes, left: np.ndarray = left) -> Any:
             mine = left[block]
             return advance(mine, jax.tree.map(lambda held: jnp.asarray(held[..., mine]), lanes))
 
-        found = in_blocks(some, len(left), width)
+        found = in_blocks(some, len(left), width, program)
         for kept, new in zip(jax.tree.leaves(lanes), jax.tree.leaves(found), strict=True):
             kept[..., left] = new
     return lanes

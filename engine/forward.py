@@ -25,10 +25,15 @@ from .reduction import Signals
 
 __all__ = ["Forward", "Waves", "beat_width", "forward", "record"]
 
-WIDTH = 64  # lanes per block
-WIDE = 1024  # lanes per block of plain beats in native code, whose groups need no room in the cache for the others
+WIDTH = 64  # lanes per block of plain beats
+NEWTON, BANK = 32, 64  # lanes per block of Newton's method, and how many lanes the others start from
+WIDE = (
+    1024,
+    512,
+    256,
+)  # lanes per block of plain beats in native code, whose groups need no room in the cache for others
 KERNEL = 1 << 18  # lanes per launch of a GPU kernel: three waves of the largest cards
-MANY = 2  # blocks from which on a second program is worth its compilation
+MANY = 2  # banks from which on a second program is worth its compilation
 
 
 class Forward(NamedTuple):
@@ -53,7 +58,9 @@ def beat_width(beat: BeatMap, count: int) -> int:
     """Lanes per block for plain beats of `count` lanes: each call costs some 0.2 ms besides."""
     if beat.kernel:
         return min(KERNEL, 1 << max(0, count - 1).bit_length())
-    return WIDE if beat.native and count >= 2 * WIDE else min(WIDTH, count)
+    if beat.native:
+        return next((wide for wide in WIDE if count >= 2 * wide), min(WIDTH, count))
+    return min(WIDTH, count)
 
 
 def forward(
@@ -63,42 +70,45 @@ def forward(
     steps: int,
     *,
     warm_up: int = 3,
-    width: int = WIDTH,
+    bank: int = BANK,
     tolerance: float = TOLERANCE,
 ) -> Forward:
     """Steady beat and reductions of parameters [P, B] from a guess [S, B] (None: all stores at one pressure).
 
-    Blocks are solved by Newton. Where there are many, only the first is: the others start from the derivatives of its
-    lanes (see `quasi_newton`), and Newton takes the lanes that this leaves.
+    Lanes are solved by Newton. Where there are many, only the first `bank` are: the others start from their derivatives
+    (see `quasi_newton`), and Newton takes the lanes that this leaves.
     """
     count = parameters.shape[-1]
 
-    def newton(lanes: np.ndarray) -> Steady:
+    def newton(lanes: Any) -> Steady:
         p = jnp.asarray(parameters[:, lanes])
         start = equal_start(beat.system, p) if guess is None else jnp.asarray(guess[:, lanes])
         return steady_beat(beat, p, start, steps, warm_up=warm_up if guess is not None else max(warm_up, 5),
                            tolerance=tolerance)  # fmt: skip
 
-    def reduced(lanes: np.ndarray) -> Any:
+    def reduced(lanes: Any) -> Any:
         return compiled(beat, None)(jnp.asarray(parameters[:, lanes]), jnp.asarray(found.state[:, lanes]), steps).values
 
-    many = count > MANY * width
-    found: Steady = in_blocks(newton, width if many else count, width)
+    solve = lambda which: in_blocks(  # noqa: E731
+        lambda lanes: newton(which[lanes]), len(which), NEWTON, ("newton", beat.bare(), tolerance, guess is None)
+    )
+    many = count > MANY * bank
+    found: Steady = solve(np.arange(bank if many else count))
     if many:
-        found = _others(beat, parameters, guess, steps, warm_up, width, found, newton, tolerance)
-    values = in_blocks(reduced, count, max(width, beat_width(beat, count)))
+        found = _others(beat, parameters, guess, steps, warm_up, found, solve, tolerance)
+    values = in_blocks(reduced, count, beat_width(beat, count), ("beat", beat))
     return Forward(found.state, found.residual, found.status, values)
 
 
 def _others(
-    beat: BeatMap, parameters: np.ndarray, guess: np.ndarray | None, steps: int, warm_up: int, width: int, bank: Steady,
-    newton: Callable[[np.ndarray], Steady], tolerance: float,
+    beat: BeatMap, parameters: np.ndarray, guess: np.ndarray | None, steps: int, warm_up: int, bank: Steady,
+    solve: Callable[[np.ndarray], Steady], tolerance: float,
 ) -> Steady:  # fmt: skip
-    """All lanes, those behind the first block by Broyden's method from the nearest of its lanes."""
+    """All lanes, those behind the bank by Broyden's method from the nearest of its lanes."""
     sound = np.flatnonzero(bank.status == int(Status.OK))
-    rest = np.arange(width, parameters.shape[-1])
+    rest = np.arange(len(bank.status), parameters.shape[-1])
     if not len(sound):
-        return _joined(bank, in_blocks(lambda lanes: newton(rest[lanes]), len(rest), width))
+        return _joined(bank, solve(rest))
     near = sound[nearest(parameters, parameters[:, sound])]
     if guess is None:  # a solved neighbour needs no beats to settle
         start, warm_up = bank.state[:, near[rest]], 0
@@ -109,8 +119,7 @@ def _others(
     found = _joined(bank, others)
     left = rest[found.status[rest] != int(Status.OK)]
     if len(left):
-        again = in_blocks(lambda lanes: newton(left[lanes]), len(left), width)
-        for leaf, new in zip(found, again, strict=True):
+        for leaf, new in zip(found, solve(left), strict=True):
             leaf[..., left] = new
     return found
 

@@ -74,7 +74,7 @@ def quasi_newton(
         """Until each lane changes by no more than `enough` (mL) or has had `most` beats."""
         lanes, program = lanes._replace(known=zeros > 0), _program(beat.bare(), precision)  # judged anew in each
         further = lambda mine, own: program(jnp.asarray(parameters[:, mine]), own, steps, first, enough, ROUND)  # noqa: E731
-        return in_rounds(further, lanes, lambda held: ~held.known | _moves(held, enough, most), width)
+        return in_rounds(further, lanes, lambda held: ~held.known | _moves(held, enough, most), width, program)
 
     lanes = until_near(lanes, "float32", COARSE, MOST_COARSE, warm_up)
     lanes = until_near(lanes, str(jnp.zeros(()).dtype), tolerance, LIMIT, 0)

@@ -164,7 +164,8 @@ def _beats(patients: Patients, size: int, precision: str) -> Callable[[], Any]:
     program = compiled_kernel(patients.beat) if kernel else compiled(patients.beat, None)
     steps = patients.model.steps
     run = lambda lanes: program(jnp.asarray(rows[:, lanes]), jnp.asarray(state[:, lanes]), steps)  # noqa: E731
-    return lambda: in_blocks(run, size, size if kernel else beat_width(patients.beat, size))
+    width = size if kernel else beat_width(patients.beat, size)
+    return lambda: in_blocks(run, size, width, ("beat", patients.beat, precision))
 
 
 def _jacobians(patients: Patients, rows: np.ndarray, state: np.ndarray, steps: int) -> Any:

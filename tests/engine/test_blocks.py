@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import jax
@@ -50,3 +51,25 @@ def test_a_gpu_takes_wide_blocks_and_few_widths(monkeypatch: pytest.MonkeyPatch)
     assert blocks.block_width(16, 80_000) == 16
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert [blocks.block_width(16, count) for count in (1, 3, 64, 65, 8192, 80_000)] == [1, 4, 64, 128, 8192, 8192]
+
+
+def test_the_first_block_runs_alone_until_its_program_is_known(monkeypatch: pytest.MonkeyPatch):
+    """So that no two threads compile the same program; afterwards no thread waits for it."""
+    told: list[str] = []
+
+    def told_in_order(lanes: Any) -> np.ndarray:
+        told.append("in")
+        told.append("out")
+        return np.arange(2 * WIDTH)[lanes]
+
+    together = threading.Barrier(2)
+
+    def at_once(lanes: Any) -> np.ndarray:
+        together.wait(timeout=30.0)  # passes only when both blocks are there at the same time
+        return np.arange(2 * WIDTH)[lanes]
+
+    monkeypatch.setattr(blocks, "_usable", lambda: 2)
+    program = object()
+    for run in (told_in_order, at_once):
+        np.testing.assert_array_equal(blocks.in_blocks(run, 2 * WIDTH, WIDTH, program), np.arange(2 * WIDTH))
+    assert told == ["in", "out"] * 2

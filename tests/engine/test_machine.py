@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from hemotwin.engine import machine
@@ -58,18 +59,15 @@ def test_cache_counts_programs_and_is_tried_by_writing(tmp_path):
 def test_blocks_run_on_the_cores_that_the_affinity_allows(monkeypatch):
     from hemotwin.engine import blocks
 
-    asked = []
-
-    class Pool(blocks.ThreadPoolExecutor):
-        def __init__(self, threads: int) -> None:
-            asked.append(threads)
-            super().__init__(threads)
-
-    monkeypatch.setattr(blocks, "ThreadPoolExecutor", Pool)
+    asked, threads = [], blocks._threads
+    monkeypatch.setattr(blocks, "_threads", lambda count: asked.append(count) or threads(count))
     for allowed in (3, 1):
-        monkeypatch.setattr(blocks, "cores", lambda n=allowed: machine.Cores(64, n, None))
-        assert blocks.in_blocks(lambda lanes: lanes, 50, 4).tolist() == list(range(50))
+        monkeypatch.setattr(blocks, "_usable", lambda n=allowed: n)
+        found = blocks.in_blocks(lambda lanes: np.arange(50)[lanes], 50, 4)
+        assert found.tolist() == list(range(50))
     assert asked == [3]  # one core: no threads at all
+    monkeypatch.undo()
+    assert blocks._usable() == machine.cores().usable
 
 
 def test_machine_is_described_without_importing_jax():

@@ -15,7 +15,7 @@ from hemotwin.engine.precision import double
 from hemotwin.engine.quasi_newton import nearest
 from tests.problems import beat_of, circulation, prior_draws
 
-LANES, WIDTH = 24, 8
+LANES, BANK = 24, 8
 SAME = 1e-6  # mL and mL/s: both are within 1e-9 mL of repeating, and the slowest mode leaves some hundred times that
 
 
@@ -42,7 +42,8 @@ def solved(many: bool) -> tuple[Forward, list[int]]:
     with pytest.MonkeyPatch.context() as patch, double():
         patch.setattr(forward_room, "steady_beat", counted)
         patch.setattr(forward_room, "MANY", 1 if many else LANES)
-        return forward(beat_of(model), parameters, None, model.steps, width=WIDTH), taken
+        patch.setattr(forward_room, "NEWTON", BANK)
+        return forward(beat_of(model), parameters, None, model.steps, bank=BANK), taken
 
 
 @pytest.mark.slow
@@ -64,7 +65,7 @@ def test_a_valve_that_is_shut_at_onset_carries_no_flow():
 
 @pytest.mark.slow
 def test_newton_takes_only_the_first_block_and_what_is_left():
-    assert len(solved(False)[1]) == LANES // WIDTH
+    assert len(solved(False)[1]) == LANES // BANK
     assert len(solved(True)[1]) <= 2
 
 
@@ -80,5 +81,5 @@ def test_lanes_that_are_left_are_solved_by_newton(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(forward_room, "quasi_newton", hopeless)
     monkeypatch.setattr(forward_room, "MANY", 1)
     with double():
-        found = forward(beat_of(model), parameters, None, model.steps, width=WIDTH)
+        found = forward(beat_of(model), parameters, None, model.steps, bank=BANK)
     np.testing.assert_allclose(found.state, solved(False)[0].state, rtol=0.0, atol=SAME)
