@@ -19,13 +19,14 @@ from ..core.system import System
 from .beat import BeatMap, compiled
 from .blocks import in_blocks
 from .compilation import compiled_for_device
-from .periodic import TOLERANCE, Steady, equal_pressure_state, steady_beat
-from .quasi_newton import nearest, quasi_newton
+from .periodic import SMALLEST_VOLUME, TOLERANCE, Steady, equal_pressure_state, steady_beat
+from .quasi_newton import nearest, predicted, quasi_newton
 from .reduction import Signals
 
 __all__ = ["Forward", "Waves", "beat_width", "forward", "record"]
 
 WIDTH = 64  # lanes per block of plain beats
+SETTLING = 5  # plain beats from the relaxed state before tangents are worth carrying
 NEWTON, BANK = 32, 64  # lanes per block of Newton's method, and how many lanes the others start from
 WIDE = (
     1024,
@@ -33,6 +34,7 @@ WIDE = (
     256,
 )  # lanes per block of plain beats in native code, whose groups need no room in the cache for others
 KERNEL = 1 << 18  # lanes per launch of a GPU kernel: three waves of the largest cards
+RIDGE_STATE, RIDGE_INVERSE = 0.01, 0.1  # penalties per bank lane: of those tried, fewest beats for both priors
 MANY = 2  # banks from which on a second program is worth its compilation
 
 
@@ -80,20 +82,22 @@ def forward(
     """
     count = parameters.shape[-1]
 
-    def newton(lanes: Any) -> Steady:
-        p = jnp.asarray(parameters[:, lanes])
-        start = equal_start(beat.system, p) if guess is None else jnp.asarray(guess[:, lanes])
-        return steady_beat(beat, p, start, steps, warm_up=warm_up if guess is not None else max(warm_up, 5),
-                           tolerance=tolerance)  # fmt: skip
+    def solve(which: np.ndarray, start: np.ndarray | None = None, first: int = max(warm_up, SETTLING)) -> Steady:
+        """Newton of some lanes from a start [S, lanes] (None: relaxed), `first` plain beats before."""
+
+        def newton(lanes: Any) -> Steady:
+            p = jnp.asarray(parameters[:, which[lanes]])
+            x = equal_start(beat.system, p) if start is None else jnp.asarray(start[:, lanes])
+            return steady_beat(beat, p, x, steps, warm_up=first, tolerance=tolerance)
+
+        return in_blocks(newton, len(which), NEWTON, ("newton", beat.bare(), tolerance, start is None))
 
     def reduced(lanes: Any) -> Any:
         return compiled(beat, None)(jnp.asarray(parameters[:, lanes]), jnp.asarray(found.state[:, lanes]), steps).values
 
-    solve = lambda which: in_blocks(  # noqa: E731
-        lambda lanes: newton(which[lanes]), len(which), NEWTON, ("newton", beat.bare(), tolerance, guess is None)
-    )
     many = count > MANY * bank
-    found: Steady = solve(np.arange(bank if many else count))
+    some = np.arange(bank if many else count)
+    found = solve(some) if guess is None else solve(some, guess[:, some], warm_up)
     if many:
         found = _others(beat, parameters, guess, steps, warm_up, found, solve, tolerance)
     values = in_blocks(reduced, count, beat_width(beat, count), ("beat", beat))
@@ -102,26 +106,43 @@ def forward(
 
 def _others(
     beat: BeatMap, parameters: np.ndarray, guess: np.ndarray | None, steps: int, warm_up: int, bank: Steady,
-    solve: Callable[[np.ndarray], Steady], tolerance: float,
+    solve: Callable[..., Steady], tolerance: float,
 ) -> Steady:  # fmt: skip
     """All lanes, those behind the bank by Broyden's method from the nearest of its lanes."""
     sound = np.flatnonzero(bank.status == int(Status.OK))
     rest = np.arange(len(bank.status), parameters.shape[-1])
     if not len(sound):
         return _joined(bank, solve(rest))
-    near = sound[nearest(parameters, parameters[:, sound])]
-    if guess is None:  # a solved neighbour needs no beats to settle
-        start, warm_up = bank.state[:, near[rest]], 0
+    here, there = parameters[:, rest], parameters[:, sound]
+    if guess is None:  # what solved neighbours let expect needs no beats to settle
+        start, warm_up = _expected(beat.system, here, there, bank.state[:, sound]), 0
     else:
         start = guess[:, rest]
-    inverse = bank.inverse[..., near[rest]]
+    inverse = predicted(here, there, bank.inverse[..., sound], RIDGE_INVERSE)
     others = quasi_newton(beat, parameters[:, rest], start, inverse, steps, warm_up, tolerance=tolerance)
     found = _joined(bank, others)
-    left = rest[found.status[rest] != int(Status.OK)]
-    if len(left):
-        for leaf, new in zip(found, solve(left), strict=True):
-            leaf[..., left] = new
+    onwards = lambda left: solve(left, _reached(beat.system, found.state[:, left], start[:, left - rest[0]]), 0)  # noqa: E731
+    for again in (onwards, solve):
+        left = rest[found.status[rest] != int(Status.OK)]
+        if len(left):
+            for leaf, new in zip(found, again(left), strict=True):
+                leaf[..., left] = new
     return found
+
+
+def _reached(system: System, state: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Where lanes [S, B] have come to, or their start where that is no state."""
+    sound = np.all(np.isfinite(state), axis=0) & np.all(state[: len(system.free_stores)] > SMALLEST_VOLUME, axis=0)
+    return np.where(sound, state, start)
+
+
+def _expected(system: System, parameters: np.ndarray, bank: np.ndarray, state: np.ndarray) -> np.ndarray:
+    """A start [S, B] by regression on the bank's states [S, K]; where the nearest lane's valve is shut it is shut, and
+    where a volume would be none that lane's whole state serves."""
+    near = state[:, nearest(parameters, bank)]
+    start = np.where(near == 0.0, 0.0, predicted(parameters, bank, state, RIDGE_STATE))
+    filled = np.all(start[: len(system.free_stores)] > SMALLEST_VOLUME, axis=0)
+    return np.where(filled, start, near)
 
 
 def _joined(first: Steady, second: Steady) -> Steady:

@@ -12,7 +12,7 @@ from hemotwin.core.status import Status
 from hemotwin.engine import forward as forward_room
 from hemotwin.engine.forward import Forward, forward
 from hemotwin.engine.precision import double
-from hemotwin.engine.quasi_newton import nearest
+from hemotwin.engine.quasi_newton import nearest, predicted
 from tests.problems import beat_of, circulation, prior_draws
 
 LANES, BANK = 24, 8
@@ -25,6 +25,17 @@ def test_the_nearest_lane_is_the_lane_itself_and_constant_rows_do_not_count():
     np.testing.assert_array_equal(nearest(rows, rows[:, [3, 11, 7]])[[3, 11, 7]], [0, 1, 2])
     rows[3, 0] = 5.0  # still constant: a division by its spread of 0 would give nan
     assert np.all(np.isfinite(nearest(rows, rows)))
+
+
+def test_a_regression_without_penalty_finds_powers_of_the_parameters_and_a_penalty_draws_to_the_mean():
+    """Logarithms are linear in logarithms; rows that are not positive enter as they are, constant ones not at all."""
+    rng = np.random.default_rng(1)
+    rows = np.vstack([rng.uniform(1.0, 2.0, (2, 40)), rng.uniform(-1.0, 1.0, (1, 40)), np.full((1, 40), 5.0)])
+    values = np.stack([np.log(rows[0] ** 2 / rows[1]), 3.0 - rows[2]])[:, None]
+    found = predicted(rows[:, 20:], rows[:, :20], values[..., :20], 0.0)
+    np.testing.assert_allclose(found, values[..., 20:], atol=1e-12)
+    heavy = predicted(rows[:, 20:], rows[:, :20], values[..., :20], 1e9)
+    np.testing.assert_allclose(heavy, np.broadcast_to(values[..., :20].mean(-1, keepdims=True), heavy.shape), atol=0.1)
 
 
 @functools.cache
