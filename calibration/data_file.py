@@ -23,7 +23,7 @@ def open_data(folder: str, name: str | Path) -> tuple[str, Any]:
     if path.suffix not in (".yaml", ".yml"):
         known = sorted(file.stem for file in config_path(folder).glob("*.yaml"))
         if str(name) not in known:
-            raise UnknownNameError(folder, str(name), known)
+            raise UnknownNameError(folder.removesuffix("s"), str(name), known)  # of configs/priors/ a prior
         path = config_path(folder, f"{name}.yaml")
     return path.name, load_yaml(path)
 

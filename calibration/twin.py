@@ -186,9 +186,14 @@ class CalibratedTwin:
     sampling: Sampling | None = None
 
     @property
+    def free(self) -> tuple[QuantityRow, ...]:
+        """The free quantities of the model; zero errors of transducers, which are fitted beside them, are none."""
+        return tuple(q for q in self.quantities if q.kind != "nuisance")
+
+    @property
     def informed(self) -> tuple[str, ...]:
         """Names of the free quantities that the data informed."""
-        return tuple(q.name for q in self.quantities if q.verdict == "informed" and q.kind != "nuisance")
+        return tuple(q.name for q in self.free if q.verdict == "informed")
 
     @property
     def sha256(self) -> str:
@@ -230,7 +235,7 @@ class CalibratedTwin:
         counted = sum(r.counted for r in self.fit)
         return (
             f"<CalibratedTwin {self.patient}: {self.circulation}, {counted} values, {len(self.informed)} of "
-            f"{len(self.quantities)} quantities informed, {self.status.name}. {DISCLAIMER}>"
+            f"{len(self.free)} quantities informed, {self.status.name}. {DISCLAIMER}>"
         )
 
     def _repr_html_(self) -> str:
@@ -329,8 +334,10 @@ def _plain(value: Any) -> Any:
 
 
 def load(path: str | Path) -> CalibratedTwins:
-    """Read twins that `save` wrote; another kind of folder or an unknown format raises `InputError`."""
+    """Read twins that `save` wrote, or the folder of a twin that `hemotwin twin` wrote; another kind of folder or an
+    unknown format raises `InputError`."""
     source = Path(path)
+    source = source / "twin.zarr" if (source / "twin.zarr").is_dir() else source
     if not source.is_dir():
         raise InputError(
             f"`path` must be a folder that hemotwin saved, but {source.name!r} is none; give a .zarr folder."

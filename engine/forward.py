@@ -121,7 +121,8 @@ def _others(
     inverse = predicted(here, there, bank.inverse[..., sound], RIDGE_INVERSE)
     others = quasi_newton(beat, parameters[:, rest], start, inverse, steps, warm_up, tolerance=tolerance)
     found = _joined(bank, others)
-    onwards = lambda left: solve(left, _reached(beat.system, found.state[:, left], start[:, left - rest[0]]), 0)  # noqa: E731
+    # one beat first, so that a valve that is shut carries no flow, not 1e-10 mL/s of a step
+    onwards = lambda left: solve(left, _reached(beat.system, found.state[:, left], start[:, left - rest[0]]), 1)  # noqa: E731
     for again in (onwards, solve):
         left = rest[found.status[rest] != int(Status.OK)]
         if len(left):

@@ -148,9 +148,7 @@ def read_twins(options: argparse.Namespace) -> list[Any]:
     """The twins saved at TWIN, or those of the patients asked for."""
     from ..calibration.twin import load
 
-    path = Path(options.twin)
-    inside = path / "twin.zarr"
-    twins = load(inside if inside.is_dir() else path)
+    twins = load(options.twin)
     chosen = twins.patients if options.patient is None else dict.fromkeys(options.patient)
     return [twins[patient] for patient in chosen]
 

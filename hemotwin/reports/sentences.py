@@ -39,11 +39,10 @@ def summary(twin: CalibratedTwin) -> str:
     counted = [row for row in twin.fit if row.counted]
     against = [row for row in counted if row.verdict.startswith("not fitted")]
     odd = [row for row in counted if row.verdict.startswith("fitted, but")]
-    free = [q for q in twin.quantities if q.kind != "nuisance"]
     fits = "all of them" if not against else f"{len(counted) - len(against)} of them"
     text = f"From {_count(len(counted), 'measured value')} the twin reproduces {fits}"
     text += f", {len(odd)} against what the rest would have predicted" if odd else ""
-    text += f"; the data informed {len(twin.informed)} of {len(free)} free quantities"
+    text += f"; the data informed {len(twin.informed)} of {len(twin.free)} free quantities"
     text += (
         f", and {_count(len(twin.conflicts), 'conflict')} in the record {_are(len(twin.conflicts))} reported"
         if (twin.conflicts)
@@ -54,10 +53,9 @@ def summary(twin: CalibratedTwin) -> str:
 
 def could_not_tell(twin: CalibratedTwin) -> dict[str, Any]:
     """Labels of the quantities that stayed with the prior, and of those that the data moved only in part."""
-    free = [q for q in twin.quantities if q.kind != "nuisance"]
     return {
-        "prior": [q.label for q in free if q.verdict == "prior"],
-        "partly": [q.label for q in free if q.verdict == "partly informed"],
+        "prior": [q.label for q in twin.free if q.verdict == "prior"],
+        "partly": [q.label for q in twin.free if q.verdict == "partly informed"],
         "free": len(free),
         "least": least_certain(twin),
     }

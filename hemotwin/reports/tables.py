@@ -174,8 +174,8 @@ def quantity_table(twin: CalibratedTwin, width: int = 110) -> Table:
         value = f"{parameter(q.value, q.unit)} [{now}]"
         rows.append([q.label, shown_unit(q.unit), prior, value, VERDICTS.get(q.verdict, q.verdict)])
     columns = ["what the data informed", "unit", "prior, 95 %", "with the data [95 %]", "verdict"]
-    left = len(twin.quantities) - len(kept)
-    note = f"{left} of {len(twin.quantities)} free quantities stayed where the prior had them."
+    left = sum(q.verdict == "prior" for q in twin.free)
+    note = f"{left} of {len(twin.free)} free quantities stayed where the prior had them."
     return Table(columns, _narrowed(columns, rows, width), note=note)
 
 

@@ -58,6 +58,8 @@ def test_saving_again_replaces_the_older_folder(tmp_path):
     twins()["CUFF"].save(tmp_path / "one.zarr")
     assert ht.load(tmp_path / "one.zarr").patients == ["CUFF"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["one.zarr"]
+    (tmp_path / "one.zarr").rename(tmp_path / "twin.zarr")
+    assert ht.load(tmp_path).patients == ["CUFF"], "the folder that the command line writes"
 
 
 def test_what_is_no_saved_twin_is_refused(tmp_path):

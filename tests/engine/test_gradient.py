@@ -15,6 +15,7 @@ from tests.engine.sensitivity import NOISE, differences, disagreement, jacobian,
 from tests.problems import BODY_SURFACE_AREA, Drawn, drawn
 
 FEW, PATIENTS = 8, 4
+SAMPLES = 102_400  # per beat of the reference
 
 
 @functools.cache
@@ -61,22 +62,20 @@ def test_the_whitened_gradient_is_converged_in_the_step():
     assert np.quantile(worst, 0.95) <= 0.05
 
 
-ATRIUM_OPENS = pytest.mark.xfail(
-    strict=True,
-    reason="0.11 on 400 steps (0.02 on 1,600): a very low pulmonary pressure, whose valve the atrium's wave opens",
-)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("lane", [pytest.param(0, marks=ATRIUM_OPENS), *range(1, PATIENTS)])
+@pytest.mark.parametrize("lane", range(PATIENTS))
 def test_the_whitened_gradient_is_that_of_the_equations(lane: int):
-    """Against central differences of the adaptive reference (relative tolerance 1e-10), each patient by itself."""
+    """Against central differences of the adaptive reference (relative tolerance 1e-10), each patient by itself.
+
+    An extreme of samples keeps its sample where a parameter moves it, which is an error of first order in their
+    distance: with 6,400 of them 0.11 for one patient, whose pulmonary pressure is lowest just as the valve opens.
+    """
     relative = 2e-4
     one = one_of(lane)
     rows = shifted(one, relative)
     rows = rows.reshape(len(rows), -1)
     guess = np.repeat(one.steady.state, rows.shape[1], axis=1)
-    found = reference_beat(one.model.system, rows, guess, rtol=1e-10, tolerance=1e-7, samples=6400, beats=25)
+    found = reference_beat(one.model.system, rows, guess, rtol=1e-10, tolerance=1e-7, samples=SAMPLES, beats=25)
     read = readings(one.model.system, found.waves, rows, np.full(rows.shape[1], BODY_SURFACE_AREA), tuple(NOISE))
     expected = differences(one, read, relative)[..., 0]
     assert np.max(np.abs(slopes(400)[..., lane] - expected)) <= 0.05

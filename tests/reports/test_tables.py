@@ -49,6 +49,16 @@ def test_only_quantities_that_the_data_moved_are_listed_most_informed_first():
     assert labels == [q.label for q in moved]
 
 
+def test_table_sentence_and_name_count_the_same_free_quantities():
+    """Zero errors of transducers are fitted beside the model's quantities and count as none of them."""
+    twin = example_twin()
+    free = [q for q in twin.quantities if q.kind != "nuisance"]
+    assert len(free) < len(twin.quantities)
+    stayed = sum(q.verdict == "prior" for q in free)
+    assert quantity_table(twin).note.startswith(f"{stayed} of {len(free)} free quantities")
+    assert f"of {len(free)} free quantities" in summary(twin) and f"of {len(free)} quantities" in repr(twin)
+
+
 def test_positions_on_a_strip_lie_between_its_ends_and_in_order():
     strips = [fit_cells(row)["strip"] for row in example_twin().fit]
     strips += [row["strip"] for group in forest(example_twin()) for row in group["rows"]]
