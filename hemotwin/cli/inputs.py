@@ -126,11 +126,12 @@ def calibrated(options: argparse.Namespace, records: Any, progress: Any) -> Any:
     from ..calibration.fit import calibrate
     from ..engine.compile_cache import enable
     from ..physiology.model import circulation
-    from ..records.without_twin import why_no_twin
+    from ..records.without_twin import where_no_twin, why_no_twin
 
     why = {one.patient: why_no_twin(records, one.patient) for one in records if not one.counted}
+    where = {} if _wants_pseudonyms(options) else where_no_twin(records, why)  # the name of a file may name a person
     for patient, reason in why.items():
-        progress(f"no twin of {patient}: {reason}")
+        progress(f"no twin of {patient}: {reason}" + (f" ({where[patient]})" if patient in where else ""))
     enable()
     progress("calibrating; the first run on a machine compiles, later ones do not")
     twins = calibrate(

@@ -16,8 +16,8 @@ from ..core.configs import config_path, load_yaml
 from ..core.errors import nearest
 
 __all__ = [
-    "ObservableInfo", "Target", "codings_of", "find_code", "find_modality", "find_name", "generic_part", "info",
-    "modalities", "nearest_names", "normalise", "observables", "panel_label", "panel_of", "panel_of_target",
+    "ObservableInfo", "Target", "codings_of", "find_code", "find_field", "find_modality", "find_name", "generic_part",
+    "info", "modalities", "nearest_names", "normalise", "observables", "panel_label", "panel_of", "panel_of_target",
     "panel_target", "sex_of", "system_of", "target",
 ]  # fmt: skip
 
@@ -95,6 +95,12 @@ def find_name(text: str) -> Target | None:
     codes = _codes()
     found = codes.names.get(normalise(text))
     return found or codes.codes.get(("loinc", text.strip().lower()))
+
+
+def find_field(field: str) -> Target | None:
+    """What a row's field is, from its name or its first word (a code before its display, a name before its unit)."""
+    words = field.split()
+    return find_name(field) or (find_name(words[0]) if words else None)
 
 
 def find_code(coding: Coding) -> Target | None:

@@ -16,7 +16,7 @@ from .inventory import DAY, Fact, Inventory
 from .judge import Judge
 from .quality import implausible, row_rule
 from .quality_rules import rule
-from .reading import Place, Reading, show_range
+from .reading import Place, Reading, show_range, with_range
 from .record import Records
 from .repeat_visits import flags_between
 from .rows import RowLog
@@ -122,12 +122,13 @@ class Collector:
         except (ValueProblem, UnitError) as refused:
             self._hints -= isinstance(refused, UnitError)
             reason = str(refused) if self._hints > 0 else str(refused.args[0])
-            self.log.settle(row, "quarantined", reason)
             by = _row_rule(refused, target, text, unit)
             self._rules[by] += 1
             if target is not None and target.role != "recognised" and name:
+                reason = reason if problem else with_range(reason, target.name)
                 self._note(place, name, target, time, modality, condition, measured=False, unit=by not in _UNIT_RULES)
                 self.inventory.refuse(name, target.name, by)
+            self.log.settle(row, "quarantined", reason)
             return
         self._note(place, name, target, time, modality, condition)
         self._keep(reading, note)
@@ -181,8 +182,8 @@ class Collector:
         return _unknown_name(field, self._hints > 0)
 
     def _recognised(self, row: int, target: Target, unit: str | None) -> None:
-        if target.unit and unit and unit.strip() and not same_dimension(unit, target.unit):
-            raise UnitError(f"unit `{unit}` is of another kind than a {target.label}, which is in {target.unit}")
+        if target.unit and unit and unit.strip():
+            _check_kind(unit, target.unit, target.label)
         if target.derived_from:
             self.log.settle(row, "derived", f"{target.label} is a function of {target.derived_from}: not counted")
         else:
@@ -206,7 +207,7 @@ class Collector:
             problem = None if number is None else implausible(target.name, number)
             if problem:
                 raise ValueProblem(problem)
-        spread = None if sd in (None, "") else convert(_positive(sd), source, about.unit)
+        spread = None if sd in (None, "") else convert(_positive(sd, source), source, about.unit)
         how, note = ("", "") if target.role == "covariate" else _modality(modality, target, about)
         note = "; ".join(part for part in (_converted(written, numbers, source, about.unit), note) if part)
         value, lower, upper = numbers
@@ -325,16 +326,29 @@ def _unit(unit: str | None, about: ObservableInfo) -> str:
     written = (unit or "").strip()
     if not written and about.unit not in _NO_UNIT_NEEDED:
         raise ValueProblem(f"the unit is missing: write it beside the value, for example {about.unit}")
+    _check_kind(written or about.unit, about.unit, about.label)
     return written or about.unit
 
 
-def _positive(sd: Any) -> float:
+def _check_kind(unit: str, wanted: str, label: str) -> None:
+    """Refuses a unit that is unknown, or that measures another kind of quantity than the wanted one."""
+    if not same_dimension(unit, wanted):
+        raise UnitError(
+            f"unit `{unit}` is of another kind than {label}, which is in {wanted}: check unit and column, or give the "
+            f"value in {wanted}"
+        )
+
+
+def _positive(sd: Any, unit: str) -> float:
+    allowed = f"; allowed: above 0 {unit}"
     try:
         value, _ = parse_number(sd)
     except ValueProblem as problem:
-        raise ValueProblem(f"its sd {str(sd)[:40]!r}: {problem}") from None
+        raise ValueProblem(f"its sd {str(sd)[:40]!r}: {problem}{allowed}") from None
     if value <= 0:
-        raise ValueProblem(f"its sd {str(sd)[:40]!r} is not above 0: give the standard deviation or leave it out")
+        raise ValueProblem(
+            f"its sd {str(sd)[:40]!r} is not above 0: give the standard deviation or leave it out{allowed}"
+        )
     return value
 
 

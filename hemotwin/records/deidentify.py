@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .codes import Target, find_name, modalities, sex_of
+from .codes import Target, find_field, modalities, sex_of
 from .kinds import KINDS
 from .policy import purposes
 from .record import Measurement, MeasurementSet, Records
@@ -107,7 +107,7 @@ class Deidentifier:
         )  # fmt: skip
 
     def _row(self, row: RowFate, measurement: Measurement | None) -> RowFate:
-        target = _target(row.field)
+        target = find_field(row.field)
         field = measurement.observable if measurement else target.name if target else WITHHELD
         text, unit, reason = _understood(row, target, measurement is not None), "", _REASONS[row.fate]
         if text != WITHHELD:
@@ -127,12 +127,6 @@ def _covariates(given: Mapping[str, Any]) -> dict[str, Any]:
     if "sex" in kept and sex_of(str(kept["sex"])) is None:
         del kept["sex"]
     return kept
-
-
-def _target(field: str) -> Target | None:
-    """What a field is, from its name or its first word (a code before its display, a name before its unit)."""
-    words = field.split()
-    return find_name(field) or (find_name(words[0]) if words else None)
 
 
 def _understood(row: RowFate, target: Target | None, measured: bool) -> str:

@@ -12,7 +12,7 @@ from .codes import info, observables
 from .derived import derived_reason
 from .quality import find_conflicts, flag_of, implausible, impossible_order, mosteller
 from .quality_rules import Flag, rule
-from .reading import Reading, show_range
+from .reading import Reading, show_range, with_range
 from .record import Measurement, MeasurementSet
 from .recovered import recovered
 from .rows import RowLog
@@ -129,7 +129,7 @@ class Judge:
     def _in_order(self, readings: list[Reading], flags: list[Flag]) -> list[Reading]:
         bad = impossible_order(readings)
         for one in (one for one in readings if one.row in bad):
-            self._give(one, "quarantined", bad[one.row][1])
+            self._give(one, "quarantined", with_range(bad[one.row][1], one.name))
         for by, reason in dict.fromkeys(bad.values()):
             names = tuple(one.name for one in readings if bad.get(one.row) == (by, reason))
             left = "neither is used" if rule(by).check == "order" else "the mean is not used"

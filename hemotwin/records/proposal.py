@@ -12,6 +12,7 @@ from ..core.errors import InputError, UnitError
 from ..core.registry import known
 from ..core.units import convert, known_units, parse_unit, same_dimension
 from .codes import Target, find_modality, find_name, info, nearest_names, normalise, sex_of
+from .reading import plausible_range
 from .values import ValueProblem, is_missing, moment, parse_number
 
 __all__ = ["ColumnProposal", "Proposal", "propose"]
@@ -125,7 +126,9 @@ def _measured(header: str, base: str, written: str, target: Target, filled: Sequ
     fitting = [unit for unit in _units_of(about.unit) if _share(numbers, unit, target.name) >= FITTING]
     if not fitting:
         return ColumnProposal(
-            header, why=f"named {about.label}, but the values fit no unit of it; {_seen(filled)}; {_range(target.name)}"
+            header,
+            why=f"named {about.label}, but the values fit no unit of it; {_seen(filled)}; plausible are "
+            f"{plausible_range(target.name)}",
         )
     others = f", {' and '.join(fitting[1:3])} would fit too" if len(fitting) > 1 else ""
     return ColumnProposal(
@@ -202,11 +205,6 @@ def _seen(filled: Sequence[str]) -> str:
     if len(numbers) < 0.5 * len(filled):
         return f"{len(filled)} texts, no numbers"
     return f"{min(numbers):.4g} to {max(numbers):.4g}, median {median(numbers):.4g}, {len(numbers)} values"
-
-
-def _range(name: str) -> str:
-    about = info(name)
-    return f"plausible are {about.low:g} to {about.high:g} {about.unit}" if about.low is not None else ""
 
 
 def _one_of_each_role(columns: Sequence[ColumnProposal]) -> list[ColumnProposal]:

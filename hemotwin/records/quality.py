@@ -15,7 +15,7 @@ from typing import Any
 from .codes import info
 from .derived import computed_values
 from .quality_rules import Flag, Rule, load_rules, rule
-from .reading import Reading, show
+from .reading import Reading, plausible_range, show
 
 __all__ = ["Findings", "find_conflicts", "flag_of", "implausible", "impossible_order", "mosteller", "row_rule"]
 
@@ -52,9 +52,7 @@ def implausible(name: str, value: float) -> str | None:
     about = info(name)
     if about.low is None or about.high is None or about.low <= value <= about.high:
         return None
-    outside = (
-        f"{about.label} {show(value)} {about.unit} is outside {show(about.low)} to {show(about.high)} {about.unit}"
-    )
+    outside = f"{about.label} {show(value)} {about.unit} is outside {plausible_range(name)}"
     if value in rule("zero_as_missing").limits["numbers"]:
         return f"{outside}: {show(value)} probably stands for a missing value, leave the cell empty"
     return f"{outside}: check the unit, the decimal point and the column"

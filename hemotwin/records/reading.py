@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from .codes import info
 
-__all__ = ["Place", "Reading", "show", "show_range"]
+__all__ = ["Place", "Reading", "plausible_range", "show", "show_range", "with_range"]
 
 
 class Place(NamedTuple):
@@ -87,3 +87,16 @@ def show_range(lower: float | None, upper: float | None) -> str:
     if lower is None:
         return f"below {show(upper)}"
     return f"above {show(lower)}" if upper is None else f"{show(lower)} to {show(upper)}"
+
+
+def plausible_range(name: str) -> str:
+    """The plausible range of an observable or covariate with its unit, "40 to 300 mmHg"; empty where none is known."""
+    about = info(name)
+    return "" if about.low is None or about.high is None else f"{show_range(about.low, about.high)} {about.unit}"
+
+
+def with_range(reason: str, name: str) -> str:
+    """Why a value is set aside, followed by its plausible range where the reason does not tell yet what is allowed."""
+    allowed = plausible_range(name)
+    told = allowed in reason or "; allowed: " in reason
+    return reason if told else f"{reason}; allowed: {allowed}"

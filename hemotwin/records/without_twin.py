@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from .codes import info, observables
+from collections.abc import Collection
+
+from .codes import find_field, info, observables
 from .quality_rules import rule
 from .record import Records
 
-__all__ = ["why_no_twin"]
+__all__ = ["where_no_twin", "why_no_twin"]
 
-_SHOWN = 4  # readings named one by one; the account of rows has them all
+_SHOWN = 4  # readings or rows named one by one; the account of rows has them all
 
 
 def why_no_twin(records: Records, patient: str) -> str:
@@ -33,6 +35,26 @@ def why_no_twin(records: Records, patient: str) -> str:
     if any(m.kind == "derived" for m in one.measurements):
         return "no usable measurement: its readings are functions of others"
     return "no usable measurement: nothing that a twin can use is recorded"
+
+
+def where_no_twin(records: Records, patients: Collection[str]) -> dict[str, str]:
+    """By patient, where the rows stand that could have been evidence and are not: "two.csv line 6, two.csv line 7".
+
+    These are rows of known readings, or all that were set aside where none is; a patient without any is left out. The
+    places name the file. One pass over the rows serves all patients, and keeps the first few places of each.
+    """
+    found: dict[str, tuple[list[str], list[str]]] = {patient: ([], []) for patient in patients}
+    for row in records.rows if found else ():
+        if row.patient in found and row.fate in ("quarantined", "derived"):
+            target = find_field(row.field)
+            places = found[row.patient][target is None or target.role != "observable"]
+            if len(places) <= _SHOWN and row.origin not in places:
+                places.append(row.origin)
+    first = {patient: known or other for patient, (known, other) in found.items() if known or other}
+    return {
+        patient: ", ".join(places[:_SHOWN]) + (" and more" if len(places) > _SHOWN else "")
+        for patient, places in first.items()
+    }
 
 
 def _named(names: list[str]) -> str:

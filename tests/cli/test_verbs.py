@@ -76,8 +76,18 @@ def test_calibrate_ends_with_every_patient_once_and_the_reason_without_a_twin(re
     assert f"unidentifiable (1): {Status.UNIDENTIFIABLE.advice} B." in end
     pressures = "systolic blood pressure, diastolic blood pressure"
     why = f"no usable measurement: {pressures} (systolic blood pressure not above diastolic blood pressure)"
-    assert f"C: {why}" in end and f"no twin of C: {why}" in shown.err
+    assert f"C: {why}" in end and f"no twin of C: {why} (two.csv line 6, two.csv line 7)" in shown.err
     assert load(tmp_path / "x.zarr").skipped["C"].startswith(why)
+
+
+def test_file_of_a_patient_without_a_twin_is_not_named_where_the_policy_asks_for_pseudonyms(tmp_path, calls, capsys):
+    record = tmp_path / "Zwickelhuber.csv"
+    rows = [f"{row},research" for row in (*TABLE.splitlines()[1:], "C,sbp,high,mm[Hg]")]
+    record.write_text("\n".join(["patient,observable,value,unit,consent", *rows]) + "\n")
+    (tmp_path / "Zwickelhuber_governance.yaml").write_text("policy: research\n")
+    assert main(["calibrate", str(record), "--out", str(tmp_path / "x.zarr")]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "no twin of C" in line]
+    assert len(told) == 1 and "Zwickelhuber" not in told[0]
 
 
 def test_choices_reach_the_calibration(record, tmp_path, calls):

@@ -43,7 +43,11 @@ def test_pressure_in_kilopascal_is_converted_and_says_so(tmp_path):
     [
         ("A,sbp,112,mmHq", "unit `mmHq` is not known; nearest known units: mmHg"),
         ("A,sbp,112,", "the unit is missing: write it beside the value, for example mmHg"),
-        ("A,sbp,112,mL", "unit `mL` cannot be converted to mmHg"),
+        (
+            "A,sbp,112,mL",
+            "unit `mL` is of another kind than systolic blood pressure, which is in mmHg: check unit and column, or "
+            "give the value in mmHg; allowed: 40 to 300 mmHg",
+        ),
         ("A,sbp,abc,mmHg", "the value is text where a number is expected"),
         ("A,sbp,112 mmHg,mmHg", "text in a number: put the number alone in the value"),
         ("A,sbp,112/76,mmHg", "two numbers in one cell"),
@@ -73,10 +77,38 @@ def test_unusable_row_is_quarantined_with_the_fix(tmp_path, row, reason):
     assert bad.message.startswith("t.csv line 2: ")
 
 
+@pytest.mark.parametrize(
+    ("row", "allowed"),
+    [
+        ("A,sbp,abc,mmHg", "40 to 300 mmHg"),
+        ("A,sbp,nan,mmHg", "40 to 300 mmHg"),
+        ("A,lvef,112/76,%", "3 to 90 %"),
+        ("A,sbp,112,", "40 to 300 mmHg"),
+        ("A,dbp,112,mmHq", "15 to 200 mmHg"),
+        ("A,dbp,112,mL", "15 to 200 mmHg"),
+        ("A,age,old,a", "0 to 120 a"),
+        ("A,height,170,kg", "30 to 250 cm"),
+    ],
+)
+def test_reason_of_a_known_reading_ends_with_the_allowed_range(tmp_path, row, allowed):
+    assert only(read_rows(tmp_path, row)).reason.endswith(f"; allowed: {allowed}")
+
+
+@pytest.mark.parametrize("row", ["A,sbp,1120,mmHg", "A,sbp,-9,mmHg"])
+def test_reason_of_a_value_out_of_range_tells_the_range_once(tmp_path, row):
+    assert only(read_rows(tmp_path, row)).reason.count("40 to 300 mmHg") == 1
+
+
+@pytest.mark.parametrize("row", ["A,heart_rte,70,/min", "A,sex,x,", "A,hemoglobin,12,mL", ",sbp,112,mmHg"])
+def test_no_range_is_told_where_none_is_known_or_the_value_is_not_at_fault(tmp_path, row):
+    assert "allowed" not in only(read_rows(tmp_path, row)).reason
+
+
 @pytest.mark.parametrize("sd", ["-2", "0", "wide", "nan"])
 def test_unusable_sd_quarantines_its_row(tmp_path, sd):
     bad = only(read_rows(tmp_path, f"A,sbp,112,mmHg,{sd}", header="patient,observable,value,unit,sd"))
     assert bad.fate == "quarantined" and "its sd" in bad.reason
+    assert bad.reason.endswith("; allowed: above 0 mmHg")  # of the sd, not the range of the pressure
 
 
 def test_sd_is_converted_with_its_value(tmp_path):
@@ -88,7 +120,10 @@ def test_systolic_below_diastolic_quarantines_both(tmp_path):
     records = read_rows(tmp_path, "A,sbp,76,mmHg", "A,dbp,112,mmHg", "A,heart_rate,70,/min", "B,sbp,120,mmHg")
     assert [row.fate for row in records.rows] == ["quarantined", "quarantined", "used", "used"]
     assert "systolic blood pressure 76 mmHg is not above diastolic blood pressure 112 mmHg" in records.rows[0].reason
-    assert "swapped" in records.rows[1].reason
+    assert "swapped; allowed: 40 to 300 mmHg" in records.rows[0].reason
+    assert "swapped; allowed: 15 to 200 mmHg" in records.rows[1].reason
+    (told,) = records["A"].conflicts
+    assert told.endswith("check whether the two are swapped; neither is used.")
     assert values(records) == {("heart_rate", "unspecified"): 70}
 
 

@@ -163,6 +163,12 @@ def test_entry_that_cannot_be_used_costs_itself_only(tmp_path, resource, reason)
     assert bad.origin.startswith("b.json entry 1") and good.fate == "used"
 
 
+def test_value_that_was_never_taken_is_told_no_allowed_range(tmp_path):
+    absent = observation(concept(SYSTOLIC), dataAbsentReason={"coding": [{"code": "not-performed"}]})
+    (row,) = read_bundle(tmp_path, absent).rows
+    assert row.reason == "recorded as absent: not-performed"
+
+
 def test_unit_printed_beside_an_unknown_code_is_believed(tmp_path):
     whole = observation(concept(SYSTOLIC), valueQuantity={"value": 120, "unit": "mmHg", "code": "mmHg-ish"})
     assert values(read_bundle(tmp_path, whole)) == {("sbp", "unspecified"): 120}

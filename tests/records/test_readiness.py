@@ -17,7 +17,7 @@ from hemotwin.records.ladder import ladder, left_without
 from hemotwin.records.needs import examination_of, examinations, missing, questions, serves, twins
 from hemotwin.records.readiness import assess, load_costs
 from hemotwin.records.readiness_tables import as_dict, lead, tables
-from hemotwin.records.without_twin import why_no_twin
+from hemotwin.records.without_twin import where_no_twin, why_no_twin
 
 HEADER = "patient,observable,value,unit,time,method"
 CATHETER = (
@@ -128,6 +128,23 @@ def test_patient_without_a_twin_has_a_reason_that_quotes_no_value(tmp_path, line
     reason = why_no_twin(found.records, "A")
     assert why in reason and not {"high", "43", "190"} & set(reason.split())
     assert [row["why not now"] for row in table_of(found, "Held back") if row["patient"] == "A"] == [reason]
+
+
+@pytest.mark.parametrize(
+    ("lines", "where"),
+    [
+        (["A,sbp,high,mmHg,,", "A,shoe,43,cm,,"], "line 2"),
+        (["A,sbp,80,mmHg,,", "A,dbp,120,mmHg,,"], "line 2, line 3"),
+        (["A,shoe,43,cm,,"], "line 2"),
+        ([f"A,{name},high,mmHg,," for name in ("sbp", "dbp", "map", "pasp", "pcwp", "mpap")],
+         "line 2, line 3, line 4, line 5 and more"),
+        (["A,height,170,cm,,"], ""),
+    ],
+)  # fmt: skip
+def test_rows_of_a_patient_without_a_twin_are_found(tmp_path, lines, where):
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join([HEADER, *lines, "B,sbp,high,mmHg,,"]) + "\n")
+    assert where_no_twin(ht.read(path), ["A"]) == ({"A": where.replace("line", "t.csv line")} if where else {})
 
 
 def test_patient_without_a_reading_of_the_visit_asked_for_is_told_so(tmp_path):
