@@ -56,7 +56,7 @@ def could_not_tell(twin: CalibratedTwin) -> dict[str, Any]:
     return {
         "prior": [q.label for q in twin.free if q.verdict == "prior"],
         "partly": [q.label for q in twin.free if q.verdict == "partly informed"],
-        "free": len(free),
+        "free": len(twin.free),
         "least": least_certain(twin),
     }
 
