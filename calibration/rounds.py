@@ -18,8 +18,8 @@ from .problem import LaneData, Problem
 
 __all__ = ["fitted_in_rounds"]
 
-ROUND = 3  # beats with tangents between two regroupings; of 2, 3, 4 and 6 the fastest, with WIDTH of 16 and 32
-WIDTH = 16  # lanes per block: one vector of float32 on the widest processors
+ROUND = 4  # beats with tangents between two regroupings; of 3, 4 and 5 the fastest, with WIDTH of 16 and 32
+WIDTH = 32  # lanes per block on a CPU: two vectors of float32 on the widest processors
 COARSER = 2  # the steps of the first beats are so many times fewer
 MOST_COARSE = 30  # beats in float32 before a lane goes on in float64 whatever it has reached
 
