@@ -108,7 +108,7 @@ def _others(
     beat: BeatMap, parameters: np.ndarray, guess: np.ndarray | None, steps: int, warm_up: int, bank: Steady,
     solve: Callable[..., Steady], tolerance: float,
 ) -> Steady:  # fmt: skip
-    """All lanes, those behind the bank by Broyden's method from the nearest of its lanes."""
+    """All lanes, those behind the bank by Broyden's method from what regressions on it let expect."""
     sound = np.flatnonzero(bank.status == int(Status.OK))
     rest = np.arange(len(bank.status), parameters.shape[-1])
     if not len(sound):
