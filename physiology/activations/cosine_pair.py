@@ -12,6 +12,11 @@ from ..interfaces import Activation
 
 __all__ = ["CosinePair"]
 
+# A compiler may compute the phase twice and round it twice: at the onset itself, -1e-17 wrapped to 1 in one place and 0
+# in the other would be contraction out of nothing. So little before the onset (of the period; float32 rounds to 1e-7)
+# the phase is not wrapped: the cosine is even.
+AT_ONSET = 1e-6
+
 
 @register("activation", "cosine_pair")
 class CosinePair(Activation):
@@ -42,7 +47,7 @@ class CosinePair(Activation):
     def activation(self, time: Any, period: Any) -> Any:
         """Degree of contraction (0..1) at `time` s after the beat's onset."""
         phase = time / period - self.onset
-        phase = jnp.where(phase < 0.0, phase + 1.0, phase)
+        phase = jnp.where(phase < -AT_ONSET, phase + 1.0, phase)
         # half a turn while contracting, another while relaxing: one cosine serves both
         falling = (phase - self.contraction) / self.relaxation
         relaxed = 1.0 + jnp.where(falling < 1.0, falling, 1.0)
