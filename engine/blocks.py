@@ -21,11 +21,11 @@ _compiled: set[Hashable] = set()  # (program, width of its blocks, float64 or no
 FILLING = 8192  # lanes per block that keep a GPU busy where each runs some passes side by side
 
 
-def block_width(on_cpu: int, count: int) -> int:
+def block_width(on_cpu: int, count: int, filling: int = FILLING) -> int:
     """Lanes per block for `count` lanes: `on_cpu` there; else enough to fill a GPU, or the next power of 2."""
     if jax.default_backend() == "cpu":
         return on_cpu
-    return min(FILLING, 1 << max(0, count - 1).bit_length())
+    return min(filling, 1 << max(0, count - 1).bit_length())
 
 
 def blocks(count: int, width: int) -> Iterator[tuple[Lanes, int]]:

@@ -17,7 +17,7 @@ from jax import lax
 from ..core.status import Status
 from ..core.system import System
 from .beat import BeatMap, compiled
-from .blocks import in_blocks
+from .blocks import block_width, in_blocks
 from .compilation import compiled_for_device
 from .periodic import SMALLEST_VOLUME, TOLERANCE, Steady, equal_pressure_state, steady_beat
 from .quasi_newton import nearest, predicted, quasi_newton
@@ -59,7 +59,7 @@ class Waves(NamedTuple):
 def beat_width(beat: BeatMap, count: int) -> int:
     """Lanes per block for plain beats of `count` lanes: each call costs some 0.2 ms besides."""
     if beat.kernel:
-        return min(KERNEL, 1 << max(0, count - 1).bit_length())
+        return block_width(WIDTH, count, KERNEL)
     if beat.native:
         return next((wide for wide in WIDE if count >= 2 * wide), min(WIDTH, count))
     return min(WIDTH, count)

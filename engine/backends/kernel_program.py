@@ -130,8 +130,9 @@ class Program:
 class Tracing:
     """The beat's functions on flat rows: what is carried from step to step is a list of `size` arrays [width]."""
 
-    def __init__(self, beat: BeatMap, width: int, dtype: str, tangents: int, free: tuple[int, ...], thin: bool) -> None:
-        self.beat, self.tangents, self.free, self.thin = beat, tangents, free, thin
+    def __init__(self, beat: BeatMap, width: int, dtype: str, tangents: int, free: tuple[int, ...]) -> None:
+        self.beat, self.tangents, self.free = beat, tangents, free
+        self.thin = tangents > 0  # then only what the rest follows from is carried: more operations, fewer registers
         self.row, self.count = jax.ShapeDtypeStruct((width,), dtype), jax.ShapeDtypeStruct((), jnp.int32)
         self.rows = [self.row] * len(beat.system.parameters)
         state = (self.row,) * len(beat.system.state)
@@ -187,16 +188,13 @@ class Tracing:
 
 
 @functools.lru_cache(maxsize=64)
-def tracing(
-    beat: BeatMap, width: int, dtype: str, tangents: int = 0, free: tuple[int, ...] = (), thin: bool = False
-) -> Tracing:
-    """The beat's functions on flat rows; equal calls share them. With `thin`, only what the rest follows from is
-    carried: more operations, fewer rows."""
-    return Tracing(beat, width, dtype, tangents, free, thin)
+def tracing(beat: BeatMap, width: int, dtype: str, tangents: int = 0, free: tuple[int, ...] = ()) -> Tracing:
+    """The beat's functions on flat rows; equal calls share them."""
+    return Tracing(beat, width, dtype, tangents, free)
 
 
 def _tracing(of: Program) -> Tracing:
-    return tracing(of.beat, of.width, of.dtype, of.tangents, of.free, of.tangents > 0)
+    return tracing(of.beat, of.width, of.dtype, of.tangents, of.free)
 
 
 @functools.lru_cache(maxsize=64)
@@ -213,7 +211,7 @@ def program(
     if arithmetic == "exact" and not tangents:
         return Program(beat, width, dtype)
     with double(dtype == "float64"):  # the program is kept by its type, whatever the caller's setting was
-        about = tracing(beat, width, dtype, tangents, free, tangents > 0)
+        about = tracing(beat, width, dtype, tangents, free)
         seed = jax.ShapeDtypeStruct((), dtype)
         invariants = [*about.rows, about.count, *[seed] * (tangents * len(free))]
         state = [about.row] * len(beat.system.state) + [seed] * (0 if free else tangents * len(beat.system.state))

@@ -132,35 +132,7 @@ def _computing() -> list[Finding]:
 
 
 def _beats(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, list[Problem]]:
-    """How beats run on a CPU, added to what is told of it: as native code, or through XLA and why."""
-    from ..core.errors import HemotwinError
-    from ..engine.backends.choice import SETTING, chosen, takes_kernel
-    from ..engine.backends.native.call import why_not
-    from .installation import declared, install_command, installer
-
-    reason, slower = why_not(), "beats run through XLA, some ten times slower than native code"
-    try:
-        takes_kernel("auto")
-        kept = chosen() == "xla"
-    except HemotwinError as error:
-        return facts, shown, [Problem(str(error), f"unset {SETTING}", blocking=True)]
-    facts = facts | {"native": not reason and not kept, "native_obstacle": reason or None}
-    if kept:
-        return (
-            facts,
-            f"{shown}, beats through XLA",
-            [Problem(f"{slower}: {SETTING}=xla asks for it", f"unset {SETTING}")],
-        )
-    if not reason:
-        return facts, f"{shown}, native code", []
-    absent = reason.startswith("llvmlite is not installed")
-    told = reason.partition(":")[0] if absent else reason.removesuffix(".")
-    fix = install_command(declared(), "native") if absent else f"{installer()} --upgrade jax jaxlib llvmlite"
-    return facts, f"{shown}, beats through XLA", [Problem(f"{slower}: {told}", fix)]
-
-
-def _kernels(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, list[Problem]]:
-    """How beats run on a GPU, added to what is told of it: as one kernel, or through XLA and why."""
+    """How beats run, added to what is told of the device: as its own code, or through XLA and why."""
     from ..core.errors import HemotwinError
     from ..engine.backends.choice import SETTING, chosen, takes_kernel
 
@@ -168,12 +140,27 @@ def _kernels(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, li
         kernel, asked = takes_kernel("auto"), chosen()
     except HemotwinError as error:
         return facts, shown, [Problem(str(error), f"unset {SETTING}", blocking=True)]
-    facts = facts | {"kernel": kernel}
-    if kernel:
-        return facts, f"{shown}, a beat in one kernel", []
-    slower = "beats run through XLA, some ten times slower than in one kernel"
-    fixes = [Problem(f"{slower}: {SETTING}={asked} asks for it", f"unset {SETTING}")] if asked != "auto" else []
-    return facts, f"{shown}, beats through XLA", fixes
+    on_cpu = facts["backend"] == "cpu"
+    reason, fix = _no_native() if on_cpu else ("", "")
+    own = asked != "xla" and (not reason if on_cpu else kernel)
+    facts = facts | ({"native": own, "native_obstacle": reason or None} if on_cpu else {"kernel": own})
+    if own:
+        return facts, f"{shown}, {'native code' if on_cpu else 'a beat in one kernel'}", []
+    if asked == "xla" or (asked != "auto" and not on_cpu):
+        reason, fix = f"{SETTING}={asked} asks for it", f"unset {SETTING}"
+    slower = f"beats run through XLA, some ten times slower than {'native code' if on_cpu else 'in one kernel'}"
+    return facts, f"{shown}, beats through XLA", [Problem(f"{slower}: {reason}", fix)] if reason else []
+
+
+def _no_native() -> tuple[str, str]:
+    """Why this process cannot run native code, or "", and what mends it."""
+    from ..engine.backends.native.call import why_not
+    from .installation import declared, install_command, installer
+
+    reason = why_not()
+    if reason.startswith("llvmlite is not installed"):
+        return reason.partition(":")[0], install_command(declared(), "native")
+    return reason.removesuffix("."), f"{installer()} --upgrade jax jaxlib llvmlite"
 
 
 def _device(found: Any) -> Finding:
@@ -188,12 +175,8 @@ def _device(found: Any) -> Finding:
         fix = f"unset JAX_PLATFORMS (now {asked!r})" if "cpu" in asked else install_command(declared(), "gpu")
         problems.append(Problem("an NVIDIA GPU is here, but JAX computes on the CPU", fix))
     facts: dict[str, Any] = {"backend": found.backend, "kinds": kinds}
-    if found.backend == "cpu":
-        facts, shown, problem = _beats(facts, shown)
-        problems += problem
-    else:
-        facts, shown, problem = _kernels(facts, shown)
-        problems += problem
+    facts, shown, problem = _beats(facts, shown)
+    problems += problem
     for setting in found.slow_settings:
         fix = f"unset {setting.upper()}, or jax.config.update({setting!r}, False)"
         problems.append(Problem(f"{setting} is on, which makes everything many times slower", fix))
