@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -67,9 +68,9 @@ class Bars:
 
     def finish(self) -> int:
         """Print device, date and time taken, save results unless quick; 1 when a bar was missed."""
-        facts = provenance(precision="float64", benchmark=self.name, cores=os.cpu_count(), processor=_processor(),
-                           load_before=round(self.load, 2), seconds=round(time.perf_counter() - self.began, 1),
-                           quick=self.quick)  # fmt: skip
+        facts = provenance(precision="float64", benchmark=self.name, commit=_commit(), cores=os.cpu_count(),
+                           processor=_processor(), load_before=round(self.load, 2),
+                           seconds=round(time.perf_counter() - self.began, 1), quick=self.quick)  # fmt: skip
         print(f"{facts['processor']}, {facts['cores']} cores, {facts['date']}, {facts['seconds']} s, "
               f"load of the machine at the start {facts['load_before']}")  # fmt: skip
         if not self.quick:
@@ -80,6 +81,20 @@ class Bars:
             path.write_text(json.dumps(content, indent=1, default=float) + "\n")
             print(f"saved {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path.name}")
         return int(self.missed > 0)
+
+
+def _commit() -> str:
+    """The commit that was measured, marked when the working tree differs from it; "unknown" outside a clone."""
+
+    def git(*words: str) -> str:
+        found = subprocess.run(("git", *words), cwd=RESULTS.parent, capture_output=True, text=True, check=True)
+        return found.stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude,top)benchmarks/results")
+        return git("rev-parse", "--short", "HEAD") + (" and changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def _processor() -> str:
