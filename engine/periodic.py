@@ -8,6 +8,7 @@ lanes that have converged are frozen. Never a loop without end: what is left car
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +21,15 @@ from .beat import BeatMap
 from .compilation import compiled_for_device
 from .linear import solve
 
-__all__ = ["TOLERANCE", "Steady", "equal_pressure_state", "newton_correction", "status_of", "steady_beat"]
+__all__ = [
+    "TOLERANCE",
+    "Steady",
+    "equal_pressure_state",
+    "newton_correction",
+    "newton_iteration",
+    "status_of",
+    "steady_beat",
+]
 
 TOLERANCE = 1e-9  # mL, largest volume residual of a steady beat in float64
 LIMIT = 40  # beats with tangents before a lane is given up
@@ -103,6 +112,11 @@ def steady_beat(
 
 @functools.lru_cache(maxsize=16)
 def _program(beat: BeatMap, tolerance: float) -> Any:
+    return compiled_for_device(newton_iteration(beat, tolerance))
+
+
+def newton_iteration(beat: BeatMap, tolerance: float) -> Callable[[Any, Any, Any, Any], Steady]:
+    """What `steady_beat` compiles, a function of (parameters, guess, steps, warm_up): for use inside other programs."""
     system = beat.system
     volumes = len(system.free_stores)
 
@@ -142,4 +156,4 @@ def _program(beat: BeatMap, tolerance: float) -> Any:
         eye = jnp.broadcast_to(jnp.eye(len(guess), dtype=guess.dtype)[..., None], slope.shape)
         return Steady(x, residual, status_of(x, residual, tolerance), used, newton_correction(slope, eye))
 
-    return compiled_for_device(run)
+    return run
