@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .compilation import accelerators
 from .machine import cores
 from .precision import double
 
@@ -22,10 +23,11 @@ FILLING = 8192  # lanes per block that keep a GPU busy where each runs some pass
 
 
 def block_width(on_cpu: int, count: int, filling: int = FILLING) -> int:
-    """Lanes per block for `count` lanes: `on_cpu` there; else enough to fill a GPU, or the next power of 2."""
+    """Lanes per block for `count` lanes: `on_cpu` there; else enough to fill every GPU, or the next power of 2 each."""
     if jax.default_backend() == "cpu":
         return on_cpu
-    return min(filling, 1 << max(0, count - 1).bit_length())
+    devices = len(accelerators())
+    return devices * min(filling, 1 << max(0, -(-count // devices) - 1).bit_length())
 
 
 def blocks(count: int, width: int) -> Iterator[tuple[Lanes, int]]:
