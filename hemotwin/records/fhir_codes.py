@@ -20,7 +20,7 @@ from .codes import (
     system_of,
 )
 
-__all__ = ["Meaning", "codings", "resolve"]
+__all__ = ["Coding", "Meaning", "codings", "resolve"]
 
 Coding = tuple[str, str]
 _LOINC = re.compile(r"\d{1,5}-\d")

@@ -22,6 +22,7 @@ from ..marks import mark_of_labels, refusal
 from ..reading import Place
 from ..values import ValueProblem, is_missing, parse_value
 from . import Reader
+from .fhir_links import Links, tail
 from .fhir_states import GIVEN, may_hold, take_resource
 from .json_stream import ELEMENT_LIMIT, beginning, decode, elements
 from .json_values import list_of, object_of, text_of
@@ -33,6 +34,8 @@ _REFUSED = {"entered-in-error": "entered in error", "cancelled": "cancelled"}
 _LINES = (".ndjson", ".jsonl")
 _ABSENT = "recorded as absent"
 _LEFT = "no measurement: left unread"
+_OF_THE_WHOLE = ("status", "meta", "encounter")  # what a contained Observation has of the one that contains it
+_TIMES = ("effectiveDateTime", "effectiveInstant", "effectivePeriod")  # and where it gives none itself
 _SHORT = re.compile(r"[\d\s.,:/<>=~+-]{1,40}")  # numbers and their marks, which say how to mend them
 
 
@@ -52,42 +55,40 @@ class Fhir(Reader):
         """What was given, by MedicationAdministration and DeviceUseStatement; damaged entries are told by `read`."""
         if not may_hold(path):
             return
-        file = _File(path, collector, _names(path))
+        file = _File(path, collector, _links(path))
         for _, entry in _entries(path, None, '"Medication|"Device'):
             _, resource = _resource(entry)
             if resource.get("resourceType") in (*GIVEN, "Medication", "Device"):
-                take_resource(collector.exposures, resource, file.subject(resource))
+                take_resource(collector.exposures, resource, file.links.subject(resource))
 
     def read(self, path: Path, collector: Collector, mapping: Mapping[str, Any] | None) -> None:
         """Offer every Observation; raises `InputError` for malformed JSON or a file without any FHIR resource."""
-        file = _File(path, collector, _names(path))
+        file = _File(path, collector, _links(path))
         for number, entry in _entries(path, collector):
             file.take(number, entry)
         file.close()
 
 
-def _names(path: Path) -> dict[str, str]:
-    """The id of every Patient by the end of its address: a resource may point to one that comes later."""
-    names: dict[str, str] = {}
-    for _, entry in _entries(path, None, '"Patient"'):
-        full, resource = _resource(entry)
-        if resource.get("resourceType") == "Patient" and text_of(resource.get("id")) and full:
-            names[_tail(full)] = text_of(resource.get("id"))
-    return names
+def _links(path: Path) -> Links:
+    """Who a Patient is by address and identifier, and what groups an Observation is of: either may come later."""
+    links = Links()
+    for _, entry in _entries(path, None, '"Patient"|"hasMember"'):
+        links.add(*_resource(entry))
+    return links
 
 
 class _File:
     """One FHIR file on its way into the collector."""
 
-    def __init__(self, path: Path, collector: Collector, names: Mapping[str, str]):
-        self.path, self.collector, self.names = path, collector, names
+    def __init__(self, path: Path, collector: Collector, links: Links):
+        self.path, self.collector, self.links = path, collector, links
         self.prefix = f"{path.name} {'line' if path.suffix.lower() in _LINES else 'entry'} "
         self.others: Counter[str] = Counter()
         self.count = 0
 
     def take(self, number: int, entry: Any) -> None:
         """One entry: a Patient, an Observation, or something that is counted and left."""
-        _, resource = _resource(entry)
+        full, resource = _resource(entry)
         kind = text_of(resource.get("resourceType"))
         place = Place(self.prefix, number)
         if not kind:
@@ -98,7 +99,8 @@ class _File:
         if kind == "Patient":
             self._patient(place, resource)
         elif kind == "Observation":
-            self._observation(place, resource)
+            self._observation(place, resource, self.links.subject(resource), self.links.group(full, resource))
+            self._contained(place, resource)
         else:
             self.others[kind[:60]] += 1
 
@@ -122,24 +124,36 @@ class _File:
             )
             return
         self.collector.see(patient)
+        self._person(place, patient, resource)
+
+    def _person(self, place: Place, patient: str, resource: Mapping[str, Any]) -> None:
         if "gender" in resource:
             self.collector.offer(
-                Place(place.prefix, place.number, " gender"), patient, resolve([("loinc", "46098-0")]).target, "gender",
+                _within(place, "gender"), patient, resolve([("loinc", "46098-0")]).target, "gender",
                 resource["gender"], "",
             )  # fmt: skip
         if "birthDate" in resource:
-            self.collector.born(
-                Place(place.prefix, place.number, " birthDate"), patient, text_of(resource["birthDate"])
-            )
+            self.collector.born(_within(place, "birthDate"), patient, text_of(resource["birthDate"]))
 
-    def _observation(self, place: Place, resource: Mapping[str, Any]) -> None:
-        patient = self.subject(resource)
+    def _contained(self, place: Place, resource: Mapping[str, Any]) -> None:
+        """The patient and the members that an Observation brings with it; a member has its status and marks."""
+        patient, about = self.links.subject(resource), text_of(object_of(resource.get("subject")).get("reference"))
+        for number, inner in enumerate(list_of(resource.get("contained")), 1):
+            here, whole = _within(place, f"contained {number}"), object_of(inner)
+            if whole.get("resourceType") == "Patient" and about == f"#{text_of(whole.get('id'))}":
+                self._person(here, patient, whole)
+            elif whole.get("resourceType") == "Observation":
+                own = {key: resource[key] for key in _OF_THE_WHOLE if key in resource}
+                times = {} if _time(whole) else {key: resource[key] for key in _TIMES if key in resource}
+                self._observation(here, times | whole | own, patient, self.links.group_within(resource, whole))
+
+    def _observation(self, place: Place, resource: Mapping[str, Any], patient: str, group: list | None) -> None:
         own = codings(resource.get("code"))
         components = list_of(resource.get("component"))
         if _has_value(resource) or not components:
-            self._value(place, patient, resource, resource, own, None)
+            self._value(place, patient, resource, resource, own, group)
         for number, part in enumerate(components, 1):
-            here = Place(place.prefix, place.number, f" component {number}")
+            here = _within(place, f"component {number}")
             if isinstance(part, dict):
                 self._value(here, patient, resource, part, codings(part.get("code")), own)
             else:
@@ -177,17 +191,13 @@ class _File:
             method = ""
         self.collector.offer(
             place, patient, meaning.target, field, given, unit, time=_time(whole), modality=method,
-            consent=_purposes_of_use(whole), visit=_tail(text_of(object_of(whole.get("encounter")).get("reference"))),
+            consent=_purposes_of_use(whole), visit=tail(text_of(object_of(whole.get("encounter")).get("reference"))),
             problem=absent,
         )  # fmt: skip
 
-    def subject(self, resource: Mapping[str, Any]) -> str:
-        """The patient that a resource is of."""
-        reference = text_of(object_of(resource.get("subject")).get("reference"))
-        if reference.startswith("#"):  # contained: a patient of this one Observation
-            return f"{text_of(resource.get('id'))}{reference}"
-        tail = _tail(reference)
-        return self.names.get(tail, tail)
+
+def _within(place: Place, part: str) -> Place:
+    return Place(place.prefix, place.number, f"{place.suffix} {part}")
 
 
 def _entries(path: Path, collector: Collector | None, naming: str = "") -> Iterator[tuple[int, Any]]:
@@ -333,7 +343,3 @@ def _words(concept: Any) -> str:
     parts = [text_of(data.get("text"))]
     parts += [text_of(object_of(one).get(key)) for one in list_of(data.get("coding")) for key in ("display", "code")]
     return " ".join(dict.fromkeys(part for part in parts if part))
-
-
-def _tail(reference: str) -> str:
-    return reference.rstrip("/").rpartition("/")[2].rpartition(":")[2]
