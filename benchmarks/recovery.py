@@ -96,16 +96,16 @@ def drawn_patients(model: Model, prior: Prior, name: str, count: int, rng: np.ra
 
 
 def record_of(truth: Truth, prior: Prior, k: int, channels: dict[str, str], rng: np.random.Generator) -> MeasurementSet:
-    """Patient k's record: reading + zero error + noise."""
+    """Patient k's record: reading, zero error and noise as the calibration takes it to be."""
     noise, names = load_noise("clinical"), truth.priors[k].names
     rows = []
     for name, modality in channels.items():
         true = float(truth.readings[name][k])
         offset = prior.offset_of(name)
         true += float(truth.theta[names.index(offset), k]) if offset in names else 0.0
-        exact = Measurement(f"S{k}", name, true, observables()[name].unit, modality=modality, origin="synthetic")
-        value = true + noise.sd(exact) * float(rng.standard_normal())
-        rows.append(Measurement(f"S{k}", name, value, exact.unit, modality=modality, origin="synthetic"))
+        value = float(noise.rule(name, modality).scale.shifted(true, float(rng.standard_normal())))
+        unit = observables()[name].unit
+        rows.append(Measurement(f"S{k}", name, value, unit, modality=modality, origin="synthetic"))
     return MeasurementSet(f"S{k}", truth.covariates[k], tuple(rows))
 
 

@@ -2,9 +2,10 @@
 
 Each patient's proposal (`surrogate.py`) is fitted to the model's derivatives at draws of Laplace's approximation and
 then at its own, its draws are solved, and each is weighted by its true posterior density over that of the proposal
-(`importance.py`). Where the Pareto shape of the weights says that they cannot be relied on, the proposal is fitted
-again at the weighted draws, up to two more times: adaptive importance sampling (Cappe, Guillin, Marin and Robert 2004,
-J Comput Graph Stat 13:907-929, doi 10.1198/106186004X12803).
+(`importance.py`). Where the Pareto shape of the weights says that their variance is not finite, the proposal is fitted
+again at the weighted draws, up to two more times, and the draws of all rounds are weighted by the mixture of all
+proposals: adaptive multiple importance sampling (Cornuet, Marin, Mira and Robert 2012, Scand J Stat 39:798-812,
+doi 10.1111/j.1467-9469.2011.00756.x).
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import numpy as np
 from .importance import pareto_smoothed, resampled
 from .misfit import Misfit
 from .posterior import LaplacePosterior
-from .surrogate import Surrogate, Tangents, broadened, quadratic
+from .surrogate import Proposed, Surrogate, Tangents, broadened, quadratic
 
 __all__ = ["IMPORTANCE", "LAPLACE", "Case", "Solved", "Weighted", "proposals", "weighted_draws"]
 
 IMPORTANCE, LAPLACE = "importance-resampled Laplace", "Laplace approximation, not weighted"
 POINTS = 48  # of derivatives per mode, in antithetic pairs: twice the 24 unknowns in each row of a curvature
-ROUNDS = 3  # proposals at most: the first and two that are fitted to the weighted draws of the one before
+ROUNDS = 3  # proposals at most: the first and two that are fitted to the weighted draws of those before
+HEAVY = 0.5  # Pareto shape above which the weights have no finite variance (Vehtari et al. 2024): another round is due
 PER_DRAW, LEAST = 2.0, 200  # proposed draws per draw kept, and the fewest of them
 LEAST_EFFECTIVE = 20.0  # draws; below this the weighted draws are too few to tell anything of a 95 % interval
 
@@ -45,6 +47,12 @@ class Solved:
     reading: np.ndarray
     sound: np.ndarray
     everything: Any
+
+    def joined(self, more: Solved) -> Solved:
+        """These draws, then more of the same patient."""
+        both = None if self.everything is None else self.everything.joined(more.everything)
+        return Solved(np.concatenate([self.reading, more.reading], axis=1),
+                      np.concatenate([self.sound, more.sound]), both)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -125,27 +133,31 @@ def weighted_draws(
     """`count` weighted draws of every case.
 
     `tangents` gives the model's derivatives at points by case, `solve` the readings of draws by case from guessed
-    states. A case whose weights stay unreliable keeps its best round, marked so, or the bare Laplace draws where even
-    that rests on fewer than 20 draws.
+    states. A case whose weights stay unreliable is marked so, and has the bare Laplace draws where even all rounds
+    rest on fewer than 20 draws.
     """
     found: dict[int, Weighted] = {}
+    pooled: dict[int, list[Proposed]] = {i: [] for i in cases}
     surrogates = _first(cases, tangents, rngs)
-    surrogates = _again(surrogates, {i: s.draws(_points(s), rngs[i])[0] for i, s in surrogates.items()}, tangents)
+    surrogates = _again(surrogates, {i: s.draws(_points(s), rngs[i]).z for i, s in surrogates.items()}, tangents)
     for number in range(1, ROUNDS + 1):
         drawn = {i: s.draws(count, rngs[i]) for i, s in surrogates.items()}
-        guess = {i: surrogates[i].states(z) for i, (z, _) in drawn.items()}
-        solved = solve({i: z for i, (z, _) in drawn.items()}, guess)
-        for i, (z, density) in drawn.items():
-            new = _weighed(cases[i], z, density, solved[i], number, surrogates[i].pull(z))
-            if i not in found or new.k < found[i].k or not np.isfinite(found[i].k):
-                found[i] = new
-        again = [i for i in surrogates if not found[i].reliable]
+        solved = solve({i: d.z for i, d in drawn.items()}, {i: surrogates[i].states(d.z) for i, d in drawn.items()})
+        for i, new in drawn.items():
+            pooled[i].append(new)
+            found[i] = _weighed(cases[i], pooled[i], found[i].solved.joined(solved[i]) if i in found else solved[i])
+        again = [i for i in surrogates if _wanting(found[i])]
         if not again or number == ROUNDS:
             break
         points = {i: found[i].z[:, resampled(found[i].weight, _points(surrogates[i]), rngs[i])] for i in again}
         surrogates = _again({i: surrogates[i] for i in again}, points, tangents)
     lost = [i for i, one in found.items() if one.effective < LEAST_EFFECTIVE]
     return found | _bare({i: cases[i] for i in lost}, solve, count, rngs) if lost else found
+
+
+def _wanting(one: Weighted) -> bool:
+    """Whether another round is due: the weights of the first are heavy, or all so far unreliable."""
+    return not one.reliable or (one.rounds == 1 and one.k > HEAVY)
 
 
 def _first(cases: dict[int, Case], tangents: Tangent, rngs: dict[int, np.random.Generator]) -> dict[int, Surrogate]:
@@ -192,11 +204,15 @@ def _again(before: dict[int, Surrogate], points: dict[int, np.ndarray], tangents
     return found
 
 
-def _weighed(case: Case, z: np.ndarray, density: np.ndarray, solved: Solved, number: int, pull: np.ndarray) -> Weighted:
+def _weighed(case: Case, rounds: list[Proposed], solved: Solved) -> Weighted:
+    """All draws so far, weighed by the posterior over the mixture of all that was proposed."""
+    z = np.concatenate([one.z for one in rounds], axis=1)
+    shares = np.log([one.z.shape[1] / z.shape[1] for one in rounds])
+    density = np.logaddexp.reduce([share + one.log_density(z) for share, one in zip(shares, rounds, strict=True)])
     height = -case.misfit.cost(solved.reading) - 0.5 * np.sum(z**2, axis=0)
     ratio = np.where(solved.sound & np.isfinite(height), height - density, -np.inf)
-    smooth = pareto_smoothed(ratio)
-    return Weighted(z, smooth.weight, solved, smooth.k, smooth.effective, smooth.reliable, number, pull)
+    smooth, pull = pareto_smoothed(ratio), rounds[-1].surrogate.pull(z)
+    return Weighted(z, smooth.weight, solved, smooth.k, smooth.effective, smooth.reliable, len(rounds), pull)
 
 
 def _bare(
@@ -207,7 +223,7 @@ def _bare(
     guess = {}
     for i, case in cases.items():
         z, mode = drawn[i]
-        states, at = len(case.misfit.value), case.at_modes
+        states, at = len(case.misfit.rows), case.at_modes
         moved = np.einsum("snb,nb->sb", at.slope[states:, :, mode], z - at.z[:, mode])
         guess[i] = at.output[states:, mode] + moved
     solved = solve({i: z for i, (z, _) in drawn.items()}, guess)

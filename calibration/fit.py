@@ -232,10 +232,10 @@ def _left_out(
         if not pair:
             continue
         best = min(pair, key=lambda k: ends.objective[k])
-        sd = float(cohort.data.sd[channel, patient])
-        slope = ends.slope[channel, :, best] * sd
+        reading, noise = float(ends.reading[channel, best]), cohort.noise(channel, patient)
+        slope = ends.slope[channel, :, best] * noise.sd
         covariance = np.linalg.inv(ends.hessian[:, :, best])
-        found[patient][channel] = predicted(ends.reading[channel, best], slope, covariance, sd)
+        found[patient][channel] = predicted(reading, slope, covariance, float(noise.sd_at(reading)))
     return found
 
 

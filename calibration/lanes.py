@@ -16,6 +16,7 @@ from ..physiology.observable import all_observables
 from ..records.record import Measurement, MeasurementSet
 from .likelihood import Noise, reach_of
 from .methods.gauss_newton import GaussNewton
+from .noise_scale import NoiseScale
 from .priors import PatientPrior, Prior
 from .problem import LaneData, Problem
 from .rounds import fitted_in_rounds
@@ -23,6 +24,7 @@ from .starting import starting_values
 
 __all__ = ["MANY", "WIDTH_LARGE", "Cohort", "arrays", "prepare", "recipe", "run_lanes", "usable"]
 
+PART = "part"  # the modality of what nobody measured: a reading of which a measured one is the larger
 WIDTH_SMALL, WIDTH_LARGE, SMALL = 8, 32, 3  # lanes per block, and the number of patients up to which blocks are small
 MANY = 128  # lanes from which on a fit in rounds is worth its second program
 REFERENCE_BSA = 1.75  # m2, of the reference adult; used only where no indexed value is counted
@@ -47,6 +49,10 @@ class Cohort:
         factor = self.data.factor[:, :, patient]
         return np.linalg.solve(factor, theta - self.data.centre[:, patient])
 
+    def noise(self, channel: int, patient: int) -> NoiseScale:
+        """The noise of one reading."""
+        return NoiseScale(*(float(field[channel, patient]) for field in self.data.noise))
+
 
 def usable(one: MeasurementSet, known: Sequence[str]) -> tuple[list[Measurement], list[str]]:
     """Counted readings that the model observes, and sentences about those it cannot use."""
@@ -68,7 +74,8 @@ def usable(one: MeasurementSet, known: Sequence[str]) -> tuple[list[Measurement]
 def prepare(model: Model, sets: Sequence[MeasurementSet], prior: Prior, noise: Noise, free: Any) -> Cohort:
     """Arrays of all patients with at least one usable reading; the others are named in `skipped` with the reason.
 
-    Raises `InputError` when no patient has any.
+    Of a reading that is the larger of two both stand among the channels, masked: draws are proposed by them. Raises
+    `InputError` when no patient has any.
     """
     known = list(all_observables())
     kept: list[tuple[MeasurementSet, list[Measurement], tuple[str, ...]]] = []
@@ -86,6 +93,8 @@ def prepare(model: Model, sets: Sequence[MeasurementSet], prior: Prior, noise: N
             "Give one value that the twin can use, such as a cuff pressure in mmHg."
         )
     channels = sorted({m.channel for _, readings, _ in kept for m in readings}, key=lambda c: (known.index(c[0]), c[1]))
+    parts = dict.fromkeys(part for name, _ in channels for part in all_observables()[name].larger_of or ())
+    channels += [(name, PART) for name in parts]
     return arrays(model, kept, prior, noise, free, channels, skipped)
 
 
@@ -101,7 +110,7 @@ def arrays(
     _check_names(model, wanted)
     count, lanes = len(channels), len(kept)
     value, sd, mask = np.zeros((count, lanes)), np.ones((count, lanes)), np.zeros((count, lanes))
-    below, above = np.zeros((count, lanes)), np.zeros((count, lanes))
+    below, above, relative, least = (np.zeros((count, lanes)) for _ in range(4))
     used: list[dict[int, Measurement]] = []
     for lane, (_, readings, _) in enumerate(kept):
         mine: dict[int, Measurement] = {}
@@ -109,6 +118,7 @@ def arrays(
             c = channels.index(m.channel)
             value[c, lane], below[c, lane], above[c, lane] = reach_of(m)
             sd[c, lane], mask[c, lane] = noise.sd(m), 1.0
+            _, relative[c, lane], least[c, lane] = noise.scale(m)
             mine[c] = m
         used.append(mine)
     problem = Problem(
@@ -126,7 +136,7 @@ def arrays(
         centre=np.stack([p.centre[order] for p in priors], axis=-1),
         factor=np.stack([p.factor[np.ix_(order, order)] for p in priors], axis=-1),
         bsa=np.array([one.covariates.get("bsa", REFERENCE_BSA) for one, _, _ in kept]),
-        value=value, sd=sd, mask=mask, below=below, above=above,
+        value=value, sd=sd, mask=mask, below=below, above=above, relative=relative, least=least,
     )  # fmt: skip
     recipes = tuple(recipe(one, p, problem) for (one, _, _), p in zip(kept, priors, strict=True))
     return Cohort(problem, data, tuple(k[0] for k in kept), tuple(priors), channels, tuple(used), recipes, skipped,

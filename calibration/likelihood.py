@@ -12,6 +12,7 @@ from ..core.errors import InputError, UnknownNameError
 from ..records.record import Measurement
 from .data_file import Entry, open_data
 from .exact_functions import removed_with
+from .noise_scale import NoiseScale
 
 __all__ = ["Noise", "NoiseRule", "load_noise", "reach_of", "removed_with"]
 
@@ -30,8 +31,13 @@ class NoiseRule:
     least: float = 0.0
 
     def at(self, value: float) -> float:
-        """The sd of a reading of this size: sd, or max(relative |value|, least)."""
-        return self.sd if self.sd is not None else max((self.relative or 0.0) * abs(value), self.least)
+        """The sd of a reading of this size: sd, or max(relative value, least)."""
+        return float(self.scale.sd_at(float(value)))
+
+    @property
+    def scale(self) -> NoiseScale:
+        """The scale on which this noise has sd 1."""
+        return NoiseScale(self.sd or 0.0, self.relative or 0.0, self.least)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,19 +55,25 @@ class Noise:
         return ways.get(modality, ways[ANY])
 
     def sd(self, measurement: Measurement) -> float:
-        """Noise sd of a measurement in its observable's unit; an sd in the record itself goes first.
+        """Noise sd of a measurement in its observable's unit, `scale` at its value.
 
-        An interval or a censored value is taken at its middle, or at the bound that is known. Raises `InputError` when
-        the record's sd is not above 0, `UnknownNameError` for an observable without a rule.
+        An interval or a censored value is taken at its middle, or at the bound that is known.
+        """
+        return float(self.scale(measurement).sd_at(_size(measurement)))
+
+    def scale(self, measurement: Measurement) -> NoiseScale:
+        """The scale on which a measurement's noise has sd 1; an sd in the record itself goes before the rule.
+
+        Raises `InputError` when the record's sd is not above 0, `UnknownNameError` for an observable without a rule.
         """
         if measurement.sd is None:
-            return self.rule(measurement.observable, measurement.modality).at(_size(measurement))
+            return self.rule(measurement.observable, measurement.modality).scale
         if not 0.0 < measurement.sd < float("inf"):
             raise InputError(
                 f"{measurement.patient} {measurement.observable} ({measurement.origin}): sd must be above 0 "
                 f"{measurement.unit}, but got {measurement.sd:g}; leave it out to use the usual one."
             )
-        return float(measurement.sd)
+        return NoiseScale(float(measurement.sd), 0.0, 0.0)
 
 
 def reach_of(measurement: Measurement) -> tuple[float, float, float]:

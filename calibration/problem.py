@@ -16,6 +16,7 @@ from ..core.system import System
 from ..engine.beat import BeatMap, Linearised
 from ..physiology.observable import TIE_WIDTH, Observer, all_observables
 from .interval import range_cost
+from .noise_scale import NoiseScale
 
 __all__ = ["Evaluation", "LaneData", "Problem"]
 
@@ -24,9 +25,9 @@ class LaneData(NamedTuple):
     """Numbers of each lane (lanes last).
 
     base [P, B] parameter rows with every fixed quantity at its patient's value; centre [N, B] and factor [N, N, B] of
-    the prior, theta = centre + factor z; bsa [B] m2; value, sd, mask [C, B] of the channels (sd > 0 everywhere).
-    below, above [C, B]: how far the range of a reading reaches to either side of its value, both 0 for a number, inf
-    where a limit has no end.
+    the prior, theta = centre + factor z; bsa [B] m2; value, sd, mask [C, B] of the channels (sd > 0 everywhere: the
+    noise at the value). below, above [C, B]: how far the range of a reading reaches to either side of its value, both 0
+    for a number, inf where a limit has no end. relative, least [C, B]: of noise that grows with the truth, else 0.
     """
 
     base: Any
@@ -38,6 +39,13 @@ class LaneData(NamedTuple):
     mask: Any
     below: Any
     above: Any
+    relative: Any
+    least: Any
+
+    @property
+    def noise(self) -> NoiseScale:
+        """The scale on which every reading has noise of sd 1."""
+        return NoiseScale(self.sd, self.relative, self.least)
 
     def take(self, lanes: Any) -> LaneData:
         """Some of the lanes, by index."""
@@ -53,7 +61,7 @@ class Evaluation(NamedTuple):
 
     residual [C, B]: half its square is the cost of a reading in nats; push [C, B] and slope [C, N, B]: their product is
     the derivative of the cost in z, and slope slope' its curvature (of a number push is the residual); all 0 where
-    masked. reading [C, B], reading_slope [C, N, B] over the noise sd, masked or not; ridge [N, N, B], see
+    masked. reading [C, B], reading_slope [C, N, B] over the noise sd at the value, masked or not; ridge [N, N, B], see
     `Problem.ridge`.
     """
 
@@ -162,10 +170,11 @@ class Problem:
                 reading = reading.at[c].add(theta[len(self.free) + offset])
             pads.append(shift)
         full_slope = jnp.concatenate([slope, jnp.stack(pads)], axis=1) if self.nuisances else slope
-        weight = jnp.asarray(data.mask) / jnp.asarray(data.sd)
+        mask, noise = jnp.asarray(data.mask), data.noise
+        weight = mask / noise.sd_at(reading)
         in_z = jnp.einsum("cnb,nmb->cmb", full_slope, data.factor)
         whitened = in_z / jnp.asarray(data.sd)[:, None]
-        residual = weight * (reading - data.value)
+        residual = mask * (noise(reading) - noise(jnp.asarray(data.value)))
         push, stiffness = residual, weight
         if self.ranges:
             residual, push, stiffness = self._of_ranges(data, reading, residual, push, stiffness)
@@ -177,15 +186,16 @@ class Problem:
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """residual, push and stiffness [C, B] with the channels of `ranges` by what a range costs (`interval.py`)."""
         rows = jnp.asarray(self.ranges)
-        value, sd, mask, below, above = (
-            jnp.asarray(field)[rows] for field in (data.value, data.sd, data.mask, data.below, data.above)
+        noise = NoiseScale(*(jnp.asarray(field)[rows] for field in data.noise))
+        value, mask, below, above = (
+            jnp.asarray(field)[rows] for field in (data.value, data.mask, data.below, data.above)
         )
-        away = value - reading[rows]
-        cost = range_cost((away - below) / sd, (away + above) / sd)
+        here = noise(reading[rows])
+        cost = range_cost(noise(value - below) - here, noise(value + above) - here)
         return (
             residual.at[rows].set(mask * cost.residual),
             push.at[rows].set(mask * cost.push),
-            stiffness.at[rows].set(mask * cost.stiffness / sd),
+            stiffness.at[rows].set(mask * cost.stiffness / noise.sd_at(reading[rows])),
         )
 
     def ridge(self, data: LaneData, force: jax.Array, parts: jax.Array, slopes: jax.Array) -> jax.Array:

@@ -14,6 +14,7 @@ from ..records.record import Measurement
 from .draws import Weighted
 from .lanes import Cohort
 from .leave_out import COVERED, LeftOut
+from .noise_scale import NoiseScale
 from .posterior import LaplacePosterior
 from .sampling import Sampled
 from .twin import FitRow, Mode, ObservableRow, QuantityRow
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 INFORMED, PARTLY = 0.7, 0.9  # posterior sd over prior sd below which a quantity is informed, or partly informed
+CONTRADICTED = 2.0  # noise sds between a fitted and a measured value from which on they contradict each other
 OFFSET_CONFLICT = 3.0  # mmHg of zero offset beyond which a contradiction is reported
 SHOWN_AT_EDGE = {  # observable: (unit for the conversion, unit as people write it)
     "svr": ("dyn.s/cm5", "dyn s/cm5"), "pvr": ("[wood'U]", "Wood units"), "lv_stroke_work": ("J", "J"),
@@ -96,18 +98,17 @@ def fit_rows(
     rows, readings = [], drawn.readings
     for c, m in cohort.used[k].items():
         unit, scale = at_the_edge(m.observable)
-        sd = float(cohort.data.sd[c, k])
-        fitted = float(fits.reading[c, lane])
+        noise, fitted = cohort.noise(c, k), float(fits.reading[c, lane])
         fitted_low, fitted_high = _fitted_span(cohort, k, c, drawn)
         out = left.get(c)
         lower, upper = _ends(m)
-        verdict = _verdict(lower, upper, fitted, sd, out)
+        verdict = _verdict(lower, upper, fitted, noise, out)
         measured, low, high = _measured(m, scale)
         away, away_low, away_high = (
             (None,) * 3 if out is None else (scale * out.value, scale * out.low, scale * out.high)
         )
         rows.append(FitRow(
-            m.observable, observables()[m.observable].label, unit, m.modality, m.kind, measured, scale * sd,
+            m.observable, observables()[m.observable].label, unit, m.modality, m.kind, measured, scale * noise.sd,
             scale * fitted, scale * fitted_low, scale * fitted_high,
             scale * _outside(lower, upper, fitted), away, away_low, away_high, True, verdict, origin=m.origin,
             time=m.time, lower=low, upper=high,
@@ -157,8 +158,8 @@ def _outside(lower: float, upper: float, fitted: float) -> float:
     return fitted - min(max(fitted, lower), upper)
 
 
-def _verdict(lower: float, upper: float, fitted: float, sd: float, out: LeftOut | None) -> str:
-    if abs(_outside(lower, upper, fitted)) > 2.0 * sd:
+def _verdict(lower: float, upper: float, fitted: float, noise: NoiseScale, out: LeftOut | None) -> str:
+    if abs(noise(fitted) - noise(min(max(fitted, lower), upper))) > CONTRADICTED:
         return "not fitted: contradicts the rest"
     if out is not None and not (out.low <= upper and lower <= out.high):
         return "fitted, but the rest did not expect it"

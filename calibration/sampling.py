@@ -25,6 +25,17 @@ LEAST_GUESS = 1.0  # mL; a volume may be guessed no smaller, the beat is solved 
 
 
 @dataclass(frozen=True)
+class _Read:
+    """Parameters [P, S] and all readings of some draws."""
+
+    parameters: np.ndarray
+    readings: Readings
+
+    def joined(self, more: _Read) -> _Read:
+        return _Read(np.concatenate([self.parameters, more.parameters], axis=1), self.readings.joined(more.readings))
+
+
+@dataclass(frozen=True)
 class Sampled:
     """One patient: the draws that were weighted, and those kept for it with all that was solved for them.
 
@@ -65,9 +76,9 @@ def _some(
     starts = np.asarray(fits.z).shape[1] // len(cohort.sets)
 
     def outputs(fit: Any, k: int, lanes: np.ndarray) -> Tangents:
-        """Readings of the record and states of some lanes of a fit, and their slopes in z."""
-        mine = misfits[k].channel
-        slope = np.asarray(fit.slope)[mine][..., lanes] * misfits[k].sd[:, None, None]
+        """Smooth rows of the record and states of some lanes of a fit, and their slopes in z."""
+        mine = misfits[k].rows
+        slope = np.asarray(fit.slope)[mine][..., lanes] * cohort.data.sd[mine, k][:, None, None]
         return Tangents(np.asarray(fit.z)[:, lanes],
                         np.concatenate([np.asarray(fit.reading)[mine][:, lanes], np.asarray(fit.state)[:, lanes]]),
                         np.concatenate([slope, np.asarray(fit.state_slope)[..., lanes]]))  # fmt: skip
@@ -81,8 +92,8 @@ def _some(
     def solve(points: dict[int, np.ndarray], guess: dict[int, np.ndarray]) -> dict[int, Solved]:
         parameters = {k: theta_to_parameters(cohort, k, z) for k, z in points.items()}
         read = _observed(cohort, model, parameters, guess, steps)
-        return {k: Solved(_with_offsets(cohort, misfits[k], k, z, read[k]), read[k].sound, (parameters[k], read[k]))
-                for k, z in points.items()}  # fmt: skip
+        shown = {k: _with_offsets(cohort, misfits[k], k, z, read[k]) for k, z in points.items()}
+        return {k: Solved(shown[k], read[k].sound, _Read(parameters[k], read[k])) for k in points}
 
     lanes = {k: p.lane + k * starts for k, p in posteriors.items()}
     cases = {k: Case(p, misfits[k], outputs(fits, k, lanes[k])) for k, p in posteriors.items()}
@@ -91,14 +102,10 @@ def _some(
     modes = solve(z, {k: np.asarray(fits.state)[:, lanes[k]] for k in posteriors})
     found = {}
     for k, one in weighted.items():
-        kept, (parameters, readings), (at_modes, read) = (
-            one.kept(draws, rngs[k]),
-            one.solved.everything,
-            modes[k].everything,
-        )
-        found[k] = Sampled(one, np.concatenate([z[k], one.z[:, kept]], axis=1),
-                           np.concatenate([at_modes, parameters[:, kept]], axis=1),
-                           read.joined(readings.take(kept)), z[k].shape[1])  # fmt: skip
+        kept, every = one.kept(draws, rngs[k]), one.solved.everything
+        some = modes[k].everything.joined(_Read(every.parameters[:, kept], every.readings.take(kept)))
+        found[k] = Sampled(one, np.concatenate([z[k], one.z[:, kept]], axis=1), some.parameters, some.readings,
+                           z[k].shape[1])  # fmt: skip
     return found
 
 

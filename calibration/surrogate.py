@@ -5,8 +5,9 @@ they are not: of its draws, solved, few agree with the data again, and their imp
 of them (2 to 10 % of 2000 draws were effective for 20 free quantities, with a Pareto k of 0.4 to 0.8; wider normals
 were worse). Here each reading is y(d) = a + g d + d H d / 2 around each mode, d whitened by the mode's covariance, with
 g and H fitted to the model's own derivatives at some fifty points of the approximation, so that they hold on average
-over its width. exp(-misfit of these readings - |z|^2 / 2), summed over the modes, is the proposal: its density is known
-up to a factor, and weighting by the solved model removes what the quadratic misses.
+over its width; of a reading that is the larger of two, which has a crease where they tie, both are taken so.
+exp(-misfit of these readings - |z|^2 / 2), summed over the modes, is the proposal: its density is known up to a factor,
+and weighting by the solved model removes what the quadratic misses.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .importance import resampled
 from .misfit import Misfit
 from .posterior import LaplacePosterior
 
-__all__ = ["Quadratic", "Surrogate", "Tangents", "broadened", "quadratic"]
+__all__ = ["Proposed", "Quadratic", "Surrogate", "Tangents", "broadened", "quadratic"]
 
 RIDGE = 1e-3  # share of the points' own weight by which curvature is drawn to 0: decides only where points are too few
 POOL = 10  # candidates per draw, from which the first places are taken
@@ -31,7 +32,7 @@ MOVES, STRIDES = 40, (0.35, 0.15)  # Metropolis moves of each draw, by so many L
 
 @dataclass(frozen=True)
 class Tangents:
-    """The model at points z [N, T]: output [Q, T] and its slope [Q, N, T] = d output / d z; readings, then states."""
+    """The model at points z [N, T]: output [Q, T] and its slope [Q, N, T] = d output / d z; rows, then states."""
 
     z: np.ndarray
     output: np.ndarray
@@ -81,6 +82,11 @@ class Surrogate:
     misfit: Misfit
     broad: LaplacePosterior
 
+    @property
+    def rows(self) -> slice:
+        """Where the rows of the misfit stand among the outputs."""
+        return slice(0, len(self.misfit.rows))
+
     def energies(self, z: np.ndarray) -> np.ndarray:
         """Objective [M, S] at z [N, S] (nats) as each part sees it."""
         return np.stack([self._energy(part, z) for part in self.parts])
@@ -89,8 +95,8 @@ class Surrogate:
         """Log of the proposal's density [S], up to a constant."""
         return np.logaddexp.reduce(-self.energies(z), axis=0)
 
-    def draws(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """`count` draws z [N, count] and the log of the density [count] that they come from.
+    def draws(self, count: int, rng: np.random.Generator) -> Proposed:
+        """`count` draws z [N, count] with the density that they come from.
 
         Places are taken by weight among candidates of the broad normals, then moved; the moves leave the density as it
         is, and part draws that began at one place. One draw in five is of the broad normals itself.
@@ -101,29 +107,41 @@ class Surrogate:
         plain = int(np.ceil(DEFENSIVE * count))
         z = pool[:, resampled(np.exp(ratio - ratio.max()), count - plain, rng)]
         z = _moved(self.log_density, z, np.linalg.cholesky(self.broad.covariance[0]), rng)
-        z = np.concatenate([z, self.broad.draws(plain, rng)[0]], axis=1)
-        share = plain / count
-        parts = (np.log1p(-share) + self.log_density(z) - whole, np.log(share) + self.broad.log_density(z))
-        return z, np.logaddexp(*parts)
+        return Proposed(self, np.concatenate([z, self.broad.draws(plain, rng)[0]], axis=1), float(whole), plain / count)
 
     def pull(self, z: np.ndarray) -> np.ndarray:
         """Gradient [N, S] of the log likelihood at z [N, S], parts weighted by what they add to the density there."""
         height = -self.energies(z)
         share = np.exp(height - np.logaddexp.reduce(height, axis=0))
-        mine, found = slice(0, len(self.misfit.value)), np.zeros_like(z)
+        mine, found = self.rows, np.zeros_like(z)
         for part, weight in zip(self.parts, share, strict=True):
-            found -= weight * np.einsum("cs,cns->ns", self.misfit.slope(part(z, mine)), part.slopes(z, mine))
+            found -= weight * np.einsum("qs,qns->ns", self.misfit.pull(part(z, mine)), part.slopes(z, mine))
         return found
 
     def states(self, z: np.ndarray) -> np.ndarray:
         """Starting guesses of the states [X, S]: what follows the readings among the outputs, by the nearer part."""
         nearer = np.argmin(self.energies(z), axis=0)
-        every = np.stack([part(z, slice(len(self.misfit.value), None)) for part in self.parts])
+        every = np.stack([part(z, slice(len(self.misfit.rows), None)) for part in self.parts])
         return every[nearer, :, np.arange(z.shape[1])].T
 
     def _energy(self, part: Quadratic, z: np.ndarray) -> np.ndarray:
-        reading = part(z, slice(0, len(self.misfit.value)))
-        return self.misfit.cost(reading) + 0.5 * np.sum(z**2, axis=0)
+        return self.misfit.cost(self.misfit.joined(part(z, self.rows))) + 0.5 * np.sum(z**2, axis=0)
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """Draws z [N, S] of a surrogate, of whose density `whole` is the log of the integral; a share `plain` is of the
+    broad normals."""
+
+    surrogate: Surrogate
+    z: np.ndarray
+    whole: float
+    plain: float
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """Log density [S] at any z [N, S]."""
+        own = np.log1p(-self.plain) + self.surrogate.log_density(z) - self.whole
+        return np.logaddexp(own, np.log(self.plain) + self.surrogate.broad.log_density(z))
 
 
 def broadened(laplace: LaplacePosterior) -> LaplacePosterior:

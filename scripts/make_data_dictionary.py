@@ -183,7 +183,8 @@ def _errors() -> str:
             for name, ways in noise.rules.items() for way, one in ways.items()]  # fmt: skip
     text = (
         "Standard deviation of a reading around the model's steady beat (`configs/noise/clinical.yaml`), the same for "
-        "everyone. An error in the record itself goes first."
+        "everyone. An error in the record itself goes first. A share is one of the true value: above its least size "
+        "such an error is normal in the logarithm."
     )
     return f"{text}\n\n{_table(['name', 'taken by', 'error (sd)', 'source'], rows)}"
 
@@ -192,7 +193,7 @@ def _error(one: NoiseRule) -> str:
     unit = "" if one.unit == "1" else f" {one.unit}"
     if one.sd is not None:
         return f"{one.sd:g}{unit}"
-    return f"{100 * (one.relative or 0.0):g} % of the reading, at least {one.least:g}{unit}"
+    return f"{100 * (one.relative or 0.0):g} %, at least {one.least:g}{unit}"
 
 
 def _kinds() -> str:

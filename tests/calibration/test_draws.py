@@ -9,6 +9,7 @@ import pytest
 
 from hemotwin.calibration.draws import IMPORTANCE, LAPLACE, Case, Solved, Weighted, weighted_draws
 from hemotwin.calibration.misfit import Misfit
+from hemotwin.calibration.noise_scale import NoiseScale
 from hemotwin.calibration.posterior import modes_of
 from hemotwin.calibration.summary import sampling_of
 from hemotwin.calibration.surrogate import DEFENSIVE, Tangents
@@ -38,7 +39,9 @@ def drawn(model, value, sd, *starts, seed=0, unsound=None, count=COUNT):
     """Weighted draws of a closed-form model from the modes that Gauss-Newton finds from each start."""
     value, z = np.atleast_1d(np.asarray(value, float)), np.array(starts, float).T
     sd, zero = np.full(len(value), float(sd)), np.zeros(len(value))
-    misfit = Misfit(value, sd, zero, zero, np.arange(len(value)), np.full(len(value), -1))
+    noise = NoiseScale(sd[:, None], zero[:, None], zero[:, None])
+    every = np.arange(len(value))
+    misfit = Misfit(value, noise, zero, zero, every, np.full(len(value), -1), every, every, every)
     for _ in range(80):
         y, slope = model(z)
         j = slope / sd[:, None, None]
@@ -57,6 +60,56 @@ def drawn(model, value, sd, *starts, seed=0, unsound=None, count=COUNT):
 
     case = Case(laplace, misfit, Tangents(laplace.z.T, *model(laplace.z.T)))
     return case, weighted_draws({0: case}, tangents, solve, count, {0: np.random.default_rng(seed)})[0]
+
+
+def test_the_larger_of_two_is_proposed_by_both():
+    """Rows 3 z0 and 3 z1, of which the larger reads 2 with an sd of 0.3: the posterior is a right angle, and quadratics
+    of its arms give it at once (quadrature: the spread of z0; 4 standard errors of so many draws)."""
+
+    def rows(z):
+        return 3.0 * z, np.repeat(3.0 * np.eye(2)[:, :, None], z.shape[1], axis=2)
+
+    one, zero = np.array([[0.3]]), np.zeros((1, 1))
+    misfit = Misfit(np.array([2.0]), NoiseScale(one, zero, zero), zero[0], zero[0], np.array([0]), np.array([-1]),
+                    np.arange(2), np.array([0]), np.array([1]))  # fmt: skip
+    z = np.array([[0.6, -0.5], [-0.5, 0.6]])
+    objective = misfit.cost(misfit.joined(rows(z)[0])) + 0.5 * np.sum(z**2, axis=0)
+    hessian = np.stack([np.diag([101.0, 1.0]), np.diag([1.0, 101.0])], axis=-1)
+    laplace = modes_of(z, objective, hessian, np.ones(2, bool))
+    case = Case(laplace, misfit, Tangents(laplace.z.T, *rows(laplace.z.T)))
+
+    def solve(points, guess):
+        return {i: Solved(misfit.joined(rows(p)[0]), np.ones(p.shape[1], bool), None) for i, p in points.items()}
+
+    tangents = lambda points: {i: Tangents(p, *rows(p)) for i, p in points.items()}  # noqa: E731
+    found = weighted_draws({0: case}, tangents, solve, COUNT, {0: np.random.default_rng(5)})[0]
+    larger = lambda z: (np.max(rows(z)[0], axis=0, keepdims=True), None)  # noqa: E731
+    exact = spreads(grid_moments(larger, 2.0, 0.3)[1])
+    assert found.rounds == 1 and found.effective > 0.7 * COUNT
+    np.testing.assert_allclose(spreads(found.covariance), exact, rtol=4.0 / np.sqrt(2.0 * found.effective))
+
+
+def test_the_pull_of_rows_is_the_slope_of_their_cost():
+    """By central differences, where they tie and where they do not, for a number and for one of two."""
+    sd, zero = np.array([[0.3], [2.0]]), np.zeros((2, 1))
+    misfit = Misfit(np.array([2.0, 5.0]), NoiseScale(sd, zero, zero), zero[:, 0], zero[:, 0], np.arange(2),
+                    np.array([-1, -1]), np.arange(3), np.array([0, 2]), np.array([1, 2]))  # fmt: skip
+    rows = np.array([[1.9, 2.1, -4.0], [1.9, 2.0, 3.0], [4.0, 5.5, 6.0]])
+    for q in range(3):
+        step = 1e-6 * (np.arange(3) == q)[:, None]
+        difference = (misfit.cost(misfit.joined(rows + step)) - misfit.cost(misfit.joined(rows - step))) / 2e-6
+        np.testing.assert_allclose(misfit.pull(rows)[q], difference, rtol=1e-6, atol=1e-7)
+
+
+def test_a_second_round_joins_the_first(monkeypatch):
+    """With weights that always count as heavy: the draws of both rounds, by the mixture they come from, are right."""
+    monkeypatch.setattr("hemotwin.calibration.draws.HEAVY", -np.inf)
+    _, found = drawn(flat_below, 10.0, 4.0, (0.5, 0.0))
+    mean, covariance = grid_moments(flat_below, 10.0, 4.0)
+    assert found.rounds == 2 and found.z.shape[1] == 2 * COUNT == found.solved.reading.shape[1] == len(found.weight)
+    assert found.effective > 2600.0
+    np.testing.assert_allclose(spreads(found.covariance), spreads(covariance), rtol=0.06)
+    assert np.all(np.abs(found.mean - mean) < 0.06 * spreads(covariance))
 
 
 def grid_moments(model, value, sd, low=-6.0, high=6.0, points=801):

@@ -125,8 +125,10 @@ def test_the_reported_mode_is_a_minimum(name):
     centre = mode(name)
     steps = 0.1 * np.random.default_rng(5).standard_normal((len(centre), 20))
     here, data = held(centre[:, None], patient)
-    residual = data.mask[:, 0] * (here.reading[:, 0] - data.value[:, 0]) / data.sd[:, 0]
-    gradient = (data.mask[:, :1] * here.slope[:, :, 0]).T @ residual + centre
+    reading = np.asarray(here.reading)
+    residual = data.mask[:, 0] * (data.noise(reading) - data.noise(data.value))[:, 0]
+    slope = here.slope[:, :, 0] * (data.mask * data.sd / data.noise.sd_at(reading))
+    gradient = slope.T @ residual + centre
     assert 0.5 * gradient @ np.linalg.solve(here.hessian[:, :, 0], gradient) < 0.05
     there, _ = held(centre[:, None] + steps, patient)
     assert np.all(there.objective > here.objective[0] - 0.01)
@@ -136,7 +138,10 @@ def test_the_objective_is_half_the_squares_of_noise_and_prior():
     centre = mode("P1")
     here, data = held(centre[:, None], 0)
     one = twins()["P1"]
-    squares = sum((r.difference / r.sd) ** 2 for r in one.fit if r.counted)
+    scales = {r.observable: load_noise("clinical").rule(r.observable, r.modality).scale for r in one.fit}
+    squares = sum(
+        (scales[r.observable](r.fitted) - scales[r.observable](r.measured)) ** 2 for r in one.fit if r.counted
+    )
     assert float(here.objective[0]) == pytest.approx(0.5 * squares + 0.5 * float(centre @ centre), rel=1e-6)
 
 
