@@ -34,7 +34,7 @@ ROLES = {
     "value": "a number, a range (55-60), a limit (<10) or a known word",
     "unit": "UCUM or a clinical spelling",
     "sd": "standard deviation of the error, in that unit; without it the usual error is taken",
-    "time": "ISO 8601 date or time",
+    "time": "ISO 8601 date or time; a date and a time of day may stand in two columns",
     "modality": "how it was taken",
     "condition": "the state it was taken in; without it rest",
     "consent": "purposes that the value may be used for",

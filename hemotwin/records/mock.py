@@ -24,7 +24,7 @@ from .structure import CONDITIONS
 __all__ = ["FORMS", "load_report", "write_mock"]
 
 FORMS = ("csv", "fhir", "ndjson", "omop")
-_ENDINGS = {".json": "fhir", ".ndjson": "ndjson", ".jsonl": "ndjson", "": "omop"}
+_ENDINGS = {".csv": "csv", ".json": "fhir", ".ndjson": "ndjson", ".jsonl": "ndjson", "": "omop"}
 PEOPLE_LIMIT, READINGS_LIMIT = 100_000, 100_000
 _FIRST_DAY = date(2000, 1, 1)
 _COLUMNS = ("patient", "observable", "value", "unit", "time", "modality", "condition", "consent", MARK_COLUMN)
@@ -66,14 +66,21 @@ def write_mock(report: Mapping[str, Any], path: str | Path, form: str | None = N
     same gaps: values that cannot be used ("NA"), no unit, no time, no method, no consent. Values are those of a
     `MockPerson`.
     `form` is "csv", "fhir" (a bundle), "ndjson" or "omop" (a folder of tables), by default what the path's ending says
-    (none: omop). FHIR has no field for a condition, so readings in another than rest are left to the other forms.
+    (none: omop). A path without an ending is a folder in every form; one that ends as another form is refused. FHIR has
+    no field for a condition, so readings in another than rest are left to the other forms.
     """
     target = Path(path)
     chosen = form or _ENDINGS.get(target.suffix.lower(), "csv")
     if chosen not in FORMS:
         raise InputError(f"`form` must be one of {', '.join(FORMS)}, but got {form!r}.")
+    ending = target.suffix.lower()
+    if ending and _ENDINGS.get(ending, chosen) != chosen:
+        raise InputError(f"`{target.name}` must end as the form {chosen} does, or have no ending for a folder.")
     rows = list(_rows(report["structure"], np.random.default_rng(seed)))
     governance = target.with_name(f"{target.stem}_governance.yaml")
+    if not ending and chosen != "omop":
+        governance = target / "governance.yaml"
+        target /= "records" + next(end for end, form in _ENDINGS.items() if form == chosen)
     if chosen == "omop":
         from .mock_omop import write_model
 

@@ -281,3 +281,50 @@ def test_a_file_of_too_many_readings_is_refused_with_the_fix(tmp_path, monkeypat
     monkeypatch.setattr("hemotwin.records.collect.KEPT_LIMIT", 2)
     with pytest.raises(InputError, match=r"t.csv line 4: more than 2 different readings in one source; split it"):
         ht.read(table(tmp_path, *(f"P{k},sbp,112,mmHg" for k in range(3))))
+
+
+def test_letters_of_a_spreadsheet_stay_apart_and_utf_8_stays_utf_8(tmp_path):
+    path = tmp_path / "w.csv"
+    path.write_bytes("patient,observable,value,unit\nMüller,svi,40,mL/m²\nMöller,sbp,120,mmHg\n".encode("cp1252"))
+    assert checked(ht.read(path)).patients == ["Müller", "Möller"]
+    assert ht.read(path).summary()["used"] == 2
+    path.write_bytes("patient,observable,value,unit\nMüller,sbp,120,mmHg\n".encode() + b"\xff,dbp,80,mmHg\n")
+    assert ht.read(path).patients[0] == "Müller"
+
+
+@pytest.mark.parametrize(
+    "header", ["id,patient_id,name,code,result,value,unit", "name,id,value,code,unit,patient_id,result"]
+)
+def test_header_that_says_most_is_taken_whatever_the_order(tmp_path, header):
+    cells = {
+        "id": "r1",
+        "patient_id": "A",
+        "name": "Jo",
+        "code": "8480-6",
+        "result": "7",
+        "value": "120",
+        "unit": "mmHg",
+    }
+    records = read_rows(tmp_path, ",".join(cells[name] for name in header.split(",")), header=header)
+    assert records.patients == ["A"] and values(records) == {("sbp", "unspecified"): 120}
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    with pytest.raises(InputError, match="two columns are called `Value`"):
+        read_rows(tmp_path, "A,sbp,120,mmHg,80", header="patient,observable,Value,unit,value ")
+
+
+@pytest.mark.parametrize(
+    ("day", "clock", "time"),
+    [
+        ("2020-01-01", "9:30", "2020-01-01T09:30"),
+        ("2020-01-01", "09:30:15", "2020-01-01T09:30:15"),
+        ("2020-01-01", "2020-01-01T09:30", "2020-01-01T09:30"),
+        ("2020-01-01", "930", "2020-01-01"),
+        ("2020-01-01", "", "2020-01-01"),
+    ],
+)
+def test_date_and_time_of_day_in_two_columns_are_one_time(tmp_path, day, clock, time):
+    header = "patient,observable,value,unit,time,date"
+    (found,) = read_rows(tmp_path, f"A,sbp,120,mmHg,{clock},{day}", header=header)["A"]
+    assert found.time == time

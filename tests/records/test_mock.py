@@ -229,3 +229,25 @@ def test_real_exports_have_mocks_of_their_own_form_and_readiness(data_folder, tm
     real = ht.read(data_folder / record)
     mock_of(real, tmp_path, name)
     assert shape(checked(ht.read(tmp_path / "out" / name))) == shape(real)
+
+
+def test_mapping_of_the_real_wide_table_reads_its_mock_too(tmp_path):
+    wide = table(tmp_path, "Zwickelhuber,131,71", header="MRN,Sys,Dia", name="wide.csv")
+    mapping = {"patient": "MRN", "columns": {name: {"observable": name, "unit": "mmHg"} for name in ("Sys", "Dia")}}
+    real = checked(ht.read(wide, mapping=mapping))
+    mock = checked(ht.read(mock_of(real, tmp_path, "wide.csv")[0], mapping=mapping))
+    assert len(real["Zwickelhuber"]) == 2 and shape(mock) == shape(real)
+    with pytest.raises(InputError, match="MRN"):
+        ht.read(table(tmp_path, "A,sbp,120,mmHg"), mapping=mapping)
+
+
+@pytest.mark.parametrize(("form", "ending"), [("csv", "csv"), ("fhir", "json"), ("ndjson", "ndjson")])
+def test_path_without_an_ending_is_a_folder_that_reads_with_its_governance(real, tmp_path, form, ending):
+    paths = mock_of(real, tmp_path, "export", form=form)
+    assert [path.name for path in paths] == [f"records.{ending}", "governance.yaml"]
+    assert ht.read(tmp_path / "out" / "export").governance.steward == "nobody (synthetic record)"
+
+
+def test_path_that_ends_as_another_form_is_refused(real, tmp_path):
+    with pytest.raises(InputError, match=r"mock\.csv"):
+        mock_of(real, tmp_path, form="fhir")

@@ -5,6 +5,7 @@ Read as a stream: no more than a row is held, whatever the size of the file. `#`
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -22,6 +23,7 @@ __all__ = ["CsvTable"]
 
 LINE_LIMIT = 1_000_000  # characters; a longer line is no table row
 FIELD_LIMIT = 100_000
+_BLOCK = 1 << 20
 
 
 @register("reader", "csv_table")
@@ -43,7 +45,7 @@ class CsvTable(Reader):
 
     def read(self, path: Path, collector: Collector, mapping: Mapping[str, Any] | None) -> None:
         """Offer every non-empty value; raises `InputError` for an empty file or headers that nothing can be made of."""
-        with path.open("r", encoding="utf-8-sig", errors="replace", newline="") as file:
+        with path.open("r", encoding=_encoding(path), errors="replace", newline="") as file:
             rows = _rows(file, path, collector)
             header = next(rows, None)
             if header is None:
@@ -59,12 +61,27 @@ class CsvTable(Reader):
 
     def beginning(self, path: Path, count: int) -> tuple[list[str], list[list[str]]]:
         """The headers and up to so many rows; raises `InputError` for an empty file or one that is no text."""
-        with path.open("r", encoding="utf-8-sig", errors="replace", newline="") as file:
+        with path.open("r", encoding=_encoding(path), errors="replace", newline="") as file:
             rows = _rows(file, path, Collector())
             header = next(rows, None)
             if header is None or any("\x00" in name for name in header[1]):
                 raise InputError(f"{path.name}: no header line: a text table begins with the names of its columns.")
             return [name.strip() for name in header[1]], [cells for _, cells in islice(rows, count)]
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8; Windows-1252, as spreadsheets save it, for a text whose letters beyond ASCII are none of UTF-8.
+
+    Read as UTF-8 such letters would all be one, and two patients whose names differ by them one patient.
+    """
+    decoder, damaged = codecs.getincrementaldecoder("utf-8")("replace"), False
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            text = decoder.decode(block)
+            damaged = damaged or "\ufffd" in text
+            if not text.replace("\ufffd", "").isascii():
+                return "utf-8-sig"
+    return "cp1252" if damaged else "utf-8-sig"
 
 
 def _rows(file, path: Path, collector: Collector) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from ..collect import Collector
 from ..mapping import Column, WideMapping
 from ..marks import MARK_COLUMN, refusal
 from ..reading import Place
+from ..values import moment
 
 __all__ = ["HEADERS", "Row", "offer_table"]
 
@@ -53,25 +54,49 @@ def offer_table(
 ) -> int:  # fmt: skip
     """Offer every non-empty cell that holds a value and return the number of rows; `unit` is what a row is called.
 
-    Raises `InputError` when nothing can be made of the headers, with what they resemble and the mapping to write.
+    A table of `hemotwin mock` is in the long form beside the mapping of the wide table that it stands for. Raises
+    `InputError` when nothing can be made of the headers, with what they resemble and the mapping to write.
     """
     prefix = f"{path.name} {unit} "
-    long = _long_columns(names) if mapping is None else None
-    if long:
+    long = _long_columns(names)
+    if long and (mapping is None or "mark" in long):
+        _check_once(names, long, path)
         return _read_long(rows, path, prefix, names, long, collector)
     wide = _own_mapping(names, path) if mapping is None else WideMapping.of(mapping, path)
     return _read_wide(rows, path, prefix, names, wide, collector)
 
 
 def _long_columns(names: Sequence[str]) -> dict[str, int] | None:
-    """Position of each known header when the table is in long form; None when it is not."""
+    """Position of each known header when the table is in long form; None when it is not.
+
+    Of several for one role the word that stands first in `HEADERS` is taken ("patient_id" before "id"), of the times
+    the first; a date and a time of day in two columns are "time" and "clock".
+    """
+    given = {normalise(name): position for position, name in reversed(list(enumerate(names)))}
     found: dict[str, int] = {}
-    for position, name in enumerate(names):
-        for role, words in HEADERS.items():
-            if role not in found and normalise(name) in words:
-                found[role] = position
-                break
+    for role, words in HEADERS.items():
+        known = [given[word] for word in words if word in given]
+        if known:
+            found[role] = min(known) if role == "time" else known[0]
+    if {"date", "time"} <= given.keys():
+        found |= {"time": given["date"], "clock": given["time"]}
     return found if {"observable", "value"} <= found.keys() else None
+
+
+def _check_once(names: Sequence[str], columns: Mapping[str, int], path: Path) -> None:
+    met = [normalise(name) for name in names]
+    for position in columns.values():
+        if met.count(met[position]) > 1:
+            raise InputError(f"{path.name}: two columns are called `{names[position][:60]}`: rename or remove one.")
+
+
+def _moment_of(cell: Mapping[str, str]) -> str | None:
+    """The time of a row; a time of day goes with the date beside it."""
+    day, clock = cell.get("time"), cell.get("clock")
+    if not day or not clock:
+        return day or clock
+    both = f"{day}T{'0' if clock[1:2] == ':' else ''}{clock}"
+    return both if moment(both) is not None else clock if "-" in clock and moment(clock) is not None else day
 
 
 def _read_long(
@@ -98,7 +123,7 @@ def _read_long(
             continue
         collector.offer(
             place, patient, find_name(field), field, cell["value"], unit,
-            sd=cell.get("sd"), time=cell.get("time"), modality=cell.get("modality"), condition=cell.get("condition"),
+            sd=cell.get("sd"), time=_moment_of(cell), modality=cell.get("modality"), condition=cell.get("condition"),
             consent=cell.get("consent"),
         )  # fmt: skip
     return count
