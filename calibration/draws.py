@@ -2,10 +2,10 @@
 
 Each patient's proposal (`surrogate.py`) is fitted to the model's derivatives at draws of Laplace's approximation and
 then at its own, its draws are solved, and each is weighted by its true posterior density over that of the proposal
-(`importance.py`). Where the Pareto shape of the weights says that their variance is not finite, the proposal is fitted
-again at the weighted draws, up to two more times, and the draws of all rounds are weighted by the mixture of all
-proposals: adaptive multiple importance sampling (Cornuet, Marin, Mira and Robert 2012, Scand J Stat 39:798-812,
-doi 10.1111/j.1467-9469.2011.00756.x).
+(`importance.py`). Where fewer of them are effective than are kept, or the Pareto shape of the weights says that they
+cannot be relied on, the proposal is fitted again at the weighted draws, up to two more times, and the draws of all
+rounds are weighted by the mixture of all proposals: adaptive multiple importance sampling (Cornuet, Marin, Mira and
+Robert 2012, Scand J Stat 39:798-812, doi 10.1111/j.1467-9469.2011.00756.x).
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ __all__ = ["IMPORTANCE", "LAPLACE", "Case", "Solved", "Weighted", "proposals", "
 IMPORTANCE, LAPLACE = "importance-resampled Laplace", "Laplace approximation, not weighted"
 POINTS = 48  # of derivatives per mode, in antithetic pairs: twice the 24 unknowns in each row of a curvature
 ROUNDS = 3  # proposals at most: the first and two that are fitted to the weighted draws of those before
-HEAVY = 0.5  # Pareto shape above which the weights have no finite variance (Vehtari et al. 2024): another round is due
-PER_DRAW, LEAST = 2.0, 200  # proposed draws per draw kept, and the fewest of them
+PER_DRAW, LEAST = 1.5, 200  # draws proposed in a round per draw kept, and the fewest of them
 LEAST_EFFECTIVE = 20.0  # draws; below this the weighted draws are too few to tell anything of a 95 % interval
 
 
@@ -119,7 +118,7 @@ class Weighted:
 
 
 def proposals(kept: int) -> int:
-    """How many draws are proposed for so many that are kept."""
+    """How many draws are proposed in a round for so many that are kept."""
     return max(int(np.ceil(PER_DRAW * kept)), LEAST)
 
 
@@ -128,9 +127,10 @@ Solve = Callable[[dict[int, np.ndarray], dict[int, np.ndarray]], dict[int, Solve
 
 
 def weighted_draws(
-    cases: dict[int, Case], tangents: Tangent, solve: Solve, count: int, rngs: dict[int, np.random.Generator]
-) -> dict[int, Weighted]:
-    """`count` weighted draws of every case.
+    cases: dict[int, Case], tangents: Tangent, solve: Solve, count: int, rngs: dict[int, np.random.Generator],
+    enough: float = 0.0,
+) -> dict[int, Weighted]:  # fmt: skip
+    """`count` weighted draws of every case, and as many again (twice at most) until `enough` are effective.
 
     `tangents` gives the model's derivatives at points by case, `solve` the readings of draws by case from guessed
     states. A case whose weights stay unreliable is marked so, and has the bare Laplace draws where even all rounds
@@ -146,18 +146,13 @@ def weighted_draws(
         for i, new in drawn.items():
             pooled[i].append(new)
             found[i] = _weighed(cases[i], pooled[i], found[i].solved.joined(solved[i]) if i in found else solved[i])
-        again = [i for i in surrogates if _wanting(found[i])]
+        again = [i for i in surrogates if not found[i].reliable or found[i].effective < enough]
         if not again or number == ROUNDS:
             break
         points = {i: found[i].z[:, resampled(found[i].weight, _points(surrogates[i]), rngs[i])] for i in again}
         surrogates = _again({i: surrogates[i] for i in again}, points, tangents)
     lost = [i for i, one in found.items() if one.effective < LEAST_EFFECTIVE]
     return found | _bare({i: cases[i] for i in lost}, solve, count, rngs) if lost else found
-
-
-def _wanting(one: Weighted) -> bool:
-    """Whether another round is due: the weights of the first are heavy, or all so far unreliable."""
-    return not one.reliable or (one.rounds == 1 and one.k > HEAVY)
 
 
 def _first(cases: dict[int, Case], tangents: Tangent, rngs: dict[int, np.random.Generator]) -> dict[int, Surrogate]:

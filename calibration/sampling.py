@@ -97,7 +97,7 @@ def _some(
 
     lanes = {k: p.lane + k * starts for k, p in posteriors.items()}
     cases = {k: Case(p, misfits[k], outputs(fits, k, lanes[k])) for k, p in posteriors.items()}
-    weighted = weighted_draws(cases, tangents, solve, proposals(draws), rngs)
+    weighted = weighted_draws(cases, tangents, solve, proposals(draws), rngs, draws)
     z = {k: p.z.T for k, p in posteriors.items()}
     modes = solve(z, {k: np.asarray(fits.state)[:, lanes[k]] for k in posteriors})
     found = {}

@@ -35,7 +35,7 @@ def flat_below(z):
     return y[None], np.stack([1.5 * y, np.zeros_like(y)])[None]
 
 
-def drawn(model, value, sd, *starts, seed=0, unsound=None, count=COUNT):
+def drawn(model, value, sd, *starts, seed=0, unsound=None, count=COUNT, enough=0.0):
     """Weighted draws of a closed-form model from the modes that Gauss-Newton finds from each start."""
     value, z = np.atleast_1d(np.asarray(value, float)), np.array(starts, float).T
     sd, zero = np.full(len(value), float(sd)), np.zeros(len(value))
@@ -59,7 +59,7 @@ def drawn(model, value, sd, *starts, seed=0, unsound=None, count=COUNT):
         return {i: Solved(model(p)[0], ~bad(p), None) for i, p in points.items()}
 
     case = Case(laplace, misfit, Tangents(laplace.z.T, *model(laplace.z.T)))
-    return case, weighted_draws({0: case}, tangents, solve, count, {0: np.random.default_rng(seed)})[0]
+    return case, weighted_draws({0: case}, tangents, solve, count, {0: np.random.default_rng(seed)}, enough)[0]
 
 
 def test_the_larger_of_two_is_proposed_by_both():
@@ -101,10 +101,9 @@ def test_the_pull_of_rows_is_the_slope_of_their_cost():
         np.testing.assert_allclose(misfit.pull(rows)[q], difference, rtol=1e-6, atol=1e-7)
 
 
-def test_a_second_round_joins_the_first(monkeypatch):
-    """With weights that always count as heavy: the draws of both rounds, by the mixture they come from, are right."""
-    monkeypatch.setattr("hemotwin.calibration.draws.HEAVY", -np.inf)
-    _, found = drawn(flat_below, 10.0, 4.0, (0.5, 0.0))
+def test_a_second_round_joins_the_first():
+    """Too few effective: the draws of both rounds, by the mixture that they come from, are right."""
+    _, found = drawn(flat_below, 10.0, 4.0, (0.5, 0.0), enough=COUNT)
     mean, covariance = grid_moments(flat_below, 10.0, 4.0)
     assert found.rounds == 2 and found.z.shape[1] == 2 * COUNT == found.solved.reading.shape[1] == len(found.weight)
     assert found.effective > 2600.0
