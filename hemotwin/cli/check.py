@@ -27,7 +27,8 @@ def run(options: argparse.Namespace) -> int:
     say()
     show(records.quality())
     for one in records:
-        bullets(f"{one.patient}: {one.choice}" if one.choice else f"{one.patient}:", one.conflicts)
+        title = f"{one.patient}: {one.choice}" if one.choice else f"{one.patient}:"
+        bullets(title, (*one.conflicts, *one.given_back))
     bullets("Between patients", (flag.sentence for flag in records.flags))
     empty = [one.patient for one in records if not one.counted]
     if len(empty) == len(records):

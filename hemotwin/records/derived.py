@@ -9,7 +9,7 @@ from typing import Any
 
 from .reading import Reading, show
 
-__all__ = ["Formula", "computed_values", "derived_reason"]
+__all__ = ["Formula", "computed_values", "derived_reason", "fits"]
 
 _IMAGING = ("echo", "cmr", "flow4d")
 
@@ -110,7 +110,7 @@ def computed_values(
                 options = [covariates[part]]
             else:
                 options = [
-                    one.value for one in readings if one.name == part and one.exact and _fits(formula, reading, one)
+                    one.value for one in readings if one.name == part and one.exact and fits(formula, reading, one)
                 ]
             combinations = [(*done, option) for done in combinations for option in options]
         for parts in combinations:
@@ -121,7 +121,10 @@ def computed_values(
     return values
 
 
-def _fits(formula: Formula, reading: Reading, part: Reading) -> bool:
+def fits(formula: Formula, reading: Reading, part: Reading) -> bool:
+    """Whether this part of a formula can be what the reading was computed from."""
+    if part.name not in formula.parts:
+        return False
     if formula.always:
         return True
     volume = next((one for one in (reading, part) if one.name == "stroke_volume"), None)

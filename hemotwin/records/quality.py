@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .codes import info
-from .derived import computed_values
+from .derived import computed_values, fits
 from .quality_rules import Flag, Rule, load_rules, rule
 from .reading import Reading, plausible_range, show
 
@@ -204,8 +204,11 @@ def _formulas(by: Rule, readings: list[Reading], covariates: dict[str, Any], fou
         if not computed or not all(gap > most for gap, most in zip(apart, limit, strict=True)):
             continue
         formula, value = computed[0]
-        sentence = f"{_capital(str(one))} is not the {show(value)} that {formula.words} of the record gives."
-        found.add(by, sentence, (one,))
+        parts = [part for part in readings if part.exact and fits(formula, one, part)]
+        named = f" ({', '.join(map(str, parts))})" if parts else ""
+        given = f"{show(value)} {info(one.name).unit}".strip()
+        found.add(by, f"{_capital(str(one))} is not the {given} that {formula.words} of the record{named} gives.",
+                  (one, *parts))  # fmt: skip
         if by.consequence == "widen" and one.exact:
             found.widen(one, by.limit("usual"), min(apart))
 

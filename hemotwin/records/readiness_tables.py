@@ -16,6 +16,7 @@ from .ladder import GRADES, ladder, left_without
 from .needs import asked_for, examinations, questions, twins
 from .readiness import PatientReadiness, Readiness
 from .readiness_expected_tables import expected_as_dict, expected_tables
+from .reading import show_range
 from .structure import structure_of
 from .without_twin import why_no_twin
 
@@ -89,7 +90,8 @@ def tables(readiness: Readiness, limit: int | None = None) -> list[Table]:
     """Evidence for each level, readings, twins and questions, gaps, expectation, worklist (`limit` lines), quality."""
     every = [_levels(readiness), _readings(readiness), _served(readiness), _gaps(readiness), _cost_of_gaps(readiness)]
     every += [] if readiness.expected is None else expected_tables(readiness.expected, limit)
-    every += [_held_back(readiness, limit), _worklist(readiness, limit), readiness.records.quality()]
+    every += [_held_back(readiness, limit), _recovered(readiness, limit), _worklist(readiness, limit)]
+    every += [readiness.records.quality()]
     return [table for table in every if len(table)]
 
 
@@ -140,6 +142,19 @@ def _held_back(readiness: Readiness, limit: int | None) -> Table:
     more = len(rows) - len(rows[:limit])
     note = f"{more} more in the HTML file." if more else ""
     return Table(["patient", "twins that its best visit serves", "why not now"], rows[:limit], "Held back", note)
+
+
+def _recovered(readiness: Readiness, limit: int | None) -> Table:
+    """Values that were never recorded and follow from one that was computed with them."""
+    rows = [
+        [one.patient, info(m.observable).label, m.value, show_range(m.lower, m.upper), m.unit, m.origin]
+        for one in readiness.records for m in one.measurements if m.kind == "recovered"
+    ]  # fmt: skip
+    more = len(rows) - len(rows[:limit])
+    note = "Offered, not counted: what they come from is evidence already."
+    note += f" {more} more in the JSON and HTML files." if more else ""
+    columns = ["patient", "reading", "value", "as rounding leaves it", "unit", "how"]
+    return Table(columns, rows[:limit], "Recovered", note)
 
 
 def _why_held_back(one: PatientReadiness, readiness: Readiness) -> str:

@@ -95,6 +95,11 @@ class MeasurementSet:
         """The measurements that are evidence; derived and recovered ones are left out."""
         return tuple(m for m in self.measurements if m.counted)
 
+    @property
+    def given_back(self) -> tuple[str, ...]:
+        """A sentence for each recovered value: it is offered, and not counted."""
+        return tuple(f"Recovered, not counted: {m.origin}." for m in self.measurements if m.kind == "recovered")
+
     def __len__(self) -> int:
         return len(self.measurements)
 

@@ -152,7 +152,7 @@ def choose(readings: Sequence[Reading], selection: Selection) -> Choice:
         choice.time, choice.when = anchor.time, anchor.when
     _one_per_channel(same, choice)
     _too_far(far, anchor, choice)
-    choice.sentence = _sentence(choice, dated, undated, anchor, selection.encounter)
+    choice.sentence = _sentence(choice, dated, undated, anchor, selection)
     return choice
 
 
@@ -299,14 +299,20 @@ def _other_condition(one: Reading, chosen: str) -> str:
     return f"{said}, while the twin is of {chosen!r}: a twin is of one condition, choose with --condition"
 
 
-def _sentence(choice: Choice, dated: list[Reading], undated: list[Reading], anchor: Reading | None, asked: str) -> str:
+def _sentence(choice: Choice, dated: list[Reading], undated: list[Reading], anchor: Reading | None,
+              selection: Selection) -> str:  # fmt: skip
     if not choice.taken:
         return ""
     parts = [f"of {choice.time}" if choice.time else "no times are recorded", f"in condition {choice.condition}"]
-    if asked:
-        parts.insert(0, f"encounter {asked}")
+    if selection.encounter:
+        parts.insert(0, f"encounter {selection.encounter}")
     if anchor is not None and undated:
         parts.append(f"{len(undated)} reading(s) without a time taken to be of it")
+    times = [_when(one) for one in choice.taken if one.when is not None]
+    if times and (selection.reach is not None or selection.between is not None):
+        apart = max(times) - min(times)
+        how = f"readings {_span(apart).rpartition(' ')[0]} apart" if apart else "readings of one moment"
+        parts.append(f"within the window asked for, {how}")
     days = {int(_when(one) // DAY) for one in dated}
     if len(days) > 1:
         parts.append(f"chosen from {len(days)} days with readings")

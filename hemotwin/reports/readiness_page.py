@@ -35,6 +35,7 @@ HINTS = {
     "Best next examination": "The same for all readings that an examination adds, each piece of evidence once.",
     "Expected patient by patient": "How many quantities each record is expected to identify, and what adds most.",
     "Held back": "Patients whose record holds more than a calibration of it takes, with what to correct or choose.",
+    "Recovered": "Values that were never recorded and follow from one that was computed with them.",
     "Worklist": "Whose twin needs which measurement; the shortest way first.",
 }
 

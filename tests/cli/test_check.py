@@ -70,3 +70,13 @@ def test_quality_is_summed_up_by_rule(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "plausibility  pulmonary capillary wedge pressure above pulmonary artery diastolic pressure" in shown
     assert "quarantine" in shown
+
+
+def test_recovered_value_is_offered_beside_the_rows(tmp_path, capsys):
+    record = tmp_path / "one.csv"
+    rows = "A,map,89,mmHg\nA,cardiac_output,5.0,L/min\nA,svr,1280,dyn.s/cm5\n"
+    record.write_text(f"patient,observable,value,unit\n{rows}")
+    assert main(["check", str(record)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Recovered, not counted: MAP - SVR x CO" in shown
+    assert "gives back mean right atrial pressure 8.993 mmHg" in shown

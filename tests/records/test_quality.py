@@ -48,7 +48,9 @@ def test_resistance_of_recorded_values_is_derived_and_alone_it_is_evidence(tmp_p
 def test_resistance_in_dynes_that_contradicts_its_parts_is_reported(tmp_path):
     records = read_rows(tmp_path, *RIGHT_HEART, "A,pvr,240,dyn.s/cm5")  # half of the 480 that the parts give
     assert kinds(records)["pvr"] == "derived"
-    assert any("is not the 0.36 that (mPAP - PCWP)/CO of the record gives" in text for text in records["A"].conflicts)
+    (sentence,) = records["A"].conflicts
+    assert "is not the 0.36 mmHg.s/mL that (mPAP - PCWP)/CO of the record (" in sentence
+    assert all(part in sentence for part in ("artery pressure 40 mmHg", "wedge pressure 10 mmHg", "output 5 L/min"))
 
 
 def test_systemic_resistance_follows_from_cuff_pressure_too(tmp_path):
@@ -64,7 +66,10 @@ def test_ejection_fraction_of_its_own_volumes_is_derived(tmp_path):
 def test_ejection_fraction_that_contradicts_the_volumes_stays_and_is_reported(tmp_path):
     records = read_rows(tmp_path, "A,lv_edv,120,mL", "A,lv_esv,50,mL", "A,lvef,35,%")
     assert kinds(records)["lvef"] == "exact"
-    assert any("ejection fraction 35 % is not the 58.33" in text for text in records["A"].conflicts)
+    (flag,) = records["A"].flags
+    assert "ejection fraction 35 % is not the 58.33 % that (EDV - ESV)/EDV" in flag.sentence
+    assert "end-diastolic volume 120 mL, left ventricular end-systolic volume 50 mL" in flag.sentence
+    assert flag.observables == ("lvef", "lv_edv", "lv_esv")
 
 
 @pytest.mark.parametrize("how", ["", "echo"])

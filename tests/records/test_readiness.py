@@ -240,6 +240,8 @@ def test_report_as_data_is_plain_json_and_repeats_itself(tmp_path):
     assert (
         sum(data["counts"][fate] for fate in ("used", "derived", "duplicate", "quarantined")) == data["counts"]["rows"]
     )
+    (table,) = [one for one in tables(found) if one.title == "Recovered"]
+    assert next(table.records())["reading"] == "mean right atrial pressure"
     assert as_dict(found) == as_dict(assess(found.records))
     assert lead(found).startswith("Readiness level 6 of 7:")
 

@@ -48,6 +48,7 @@ def test_visit_chooses_another(tmp_path, visit):
 def test_window_of_dates_holds_everything_inside_it(tmp_path):
     records = read(tmp_path, *CATHETER, *CLINIC, window="2019-01-01/2020-12-31")
     assert len(names(records)) == 5 and records["A"].conflicts == ()
+    assert "within the window asked for, readings 458 days apart" in records["A"].choice
 
 
 def test_window_of_a_duration_replaces_the_usual_reach(tmp_path):
