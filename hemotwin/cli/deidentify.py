@@ -10,11 +10,14 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
+    from .inputs import add_choice
+
     parser.add_argument("record", nargs="?", metavar="RECORD", help="CSV table, FHIR R4 bundle, or folder")
     parser.add_argument("--out", metavar="FILE", default="deidentified.csv", help="the table (default: %(default)s)")
     parser.add_argument("--mapping", metavar="FILE", help="mapping of a wide table's columns (YAML)")
     parser.add_argument("--governance", metavar="FILE", help="steward, licence, policy and consent register (YAML)")
     parser.add_argument("--audit", metavar="FILE", help="audit log to append to (default: HEMOTWIN_AUDIT)")
+    add_choice(parser)
     parser.add_argument("--key-file", metavar="FILE", help="the key (default: the file in HEMOTWIN_KEY_FILE)")
     parser.add_argument("--new-key", metavar="FILE", help="make a key, and nothing else")
     shared = (
@@ -50,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
         f"{counts['patients']} patients, {counts['rows']} rows: {counts['used']} used, {counts['derived']} derived "
         f"(left out: functions of others), {counts['duplicate']} duplicate, {counts['quarantined']} withheld."
     )
+    say("Written are readings of one visit of each patient; withheld is what is of another (--visit, --window), not")
+    say("usable or not permitted.")
     say("Dates are moved: no Safe Harbor dates. Not for clinical use.")
     return 0
 
@@ -58,9 +63,10 @@ def _read(options: argparse.Namespace) -> Any:
     """The records; a failure is told without its words, which may quote the record."""
     from ..core.errors import HemotwinError, InputError
     from ..records.read import read
+    from .inputs import asked_of
 
     try:
-        return read(options.record, mapping=options.mapping, governance=options.governance)
+        return read(options.record, **asked_of(options))
     except (HemotwinError, OSError) as error:
         reason = type(error).__name__
     raise InputError(

@@ -27,6 +27,11 @@ def add_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mapping", metavar="FILE", help="mapping of a wide table's columns (YAML)")
     parser.add_argument("--governance", metavar="FILE", help="steward, licence, policy and consent register (YAML)")
     parser.add_argument("--audit", metavar="FILE", help="audit log to append to (default: HEMOTWIN_AUDIT)")
+    add_choice(parser)
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Which visit and condition of each patient."""
     parser.add_argument(
         "--visit", metavar="WHEN", help="latest, fullest, a date, or an encounter as id:123 (default: latest)"
     )
@@ -84,14 +89,19 @@ def read_record(options: argparse.Namespace) -> Any:
     """
     from ..records.read import read
 
-    asked = {key: getattr(options, key, None) for key in ("mapping", "visit", "window", "condition", "governance")}
     with _failing_without_names(options):
-        records = read(options.record, **{key: value for key, value in asked.items() if value is not None})
+        records = read(options.record, **asked_of(options))
     note_read(options, records)
     if options.patient is None:
         return records
     with _failing_without_names(options):
         return records.select(list(dict.fromkeys(options.patient)))
+
+
+def asked_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What `read` is asked beside the record."""
+    asked = {key: getattr(options, key, None) for key in ("mapping", "visit", "window", "condition", "governance")}
+    return {key: value for key, value in asked.items() if value is not None}
 
 
 @contextmanager

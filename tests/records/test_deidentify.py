@@ -241,6 +241,19 @@ def test_command_line_rounds_until_the_group_is_large_enough(tmp_path, capsys):
     assert main([*given, "--round", "age"]) == 2
 
 
+def test_command_line_writes_the_visit_that_is_asked_for(tmp_path, capsys):
+    rows = [f"A,{what},{value},mmHg,{day}" for day, value in (("2019-01-01", 110), ("2020-01-01", 130))
+            for what in ("sbp", "map")]  # fmt: skip
+    path, key = table(tmp_path, *rows, header="patient,observable,value,unit,time"), new_secret(tmp_path / "key")
+    given = ["deidentify", str(path), "--key-file", str(key), "--out", str(tmp_path / "x.csv"), "--k", "1"]
+    for more, value in (([], 130), (["--visit", "2019-01-01"], 110)):
+        assert main([*given, *more]) == 0
+        assert "2 withheld" in (shown := capsys.readouterr().out) and "one visit of each patient" in shown
+        (one,) = ht.read(tmp_path / "x.csv")
+        assert {m.value for m in one} == {value}
+    assert main([*given, "--visit", "someday"]) == 2
+
+
 @pytest.mark.real_data
 def test_synthetic_export_keeps_its_values_and_loses_its_names(data_folder):
     source = data_folder / "fhir_synthea_r4" / "hf_patients_trimmed.ndjson"
