@@ -72,6 +72,11 @@ def test_every_observable_has_unit_range_and_source():
         ("PCWP", "pcwp_mean"),
         ("body_height", "height"),
         ("8440-0", "pa_pressure_systolic"),
+        ("Sys BP", "sbp"),
+        ("Diast", "dbp"),
+        ("PAPm", "pa_pressure_mean"),
+        ("PCW", "pcwp_mean"),
+        ("C.O.", "cardiac_output"),
     ],
 )
 def test_clinic_words_reach_our_names(word, name):
