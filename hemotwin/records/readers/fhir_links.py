@@ -29,7 +29,7 @@ class Links:
         if kind == "Patient" and name:
             self._patients.update({tail(full): name} if full else {})
             self._patients.update({f"{system}|{value}": name for system, value in _identifiers(resource)})
-        if kind == "Observation" and (own := _panel(resource)):
+        if kind == "Observation" and "hasMember" in resource and (own := _panel(resource)):
             self._groups.update({tail(member): own for member in _members(resource) if not member.startswith("#")})
 
     def subject(self, resource: Mapping[str, Any]) -> str:
