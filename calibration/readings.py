@@ -61,7 +61,7 @@ def reader(observer: Observer) -> Any:
 
     Called bare, each small operation of an observer would be compiled by itself.
     """
-    return compiled_for_device(observer)
+    return compiled_for_device(observer, observer)
 
 
 def theta_to_parameters(cohort: Cohort, patient: int, z: np.ndarray) -> np.ndarray:

@@ -186,5 +186,6 @@ class BeatMap:
 def compiled(beat: BeatMap, free: tuple[int, ...] | None) -> Any:
     """The jitted beat (free None) or its linearisation; the step count is traced."""
     if free is None:
-        return compiled_for_device(lambda parameters, state, steps: beat(parameters, state, steps))
-    return compiled_for_device(lambda parameters, state, steps: beat.linearised(parameters, state, steps, free))
+        return compiled_for_device(lambda parameters, state, steps: beat(parameters, state, steps), ("beat", beat))
+    run = lambda parameters, state, steps: beat.linearised(parameters, state, steps, free)  # noqa: E731
+    return compiled_for_device(run, ("linearised beat", beat, free))

@@ -9,6 +9,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from .programs import kept
+
 __all__ = ["accelerators", "compiled_for_device", "over_devices"]
 
 # LLVM's expensive passes double the compile time of the beat with tangents (33 s against 14 s, two busy cores) and gain
@@ -17,16 +19,18 @@ CPU_OPTIONS = {"xla_llvm_disable_expensive_passes": True}
 LANES = "lanes"  # the one axis of the mesh
 
 
-def compiled_for_device(function: Callable[..., Any]) -> Any:
+def compiled_for_device(function: Callable[..., Any], about: Any = None) -> Any:
     """`jax.jit` with the options that suit the default device; over all accelerators where there are several.
 
-    Arguments and results are trees of numbers and of arrays whose last axis are the lanes.
+    Arguments and results are trees of numbers and of arrays whose last axis are the lanes. `about` says what the
+    function computes (see `programs`), so that it can be kept between processes.
     """
     devices = accelerators()
     if len(devices) > 1:
         return over_devices(function, devices)
     options = CPU_OPTIONS if jax.default_backend() == "cpu" else None
-    return jax.jit(function, compiler_options=options)
+    compiled = jax.jit(function, compiler_options=options)
+    return compiled if about is None else kept(function, compiled, about)
 
 
 def accelerators() -> Sequence[Any]:

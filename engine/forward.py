@@ -157,7 +157,7 @@ def equal_start(system: System, parameters: jax.Array) -> jax.Array:
 
 @functools.lru_cache(maxsize=16)
 def _equal(system: System) -> Any:
-    return compiled_for_device(lambda parameters: equal_pressure_state(system, parameters))
+    return compiled_for_device(lambda parameters: equal_pressure_state(system, parameters), ("relaxed", system))
 
 
 def record(beat: BeatMap, parameters: np.ndarray, state: np.ndarray, steps: int, width: int = 4) -> Waves:
@@ -198,4 +198,4 @@ def _recorder(beat: BeatMap, steps: int) -> Any:
         time, *rest = (jnp.concatenate([a[None], b], axis=0) for a, b in zip(first, rows, strict=True))
         return Waves(time, *(jnp.moveaxis(r, 0, 1) for r in rest))
 
-    return compiled_for_device(run)
+    return compiled_for_device(run, ("waves", beat, steps))

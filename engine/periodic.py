@@ -112,7 +112,7 @@ def steady_beat(
 
 @functools.lru_cache(maxsize=16)
 def _program(beat: BeatMap, tolerance: float) -> Any:
-    return compiled_for_device(newton_iteration(beat, tolerance))
+    return compiled_for_device(newton_iteration(beat, tolerance), ("steady beat", beat, tolerance))
 
 
 def newton_iteration(beat: BeatMap, tolerance: float) -> Callable[[Any, Any, Any, Any], Steady]:

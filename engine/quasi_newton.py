@@ -145,7 +145,7 @@ def _program(beat: BeatMap, precision: str) -> Any:
         start = lax.fori_loop(0, first, lambda _, x: flow(x)[1], lanes.x)
         return lax.while_loop(unfinished, improve, (jnp.int32(0), lanes._replace(x=start)))[1]
 
-    return compiled_for_device(run)
+    return compiled_for_device(run, ("Broyden", beat, precision))
 
 
 def _times(matrix: Any, vector: Any) -> Any:

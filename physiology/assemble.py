@@ -39,7 +39,10 @@ def assemble(name: str, valves: str, leaking: tuple[str, ...] = ()) -> System:
     Patients share it: everything that differs between them is a parameter row. Raises `HemotwinError` when a
     conduit names an unknown site or a site that needs an activation has none.
     """
-    return assembled(look_up("circulation", name)(), name, valves, leaking)
+    declaration = look_up("circulation", name)
+    system = assembled(declaration(), name, valves, leaking)
+    ours = declaration.__module__.startswith(f"{__package__}.")
+    return dataclasses.replace(system, origin=(name, valves, leaking)) if ours else system
 
 
 def assembled(circulation: Circulation, name: str, valves: str, leaking: tuple[str, ...] = ()) -> System:

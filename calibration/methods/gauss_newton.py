@@ -100,12 +100,12 @@ gauss_newton = register("method", "gauss_newton")(GaussNewton())
 
 @functools.lru_cache(maxsize=16)
 def _beginning(problem: Problem) -> Any:
-    return compiled_for_device(functools.partial(_begun, problem))
+    return compiled_for_device(functools.partial(_begun, problem), ("begin fits", problem))
 
 
 @functools.lru_cache(maxsize=16)
 def _advancing(problem: Problem) -> Any:
-    return compiled_for_device(functools.partial(_advanced, problem))
+    return compiled_for_device(functools.partial(_advanced, problem), ("advance fits", problem))
 
 
 def _begun(problem: Problem, data: LaneData, z: jax.Array, steps: Any) -> Lanes:

@@ -106,7 +106,7 @@ class System:
     State rows: the volumes of all other stores (mL), then the flows of valves, their leaks and inertial branches
     (mL/s), then the openings of leaflets (0..1). Activations are functions (p, time since beat onset) -> 0..1.
     `windows` names moments of the cycle as fractions of the period. `readings` says at which store or branch each
-    clinical site is read.
+    clinical site is read. `origin`: the arguments that this package's own assembly makes it of, () for any other.
     """
 
     name: str
@@ -122,6 +122,7 @@ class System:
     period: Rule
     readings: Mapping[str, str]
     windows: Mapping[str, Rule] = field(default_factory=dict)
+    origin: tuple[Any, ...] = ()
 
     @property
     def free_stores(self) -> tuple[int, ...]:

@@ -20,7 +20,18 @@ from .interface import interface
 from .program import NativeProgram
 from .tangents import kernel, results
 
-__all__ = ["Target", "compiled_target", "handler", "loaded", "machine_code", "registered", "vector_bytes"]
+__all__ = [
+    "Target",
+    "code_of",
+    "compiled_target",
+    "handler",
+    "loaded",
+    "machine_code",
+    "processor",
+    "register_code",
+    "registered",
+    "vector_bytes",
+]
 
 PURPOSE = "code for this CPU"
 INPUTS = ("rows", "start", "counts")
@@ -32,6 +43,7 @@ OPTIMISATION = 2  # of LLVM's code generation
 
 _lock = threading.Lock()
 _engines: dict[str, Any] = {}  # by name; machine code lives as long as its engine
+_codes: dict[str, bytes] = {}  # machine code of registered handlers, by name
 
 
 def handler(name: str, inputs: int, outputs: int, counted: int) -> str:
@@ -104,13 +116,30 @@ def compiled_target(program: NativeProgram) -> Target:
 
 def registered(name: str, text: Callable[[], str]) -> None:
     """Give XLA the handler `@name.call` of the module `text()`, unless it has it already."""
+    with _lock:
+        if name not in _engines:
+            _registered(name, machine_code(name, text))
+
+
+def register_code(name: str, code: bytes) -> None:
+    """The same from machine code that another process made for this processor."""
+    with _lock:
+        if name not in _engines:
+            _registered(name, code)
+
+
+def code_of(name: str) -> bytes:
+    """Machine code of a registered handler."""
+    return _codes[name]
+
+
+def _registered(name: str, code: bytes) -> None:
     import jax
 
     kind = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
-    with _lock:
-        if name not in _engines:
-            function = _loaded(machine_code(name, text), f"{name}.call", kind, name)
-            jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(function), platform="cpu")
+    function = _loaded(code, f"{name}.call", kind, name)
+    jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(function), platform="cpu")
+    _codes[name] = code
 
 
 def loaded(text: str, function: str, kind: Any) -> Any:
@@ -129,8 +158,8 @@ def _loaded(code: bytes, function: str, kind: Any, name: str) -> Any:
 
 def machine_code(name: str, text: Callable[[], str]) -> bytes:
     """Machine code of the module `text()` for this processor, from the compilation cache where it lies there."""
-    processor = hashlib.sha256(_processor().encode()).hexdigest()[:DIGEST]
-    file = compile_cache.kept_in(f"{name}-{processor}.code")
+    made_for = hashlib.sha256(processor().encode()).hexdigest()[:DIGEST]
+    file = compile_cache.kept_in(f"{name}-{made_for}.code")
     seal = lambda code: hashlib.sha256(code).digest()  # noqa: E731
     if file is not None and file.is_file():
         kept = file.read_bytes()
@@ -162,13 +191,13 @@ def _initialised() -> None:
 def _machine() -> Any:
     binding = required("llvmlite.binding", "native", PURPOSE)
     _initialised()
-    cpu, features = _processor().split(" ", 1)
+    cpu, features = processor().split(" ", 1)
     target = binding.Target.from_default_triple()
     return target.create_target_machine(cpu=cpu, features=features, opt=OPTIMISATION, jit=True)
 
 
 @functools.cache
-def _processor() -> str:
+def processor() -> str:
     """Name and features of this machine's processor, as LLVM writes them."""
     binding = required("llvmlite.binding", "native", PURPOSE)
     return f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()},-prefer-256-bit"
@@ -177,5 +206,5 @@ def _processor() -> str:
 @functools.cache
 def vector_bytes() -> int:
     """Bytes of this processor's widest vectors: AVX-512, AVX or 16 (SSE, NEON)."""
-    features = _processor().split(" ", 1)[1].split(",")
+    features = processor().split(" ", 1)[1].split(",")
     return 64 if "+avx512f" in features else 32 if "+avx" in features else 16
