@@ -87,7 +87,7 @@ def main() -> int:
     rng = np.random.default_rng(SEED)
     with double():
         truth = patients(model, prior, count, rng)
-        sets = [record_of(truth, prior, k, READINGS, rng) for k in range(count)]
+        sets = [record_of(truth, prior, k, READINGS, rng.standard_normal(len(READINGS))) for k in range(count)]
         cohort = prepare(model, sets, prior, load_noise("clinical"), FREE)
         z = starts(cohort, rng)
         lanes, flat = np.repeat(np.arange(count), STARTS), z.reshape(len(z), -1)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from bars import Bars
-from recovery import BANDS, RECORDS, Truth, drawn_patients, fitted, of_draws, record_of
+from recovery import BANDS, RECORDS, Truth, drawn_patients, fitted, of_draws, record_of, records_of
 
 import hemotwin as ht
 from hemotwin.calibration.expected_information import expected_information
@@ -48,7 +48,7 @@ def main() -> int:
         with double():
             truth = drawn_patients(model, prior, name, count, rng)
         for kind, channels in RECORDS.items():
-            sets = [record_of(truth, prior, k, channels, rng) for k in range(len(truth.priors))]
+            sets = records_of(truth, prior, channels, rng)
             expected = expected_information(model, sets, prior=name)
             cohort, posteriors = _calibrated(model, sets, prior, rng)
             found.append(_recovered(bars, f"{name}.{kind}", truth, expected, cohort, posteriors, rng))
@@ -121,7 +121,7 @@ def _advice(
     for k, one in enumerate(sets):
         step = expected.patients[k].readings[0]
         by = {step.name: examinations()[step.examination].modality}
-        (taken,) = record_of(truth, prior, k, by, rng).measurements
+        (taken,) = record_of(truth, prior, k, by, rng.standard_normal(1)).measurements
         more.append(dataclasses.replace(one, measurements=(*one.measurements, taken)))
     cohort, after = _calibrated(model, more, prior, rng)
     free = len(cohort.problem.free)

@@ -2,7 +2,8 @@
 
 Do the 95 % intervals that a twin gives hold the truth in 95 % of the draws? Both priors, three kinds of record: a cuff
 with a heart rate; the same with an echo (volumes and filling waves); a right-heart catheter as in Colunga 2023 with a
-heart rate. Zero errors of the traces are drawn as well. Sex, age and body surface are known and vary.
+heart rate. Zero errors of the traces are drawn as well. Sex, age and body surface are known and vary. Truths and noise
+fill their distributions evenly (Latin hypercube), so that so few patients tell coverage from luck.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from bars import Bars
+from scipy.stats import norm, qmc
 
 import hemotwin as ht
 from hemotwin.calibration.fit import DRAWS
@@ -83,7 +85,9 @@ def drawn_patients(model: Model, prior: Prior, name: str, count: int, rng: np.ra
         for k in range(more)
     ]  # fmt: skip
     priors = [prior.for_patient(c) for c in covariates]
-    theta = np.stack([p.centre + p.factor @ rng.standard_normal(len(p.names)) for p in priors], axis=1)
+    size = len(priors[0].names)
+    z = np.concatenate([evenly(size, count, rng), rng.standard_normal((size, more - count))], axis=1)
+    theta = np.stack([p.centre + p.factor @ z[:, k] for k, p in enumerate(priors)], axis=1)
     columns = []
     for k, one in enumerate(priors):
         values = {**model.values, **one.fixed, **one.values(theta[:, k])}
@@ -95,15 +99,29 @@ def drawn_patients(model: Model, prior: Prior, name: str, count: int, rng: np.ra
                  {n: found.of(n)[sound] for n in found.names})  # fmt: skip
 
 
-def record_of(truth: Truth, prior: Prior, k: int, channels: dict[str, str], rng: np.random.Generator) -> MeasurementSet:
-    """Patient k's record: reading, zero error and noise as the calibration takes it to be."""
+def evenly(size: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Normal draws [size, count] whose every row has one of the `count` equally likely values of each.
+
+    Latin hypercube: McKay, Beckman and Conover 1979, Technometrics 21:239-245, doi 10.1080/00401706.1979.10489755.
+    """
+    return norm.ppf(qmc.LatinHypercube(size, rng=rng).random(count)).T
+
+
+def records_of(truth: Truth, prior: Prior, channels: dict[str, str], rng: np.random.Generator) -> list[MeasurementSet]:
+    """Every patient's record."""
+    errors = evenly(len(channels), len(truth.priors), rng)
+    return [record_of(truth, prior, k, channels, error) for k, error in enumerate(errors.T)]
+
+
+def record_of(truth: Truth, prior: Prior, k: int, channels: dict[str, str], errors: np.ndarray) -> MeasurementSet:
+    """Patient k's record: readings, zero errors and noise of so many sds, as the calibration takes it to be."""
     noise, names = load_noise("clinical"), truth.priors[k].names
     rows = []
-    for name, modality in channels.items():
+    for (name, modality), error in zip(channels.items(), errors, strict=True):
         true = float(truth.readings[name][k])
         offset = prior.offset_of(name)
         true += float(truth.theta[names.index(offset), k]) if offset in names else 0.0
-        value = float(noise.rule(name, modality).scale.shifted(true, float(rng.standard_normal())))
+        value = float(noise.rule(name, modality).scale.shifted(true, float(error)))
         unit = observables()[name].unit
         rows.append(Measurement(f"S{k}", name, value, unit, modality=modality, origin="synthetic"))
     return MeasurementSet(f"S{k}", truth.covariates[k], tuple(rows))
@@ -123,7 +141,7 @@ class Recovered:
 
 def _recovered(model: Model, truth: Truth, name: str, channels: dict[str, str], rng: np.random.Generator) -> Recovered:
     prior = load_prior(name)
-    sets = [record_of(truth, prior, k, channels, rng) for k in range(len(truth.priors))]
+    sets = records_of(truth, prior, channels, rng)
     cohort = prepare(model, sets, prior, load_noise("clinical"), None)
     posteriors, drawn = fitted(cohort, model, rng)
     names = cohort.problem.names
