@@ -60,7 +60,7 @@ def doctor(*, quick: bool = False) -> Checkup:
     anything can be computed; `found.problems` lists what is wrong, each with its fix.
     """
     if importlib.util.find_spec("packaging") is None:
-        from .installation import installer
+        from ..core.install import installer
 
         fix = f"{installer()} packaging"
         findings = [Finding("libraries", "packaging is missing, by which versions are compared", {},
@@ -114,8 +114,9 @@ def _memory() -> Finding:
 
 def _computing() -> list[Finding]:
     """Device, precision and cache, or that JAX does not start, with what it says."""
+    from ..core.install import installer
     from ..engine.machine import devices
-    from .installation import declared, install_command, installer
+    from .installation import declared, install_command
 
     try:
         found = devices()
@@ -154,8 +155,9 @@ def _beats(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, list
 
 def _no_native() -> tuple[str, str]:
     """Why this process cannot run native code, or "", and what mends it."""
+    from ..core.install import installer
     from ..engine.backends.native.call import why_not
-    from .installation import declared, install_command, installer
+    from .installation import declared, install_command
 
     reason = why_not()
     if reason.startswith("llvmlite is not installed"):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import platform
 import re
 import shlex
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
@@ -17,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..core.install import NAME, ROOT, command, direct_url, installer, project_of
 from .checkup import Finding, Problem
 
 __all__ = ["Declared", "declared", "extras", "install_command", "libraries", "python", "source"]
 
-NAME = "hemotwin"
 FOR = {  # what an extra is for; one that is not listed is shown without
     "gpu": "NVIDIA GPU",
     "omop": "OMOP CDM, Parquet",
@@ -33,7 +30,6 @@ FOR = {  # what an extra is for; one that is not listed is shown without
     "test": "developers",
     "dev": "developers",
 }
-ROOT = Path(__file__).resolve().parents[2]  # the checkout, or site-packages
 
 
 @dataclass(frozen=True)
@@ -49,12 +45,8 @@ class Declared:
 
 def declared(root: Path = ROOT) -> Declared:
     """From pyproject.toml where hemotwin runs from a checkout, else from the installed metadata."""
-    direct = _direct_url()
-    try:
-        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    except (OSError, KeyError, tomllib.TOMLDecodeError):
-        project = {}
-    if project.get("name") == NAME:
+    direct = direct_url()
+    if project := project_of(root):
         optional = project.get("optional-dependencies", {}).items()
         needs = {"": tuple(project["dependencies"])} | {extra: tuple(lines) for extra, lines in optional}
         return Declared(project["requires-python"], _tested(project.get("classifiers", ())), needs, root, direct)
@@ -75,33 +67,9 @@ def _tested(classifiers: Iterable[str]) -> tuple[str, ...]:
     return tuple(found[1] for line in classifiers if (found := re.search(r"Python :: (\d+\.\d+)$", line)))
 
 
-def _direct_url() -> dict[str, Any]:
-    """Where pip took hemotwin from (PEP 610); empty for a package index, or when it is not installed."""
-    try:
-        return json.loads(metadata.distribution(NAME).read_text("direct_url.json") or "{}")
-    except (metadata.PackageNotFoundError, json.JSONDecodeError):
-        return {}
-
-
 def install_command(about: Declared, extra: str = "") -> str:
     """The command that installs hemotwin again, with an extra, from where it came, into the Python that runs now."""
-    with_extra = f"{NAME}[{extra}]" if extra else NAME
-    url = about.direct.get("url", "")
-    if about.checkout:
-        what = ["-e", f"{about.checkout}[{extra}]" if extra else str(about.checkout)]
-    elif url:
-        version = about.direct.get("vcs_info", {})
-        what = [f"{with_extra} @ {version['vcs']}+{url}@{version['commit_id']}" if version else f"{with_extra} @ {url}"]
-    else:
-        what = [with_extra]
-    return f"{installer()} {shlex.join(what)}"
-
-
-def installer() -> str:
-    """`pip install` of the Python that runs now, or uv's where the environment holds no pip."""
-    if importlib.util.find_spec("pip") is not None:
-        return f"{shlex.quote(sys.executable)} -m pip install"
-    return f"uv pip install --python {shlex.quote(sys.executable)}"
+    return command(extra, about.checkout, about.direct)
 
 
 def source(about: Declared) -> Finding:

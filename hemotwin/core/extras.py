@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from .errors import InputError
+from .install import command
 
 __all__ = ["required"]
 
@@ -16,4 +17,4 @@ def required(module: str, extra: str, purpose: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         missing = (error.name or module).partition(".")[0]
-    raise InputError(f"{purpose} needs {missing}, which is not installed: pip install 'hemotwin[{extra}]'")
+    raise InputError(f"{purpose} needs {missing}, which is not installed: {command(extra)}")

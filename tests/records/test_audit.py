@@ -12,6 +12,7 @@ import pytest
 
 from hemotwin.cli import main
 from hemotwin.core.errors import InputError
+from hemotwin.core.install import command
 from hemotwin.records.audit import AuditLog, canonical, digest_of
 from hemotwin.records.signing import PublicKey, SigningKey, new_signing_key
 from hemotwin.records.verify import verify
@@ -180,4 +181,4 @@ def test_missing_library_is_answered_with_its_installation(tmp_path):
         f"from hemotwin.cli import main; sys.exit(main(['audit', 'key', {str(tmp_path / 'key')!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2 and "pip install 'hemotwin[provenance]'" in done.stderr
+    assert done.returncode == 2 and command("provenance") in done.stderr

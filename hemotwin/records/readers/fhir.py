@@ -145,7 +145,7 @@ class _File:
             elif whole.get("resourceType") == "Observation":
                 own = {key: resource[key] for key in _OF_THE_WHOLE if key in resource}
                 times = {} if _time(whole) else {key: resource[key] for key in _TIMES if key in resource}
-                self._observation(here, times | whole | own, patient, self.links.group_within(resource, whole))
+                self._observation(here, times | dict(whole) | own, patient, self.links.group_within(resource, whole))
 
     def _observation(self, place: Place, resource: Mapping[str, Any], patient: str, group: list | None) -> None:
         own = codings(resource.get("code"))
