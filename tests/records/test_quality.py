@@ -102,6 +102,9 @@ def test_recorded_surface_area_gives_way_to_height_and_weight(tmp_path):
         (("A,ra_pressure_min,12,mmHg", "A,rv_pressure_min,3,mmHg"), "lies 9 mmHg above right ventricular minimum"),
         (("A,pcwp,17,mmHg", "A,padp,14,mmHg"), "wedge pressure 17 mmHg lies 3 mmHg above pulmonary artery diastolic"),
         (("A,pasp,30,mmHg", "A,rvsp,24,mmHg"), "lies 6 mmHg above right ventricular systolic pressure 24"),
+        (("A,mpap,92,mmHg", "A,map,31,mmHg"), "lies 61 mmHg above mean arterial pressure 31 mmHg: the two channels"),
+        (("A,pasp,125,mmHg", "A,sbp,90,mmHg"), "lies 35 mmHg above systolic blood pressure 90 mmHg: the two channels"),
+        (("A,rap,34,mmHg", "A,mpap,12,mmHg"), "lies 22 mmHg above mean pulmonary artery pressure 12 mmHg: blood would"),
         (
             ("A,co,3,L/min", "A,hr,60,/min", "A,lv_edv,160,mL", "A,lv_esv,60,mL"),
             "Stroke volume is 50 mL from cardiac output",
@@ -119,6 +122,7 @@ def test_contradiction_is_reported_and_its_readings_stay(tmp_path, rows, words):
     [
         ("A,ra_pressure_min,8,mmHg", "A,rv_pressure_min,3,mmHg"),  # 5 mmHg is not more than 5
         ("A,pcwp,14,mmHg", "A,padp,14,mmHg"),
+        ("A,pasp,100,mmHg", "A,sbp,90,mmHg"),  # 10 mmHg is not more than 10
         ("A,co,4.9,L/min", "A,hr,70,/min", "A,lv_edv,130,mL", "A,lv_esv,60,mL"),
         ("A,hr,90,/min", "A,co,6.3,L/min", "A,lvef,12,%", "A,lv_edv,600,mL"),  # extreme but consistent
     ],
