@@ -55,7 +55,8 @@ def main() -> None:
 def data_dictionary() -> str:
     """The whole dictionary as Markdown."""
     sections = {
-        "Observables": _observables(), "Codes and names of observables": _codes(), "Covariates": _covariates(),
+        "Observables": _observables(), "Codes and names of observables": _codes(),
+        "Where the codes are from": _code_sources(), "Covariates": _covariates(),
         "Pressure panels": _panels(), "Recognised, not used": _recognised(), "How a reading was taken": _modalities(),
         "Usual errors": _errors(), "Kinds of value": _kinds(), "Words that stand for a range": _words(),
         "Fates of a row": _fates(), "Quality rules": _rules(), "Visit and condition": _visits(),
@@ -130,6 +131,12 @@ def _codes() -> str:
     text = "Case, blanks, hyphens and underscores do not matter in a word. A method in parentheses comes with the code."
     rows = _coded(_data("codes", "observables.yaml")["observables"])
     return f"{text}\n\n{_table(['name', *CODE_SYSTEMS.values(), 'other words'], rows)}"
+
+
+def _code_sources() -> str:
+    rows = [[one["label"], *(_listed(one.get(system, ())) for system in CODE_SYSTEMS)]
+            for one in _data("codes", "code_sources.yaml")["sources"].values()]  # fmt: skip
+    return _table(["source", *CODE_SYSTEMS.values()], rows)
 
 
 def _covariates() -> str:

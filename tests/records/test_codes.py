@@ -38,6 +38,46 @@ def test_every_loinc_code_has_its_check_digit():
         assert check_digit(number) == int(digit), code
 
 
+def verhoeff_holds(number: str) -> bool:
+    """Whether the last digit of a SNOMED CT identifier is that of Verhoeff's dihedral scheme."""
+    flip = [int(digit) for digit in "1576283094"]
+    total = 0
+    for place, digit in enumerate(reversed(number)):
+        moved = int(digit)
+        for _ in range(place % 8):
+            moved = flip[moved]
+        total = _dihedral(total, moved)
+    return total == 0
+
+
+def _dihedral(a: int, b: int) -> int:
+    """The product of two elements of the dihedral group of order 10."""
+    if a < 5:
+        return (a + b) % 5 if b < 5 else 5 + (a + b - 5) % 5
+    return 5 + (a - 5 - b) % 5 if b < 5 else (a - b) % 5
+
+
+def test_every_snomed_code_has_its_check_digit():
+    parts = [*ENTRIES.values(), *DATA["panels"].values(), *DATA["generic"].values()]
+    codes = [str(code) for entry in parts for code in entry.get("snomed", ())]
+    assert len(codes) > 30 and [code for code in codes if not verhoeff_holds(code)] == []
+    assert not verhoeff_holds("271649007") and not verhoeff_holds("276149006")  # one digit off, two digits swapped
+
+
+def test_every_code_has_a_source_and_no_source_another_code():
+    sources = load_yaml(config_path("codes", "code_sources.yaml"))["sources"].values()
+    assert all(one["label"] for one in sources)
+    sections = ("observables", "covariates", "panels", "generic", "recognised")
+    for system in ("loinc", "snomed", "mdc"):
+        ours = {
+            str(code["code"] if isinstance(code, dict) else code)
+            for section in sections
+            for entry in DATA[section].values()
+            for code in entry.get(system, ())
+        }
+        assert ours == {str(code) for one in sources for code in one.get(system, ())}, system
+
+
 def test_no_code_and_no_name_means_two_things():
     for system in ("loinc", "snomed", "mdc"):
         codes = Counter(
