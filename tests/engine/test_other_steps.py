@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,10 +12,11 @@ import pytest
 from benchmarks.other_steps import Explicit, GradedBeat, LinearlyImplicit, graded, sparse_lu
 from hemotwin.core.layout import Layout
 from hemotwin.core.system import Branch, Store, System
-from hemotwin.engine.beat import BeatMap
+from hemotwin.engine.beat import BeatMap, compiled
 from hemotwin.engine.precision import double
 
 
+@functools.cache
 def circuit() -> System:
     """Three vessels in a ring of a resistor, a path with inertance and a resistor: linear, one of them with a drive."""
     stores = (
@@ -35,7 +39,7 @@ def circuit() -> System:
 def end(beat: BeatMap, steps: int) -> np.ndarray:
     """State after one beat from a state out of balance."""
     with double():
-        return np.asarray(beat(jnp.asarray([[30.0]]), jnp.asarray([[9.0], [6.0], [1.0]]), steps).state)
+        return np.asarray(compiled(beat, None)(np.array([[30.0]]), np.array([[9.0], [6.0], [1.0]]), steps).state)
 
 
 STEPS = {
@@ -55,9 +59,8 @@ def test_a_step_converges_with_its_order_on_a_linear_circuit(solver, order):
 
 def test_the_linearly_implicit_step_is_stable_where_heun_is_not():
     """Time constant of the fastest vessel about 0.3 s; four steps of a beat a hundred times as long."""
-    slow = System(
-        **{**vars(circuit()), "period": lambda p: 100.0 + 0.0 * p["total"], "activations": (lambda p, t: 0.0 * t,)}
-    )
+    still = (lambda p, t: 0.0 * t,)
+    slow = dataclasses.replace(circuit(), period=lambda p: 100.0 + 0.0 * p["total"], activations=still)
     assert np.max(np.abs(end(BeatMap(slow, (), Explicit(method="heun"), "xla"), 4))) > 1e3
     balance = np.array([[5.0], [10.0], [0.0]])
     np.testing.assert_allclose(end(BeatMap(slow, (), LinearlyImplicit(), "xla"), 4), balance, atol=0.5)
