@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 __all__ = ["DAY", "Fact", "Inventory"]
@@ -49,6 +49,10 @@ class Inventory:
         """The rule by reading of all that was recorded of a patient and could not be used."""
         return self._refused.get(patient, {})
 
-    def of(self, patient: str) -> Iterable[Fact]:
-        """The facts about one patient."""
-        return self._facts.get(patient, ())
+    def of(self, patient: str) -> list[Fact]:
+        """The facts about one patient, by name and day: what is said of them is the same in every run."""
+        return sorted(self._facts.get(patient, ()), key=_order)
+
+
+def _order(fact: Fact) -> tuple[object, ...]:
+    return fact.name, fact.day is not None, fact.day or 0, *fact[6:], *fact[1:3], *fact[4:6]

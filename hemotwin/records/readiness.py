@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ..core.disclaimer import DISCLAIMER
@@ -154,17 +154,25 @@ def _patient(
     sound = [fact for fact in facts if fact.measured]
     body = frozenset(fact.name for fact in sound if fact.name not in observables())
     held = frozenset(fact.name for fact in sound)
-    options = [visit.names | body for visit in visits(fact for fact in sound if fact.name in observables())] or [body]
-    twin = [name for name, one in twins().items() if any(serves(one, names) for names in options)]
-    asked = [name for name, one in questions().items() if any(serves(one, names) for names in options)]
-    best = max(options, key=lambda names: (sum(serves(one, names) for one in twins().values()), len(names)))
-    date = None if stands.day is None else datetime.fromtimestamp(stands.day * DAY, UTC).date().isoformat()
+    options = visits(fact for fact in sound if fact.name in observables())
+    options = [replace(visit, names=visit.names | body) for visit in options] or [replace(stands, names=body)]
+    twin = [name for name, one in twins().items() if any(serves(one, visit.names) for visit in options)]
+    asked = [name for name, one in questions().items() if any(serves(one, visit.names) for visit in options)]
+    best = max(options, key=lambda visit: _worth(visit, stands))
+    date = None if best.day is None else datetime.fromtimestamp(best.day * DAY, UTC).date().isoformat()
     unusable = frozenset(fact.name for fact in facts) - held
     one = PatientReadiness(
-        patient, stands.level, date, stands.condition, best, held, unusable, tuple(twin), tuple(asked), now,
+        patient, stands.level, date, best.condition, best.names, held, unusable, tuple(twin), tuple(asked), now,
         *(tuple(name for name, one in what.items() if serves(one, now)) for what in (twins(), questions())),
     )  # fmt: skip
-    return one, _tasks(patient, best, twin, costs)
+    return one, _tasks(patient, best.names, twin, costs)
+
+
+def _worth(visit: Standing, stands: Standing) -> tuple[int, int, bool, int]:
+    """How much a visit serves and holds; of equals the one that shows the level goes first, then the latest."""
+    shows = (visit.day, visit.condition) == (stands.day, stands.condition)
+    served = sum(serves(one, visit.names) for one in twins().values())
+    return served, len(visit.names), shows, -1 if visit.day is None else visit.day
 
 
 def _taken(one: MeasurementSet) -> frozenset[str]:

@@ -13,6 +13,7 @@ import pytest
 import hemotwin as ht
 from hemotwin.core.errors import InputError
 from hemotwin.records.codes import info, observables
+from hemotwin.records.inventory import Fact, Inventory
 from hemotwin.records.ladder import ladder, left_without
 from hemotwin.records.needs import examination_of, examinations, missing, questions, serves, twins
 from hemotwin.records.readiness import assess, load_costs
@@ -299,3 +300,25 @@ def test_fifty_patients_are_assessed_in_two_seconds_without_jax(data_folder, tmp
     assert data["counts"]["patients"] == 49 and data["level"] == 3
     assert data["twins"]["arterial"] == 49 and data["twins"]["systemic"] == 0
     assert seconds < 2.0  # start of Python included
+
+
+def test_date_and_condition_are_those_of_the_best_visit_in_every_run(tmp_path):
+    lines = (
+        "A,sbp,120,mmHg,2020-01-01,",
+        "A,dbp,80,mmHg,2020-01-01,",
+        "A,co,5,L/min,2020-01-01,",
+        "A,hr,70,/min,2021-01-01,monitor",
+    )
+    (one,) = assessed(tmp_path, *lines).patients
+    assert one.level == 4 and one.date == "2020-01-01" and one.names == {"sbp", "dbp", "cardiac_output"}
+    (one,) = assessed(tmp_path, "A,co,5,L/min,2019-01-01,fick", "A,rvedp,0,mmHg,2024-01-01,catheter").patients
+    assert one.date == "2024-01-01" and one.names == {"rv_edp"}
+
+
+def test_facts_come_in_one_order_in_every_run():
+    inventory = Inventory()
+    for day in (None, 3, 1):
+        for name in ("sbp", "age", "dbp", "heart_rate"):
+            inventory.add("A", Fact(name, True, day=day))
+    facts = [(fact.name, fact.day) for fact in inventory.of("A")]
+    assert facts == [(name, day) for name in ("age", "dbp", "heart_rate", "sbp") for day in (None, 1, 3)]
