@@ -159,12 +159,18 @@ def _panels() -> str:
     text = (
         "The panel's code says where a pressure was taken. A specific code wins over a generic one; a generic "
         "systolic, diastolic or mean code takes its site from the panel, and means nothing inside a panel that is not "
-        "known. Codes that contradict each other or their panel are set aside."
+        "known. Codes that contradict each other or their panel are set aside. A bodySite decides for a code that "
+        "leaves the site open: at a place that is read so, it means the part of the place's panel; at another of these "
+        "places it is set aside with the code to give; anywhere else it stays an arm's."
     )
+    sites = [[entry["label"], "yes" if entry["read"] else "no", _written_codes(entry, "snomed"),
+              _listed([*entry["words"], *entry.get("abbreviations", ())])]
+             for entry in _data("codes", "body_sites.yaml")["sites"].values()]  # fmt: skip
     systems = list(CODE_SYSTEMS.values())
     return (
         f"{text}\n\n{_table(['panel', *systems, 'systolic', 'diastolic', 'mean'], panels)}\n\n"
-        f"{_table(['generic part', *systems], generic)}"
+        f"{_table(['generic part', *systems], generic)}\n\n"
+        f"{_table(['bodySite', 'read so', CODE_SYSTEMS['snomed'], 'words'], sites)}"
     )
 
 

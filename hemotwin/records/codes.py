@@ -18,7 +18,7 @@ from ..core.errors import nearest
 __all__ = [
     "ObservableInfo", "Target", "codings_of", "find_code", "find_field", "find_modality", "find_name", "generic_part",
     "info", "modalities", "nearest_names", "normalise", "observables", "panel_label", "panel_of", "panel_of_target",
-    "panel_target", "sex_of", "system_of", "target",
+    "panel_target", "part_of_target", "sex_of", "system_of", "target",
 ]  # fmt: skip
 
 Coding = tuple[str, str]  # system (loinc, snomed, mdc) and code
@@ -146,6 +146,12 @@ def panel_of_target(name: str) -> str | None:
     return next(
         (panel for panel, part in parts.items() if name in (part["systolic"], part["diastolic"], part["mean"])), None
     )
+
+
+def part_of_target(panel: str, name: str) -> str | None:
+    """Which part of a panel (systolic, diastolic, mean) this observable is; None when it is none."""
+    parts = _codes().panel_parts[panel]
+    return next((part for part in ("systolic", "diastolic", "mean") if parts[part] == name), None)
 
 
 def generic_part(coding: Coding) -> str | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from .body_sites import SYSTEM, BodySite, site_codings, sites_among
 from .codes import (
     Target,
+    codings_of,
     find_code,
     find_name,
     generic_part,
@@ -17,12 +19,15 @@ from .codes import (
     panel_of,
     panel_of_target,
     panel_target,
+    part_of_target,
     system_of,
+    target,
 )
 
-__all__ = ["Coding", "Meaning", "codings", "resolve"]
+__all__ = ["Coding", "Meaning", "codings", "placed_codings", "resolve"]
 
 Coding = tuple[str, str]
+_ARM = "arterial_pressure"
 _LOINC = re.compile(r"\d{1,5}-\d")
 
 
@@ -51,25 +56,36 @@ def codings(concept: Any) -> list[Coding]:
     return found
 
 
+def placed_codings(resource: Mapping[str, Any]) -> list[Coding]:
+    """The codings of an Observation's code, and after them the places that its bodySite names."""
+    return codings(resource.get("code")) + site_codings(resource.get("bodySite"))
+
+
 def resolve(own: Sequence[Coding], parent: Sequence[Coding] | None = None, text: str = "") -> Meaning:
     """The meaning of a value's codes; `parent` holds those of the Observation when the value is a component of it.
 
     A specific code wins over a generic one, and a narrower reading over the wider one that it is of. A generic
     systolic, diastolic or mean code takes its site from the panel; inside a panel that is not known it means nothing.
-    Codes that contradict each other or the panel are a problem.
+    At a place that a bodySite names (`placed_codings`) the codes of an arm's pressure are generic too. Codes that
+    contradict each other, the panel or the place are a problem.
     """
     return _resolve(tuple(own), None if parent is None else tuple(parent), text)
 
 
 @lru_cache(maxsize=4096)
 def _resolve(own: tuple[Coding, ...], parent: tuple[Coding, ...] | None, text: str) -> Meaning:
+    sites = sites_among(own, parent)
+    own = tuple(coding for coding in own if coding[0] != SYSTEM)
     panel = panel_of(own) or (panel_of(parent) if parent else None)
-    specific = [found for coding in own if generic_part(coding) is None and (found := find_code(coding))]
+    part_by_code = {coding: part for coding in own if (part := _part(coding, sites))}
+    specific = [found for coding in own if coding not in part_by_code and (found := find_code(coding))]
     if specific:
-        return _specific(specific, panel)
-    parts = list(dict.fromkeys(part for coding in own if (part := generic_part(coding))))
+        return _specific(specific, sites[0].panel if panel == _ARM and len(sites) == 1 else panel)
+    parts = list(dict.fromkeys(part_by_code.values()))
     if len(parts) > 1:
         return Meaning(problem=f"its codes name {' and '.join(parts)} at once: keep the right one")
+    if parts and sites:
+        return _placed(parts[0], f"code {next(iter(part_by_code))[1]}", panel, sites)
     if parts and panel:
         return Meaning(panel_target(panel, parts[0]))
     if parts and parent is not None:
@@ -78,12 +94,38 @@ def _resolve(own: tuple[Coding, ...], parent: tuple[Coding, ...] | None, text: s
             "for example 8440-0 for the pulmonary artery or 85354-9 on the group for the arm"
         )
     if parts:
-        return Meaning(find_code(next(coding for coding in own if generic_part(coding))))
+        return Meaning(find_code(next(iter(part_by_code))))
     if panel and parent is None:
         return Meaning(
             problem=f"{panel_label(panel)} without saying systolic, diastolic or mean: add the code of the part"
         )
-    return Meaning(find_name(text) if text and not own else None)
+    named = find_name(text) if text and not own else None
+    if named and sites and (part := part_of_target(_ARM, named.name)):
+        return _placed(part, "name", panel, sites)
+    return Meaning(named)
+
+
+def _part(coding: Coding, sites: Sequence[BodySite]) -> str | None:
+    """Which part of a pressure a code names that leaves the site open: with a place beside it, an arm's code too."""
+    found = find_code(coding) if sites else None
+    return generic_part(coding) or (part_of_target(_ARM, found.name) if found else None)
+
+
+def _placed(part: str, given: str, panel: str | None, sites: Sequence[BodySite]) -> Meaning:
+    """The part of a pressure at the place of a bodySite; `given` is what said which part, in words."""
+    site = sites[0]
+    if len(sites) > 1:
+        labels = " and the ".join(one.label for one in sites)
+        return Meaning(problem=f"its bodySite names the {labels} at once: keep the right one")
+    if panel not in (None, _ARM, site.panel):
+        return Meaning(problem=f"its bodySite is the {site.label}, but the group is {panel_label(panel)}: correct one")
+    if site.panel and (site.read or panel == site.panel):
+        return Meaning(panel_target(site.panel, part))
+    meant = panel_target(site.panel, part) if site.panel else target(site.instead or "")
+    return Meaning(
+        problem=f"its {given} is that of a {part} arterial pressure, but its bodySite is the {site.label}: give the "
+        f"code of that pressure, {codings_of(meant.name)[0][1]} ({meant.label})"
+    )
 
 
 def _specific(found: Sequence[Target], panel: str | None) -> Meaning:

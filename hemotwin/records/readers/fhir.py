@@ -17,7 +17,7 @@ from ...core.errors import InputError
 from ...core.registry import register
 from ..codes import find_modality
 from ..collect import Collector
-from ..fhir_codes import codings, resolve
+from ..fhir_codes import codings, placed_codings, resolve
 from ..marks import mark_of_labels, refusal
 from ..reading import Place
 from ..values import ValueProblem, is_missing, parse_value
@@ -144,11 +144,12 @@ class _File:
                 self._person(here, patient, whole)
             elif whole.get("resourceType") == "Observation":
                 own = {key: resource[key] for key in _OF_THE_WHOLE if key in resource}
-                times = {} if _time(whole) else {key: resource[key] for key in _TIMES if key in resource}
-                self._observation(here, times | dict(whole) | own, patient, self.links.group_within(resource, whole))
+                lent = ("bodySite",) if _time(whole) else ("bodySite", *_TIMES)
+                taken = {key: resource[key] for key in lent if key in resource}
+                self._observation(here, taken | dict(whole) | own, patient, self.links.group_within(resource, whole))
 
     def _observation(self, place: Place, resource: Mapping[str, Any], patient: str, group: list | None) -> None:
-        own = codings(resource.get("code"))
+        own = placed_codings(resource)
         components = list_of(resource.get("component"))
         if _has_value(resource) or not components:
             self._value(place, patient, resource, resource, own, group)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..codes import panel_of
-from ..fhir_codes import Coding, codings
+from ..fhir_codes import Coding, placed_codings
 from .json_values import list_of, object_of, text_of
 
 __all__ = ["Links", "tail"]
@@ -67,7 +67,7 @@ def tail(reference: str) -> str:
 
 
 def _panel(resource: Mapping[str, Any]) -> list[Coding] | None:
-    own = codings(resource.get("code"))
+    own = placed_codings(resource)
     return own if panel_of(own) else None
 
 
