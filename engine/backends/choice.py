@@ -8,6 +8,7 @@ import os
 import jax
 
 from ...core.errors import HemotwinError, InputError
+from ...core.install import command
 
 __all__ = ["BACKENDS", "SETTING", "chosen", "lanes_last", "on_nvidia", "takes_kernel"]
 
@@ -43,7 +44,7 @@ def takes_kernel(backend: str) -> bool:
     if backend == "pallas" and not on_nvidia():
         raise HemotwinError(
             f"backend 'pallas' must have an NVIDIA GPU, but JAX sees only {jax.default_backend()}: take backend 'xla', "
-            "or install 'hemotwin[gpu]' on a machine with a GPU. Launch(interpret=True) checks a kernel without one."
+            f"or, where there is one, run `{command('gpu')}`. Launch(interpret=True) checks a kernel without one."
         )
     return on_nvidia()
 

@@ -10,6 +10,7 @@ import ctypes
 import dataclasses
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +21,10 @@ import numpy as np
 import pytest
 
 from hemotwin.core.errors import HemotwinError, InputError
+from hemotwin.core.install import command
 from hemotwin.core.registry import known
 from hemotwin.engine import compile_cache
-from hemotwin.engine.backends.choice import SETTING
+from hemotwin.engine.backends.choice import SETTING, takes_kernel
 from hemotwin.engine.backends.native import call, handler
 from hemotwin.engine.backends.native.elementary import definitions
 from hemotwin.engine.backends.native.program import native_program
@@ -220,10 +222,17 @@ def test_the_user_may_keep_to_xla_or_insist(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(InputError, match="HEMOTWIN_BACKEND must be one of auto, native, xla, pallas, but is 'xlaa'"):
         call.usable("auto")
     monkeypatch.delenv(SETTING)
-    monkeypatch.setattr(call, "why_not", lambda: "llvmlite is not installed: pip install 'hemotwin[native]'")
+    for module in ("llvmlite", "llvmlite.binding"):
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(call, "why_not", call.why_not.__wrapped__)  # its answer of before is kept
     assert not call.usable("auto")
-    with pytest.raises(HemotwinError, match=r"llvmlite is not installed: pip install 'hemotwin\[native\]'"):
+    with pytest.raises(HemotwinError, match=f"llvmlite is not installed: {re.escape(command('native'))}"):
         call.usable("native")
+
+
+def test_pallas_without_a_gpu_is_answered_with_the_command_that_installs_it():
+    with pytest.raises(HemotwinError, match=re.escape(f"run `{command('gpu')}`")):
+        takes_kernel("pallas")
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ....core.errors import HemotwinError
+from ....core.install import command
 from ...beat import BeatMap
 from ..choice import chosen, lanes_last
 from .handler import Target, compiled_target, vector_bytes
@@ -25,7 +26,7 @@ def why_not() -> str:
     try:
         import llvmlite.binding  # noqa: F401
     except ModuleNotFoundError:
-        return "llvmlite is not installed: pip install 'hemotwin[native]'"
+        return f"llvmlite is not installed: {command('native')}"
     except (ImportError, OSError) as error:
         return f"llvmlite does not load ({error})"
     return obstacle()
