@@ -39,8 +39,12 @@ class Governance:
         """
         if self.policy is None:
             return None
-        permitted = self.permits(self.policy.purpose, patient, observable, time, tags)
-        return _words(permitted, self.policy.ingest_consent, self.policy.purpose)
+        purpose = self.policy.purpose
+        permitted = self.permits(purpose, patient, observable, time, tags)
+        if permitted is False and self.register.decision(patient, purpose, observable, moment(time)) is not False:
+            named = ", ".join(name for name in purposes() if name in (tags or ())) or "no purpose that is known"
+            return f"its consent permits {named}, and {purpose}, the policy's purpose, is not among them: not read"
+        return _words(permitted, self.policy.ingest_consent, purpose)
 
     def permits(
         self, purpose: str, patient: str, observable: str, time: str | None, tags: frozenset[str] | None = None

@@ -65,6 +65,22 @@ def test_withdrawn_datum_leaves_the_evidence_that_never_had_it(tmp_path, gone):
     assert (row.fate, row.text, row.unit) == ("quarantined", "(withheld)", "")
 
 
+@pytest.mark.parametrize(
+    ("label", "consent", "words"),
+    [
+        ("care", (), "its consent permits care, and research, the policy's purpose, is not among them"),
+        ("teaching; TREAT", (), "its consent permits care, teaching, and research"),
+        ("no", (), "its consent permits no purpose that is known, and research"),
+        ("care", (permit(),), "its consent permits care, and research"),
+        ("care", (permit(decision="deny"),), "consent to research is denied or withdrawn"),
+        ("research", (permit(decision="withdrawn"),), "consent to research is denied or withdrawn"),
+    ],
+)
+def test_label_for_another_purpose_is_told_from_a_denial(tmp_path, label, consent, words):
+    (row,) = read(tmp_path, *consent, rows=[f"{ROWS[0]},{label}"], header=HEADER + ",consent").rows
+    assert (row.fate, row.text) == ("quarantined", "(withheld)") and words in row.reason
+
+
 def test_withdrawal_turns_a_derived_mean_into_evidence(tmp_path):
     kind = lambda records: {m.observable: m.kind for m in records["A"]}["map"]  # noqa: E731
     assert kind(read(tmp_path, *EVERYONE)) == "derived"
