@@ -113,7 +113,7 @@ def _report(bars: Bars, cohort: Cohort, ends: Any, wall: float, cpu: float, coun
     best = np.min(objective, axis=1)
     there = np.isfinite(best)[:, None] & (objective <= best[:, None] + SAME)
     beats = ends.beats.reshape(count, STARTS)
-    bars.figure("values", float(len(cohort.channels)), f"per patient, {len(cohort.problem.free)} parameters")
+    bars.figure("values", float(cohort.data.mask[:, 0].sum()), f"per patient, {len(cohort.problem.free)} parameters")
     bars.figure("zero_errors", float(len(cohort.problem.nuisances)), "that the prior adds to the parameters")
     bars.most("fit", 1e3 * wall / count, LIMIT, "ms per patient")
     bars.figure("fit.cpu", 1e3 * cpu / count, "ms of CPU per patient")
