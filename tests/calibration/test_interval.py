@@ -239,9 +239,10 @@ def atrial_row(name):
 
 @pytest.mark.slow
 def test_a_narrower_range_narrows_the_posterior_of_what_it_bears_on():
+    """A range of a tenth of the noise does what a number does, to the 4 % that two times 200 draws leave open."""
     assert spread("nothing") >= spread("wide") - 1e-3
     assert spread("wide") > spread("grade") > spread("narrow")
-    assert spread("narrow") == pytest.approx(spread("number"), rel=0.01)
+    assert spread("narrow") == pytest.approx(spread("number"), rel=0.04)
     assert spread("limit") < spread("nothing")
 
 
