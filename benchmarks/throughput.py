@@ -39,6 +39,7 @@ SPREAD, SEED = 0.2, 0  # sd of the natural logarithm of every parameter between 
 FINEST, STEPS = 6400, (200, 400, 800, 1600)  # what stands for converged; candidates for the default
 CERTIFIED, PEER_PATIENTS = 64, 8  # patients on whom the accuracy of the engine, and of its peers, is certified
 ROUNDS = 5  # alternated runs of which the median counts (--quick: 3)
+SHORT_ROUNDS = 15  # of runs of a few ms: for some of them both threads wake up on one core, and wait for each other
 RESIDUAL, PLAIN_LIMIT = 1e-6, 120  # mL; plain beats after which a lane counts as never steady
 OBSERVED = ("sbp", "dbp", "map", "pa_pressure_systolic", "pa_pressure_diastolic", "pa_pressure_mean", "pcwp_mean",
             "ra_pressure_mean", "lv_edv", "lv_esv", "rv_edv", "cardiac_output")  # fmt: skip
@@ -191,8 +192,10 @@ def forward_and_peers(bars: Bars, case: Case) -> None:
         print("svzerod is not installed: its bar was left out (pip install svzerod)")
 
 
-def timed(bars: Bars, runs: dict[str, tuple[Callable[[], Any], int, bool]]) -> dict[str, tuple[float, float, float]]:
-    """`alternated` with every run in its own precision."""
+def timed(
+    bars: Bars, runs: dict[str, tuple[Callable[[], Any], int, bool]], rounds: int | None = None
+) -> dict[str, tuple[float, float, float]]:
+    """`alternated` with every run in its own precision, `rounds` times (None: a few, as peers need)."""
 
     def within(run: Callable[[], Any], wide: bool) -> Callable[[], Any]:
         def call() -> Any:
@@ -201,7 +204,8 @@ def timed(bars: Bars, runs: dict[str, tuple[Callable[[], Any], int, bool]]) -> d
 
         return call
 
-    return alternated({label: within(run, wide) for label, (run, _, wide) in runs.items()}, 3 if bars.quick else ROUNDS)
+    return alternated({label: within(run, wide) for label, (run, _, wide) in runs.items()},
+                      rounds or (3 if bars.quick else ROUNDS))  # fmt: skip
 
 
 def svzero(bars: Bars, case: Case) -> tuple[int, Callable[[], Any]]:
@@ -226,7 +230,7 @@ def batches(bars: Bars, case: Case) -> None:
     p, x = case.tiled(1, "float64")
     runs["one.float64"] = (lambda: beat_at_once(case.beat, p, x, case.steps)), 1, True
     largest = runs[f"batch{sizes[-1]}"][0]
-    found = timed(bars, runs)
+    found = timed(bars, runs, SHORT_ROUNDS)
     for label, (_, per, _) in runs.items():
         show(bars, f"{case.name}.{label}", found[label], per)
     cost = {n: found[f"batch{n}"][0] / n for n in sizes}
@@ -261,7 +265,7 @@ def model_sizes(bars: Bars) -> None:
             x = np.asarray(beat_in_blocks(BeatMap(system), p, x, steps)[0])
         assert np.all(np.isfinite(x)), f"the ring of {states} states blew up"
         runs[f"states{states}"] = (lambda s=system, p=p, x=x: beat_in_blocks(BeatMap(s), p, x, steps)), count, False
-    found = timed(bars, runs)
+    found = timed(bars, runs, SHORT_ROUNDS)
     cost = {n: found[f"states{n}"][0] / (count * steps * n) for n in (6, 12, 24, 40)}
     for n, one in cost.items():
         bars.figure(f"ring.states{n}", 1e9 * one, "ns per state, step and patient")
