@@ -39,7 +39,7 @@ SPREAD, SEED = 0.2, 0  # sd of the natural logarithm of every parameter between 
 FINEST, STEPS = 6400, (200, 400, 800, 1600)  # what stands for converged; candidates for the default
 CERTIFIED, PEER_PATIENTS = 64, 8  # patients on whom the accuracy of the engine, and of its peers, is certified
 ROUNDS = 5  # alternated runs of which the median counts (--quick: 3)
-SHORT_ROUNDS = 15  # of runs of a few ms: for some of them both threads wake up on one core, and wait for each other
+SHORT_ROUNDS = 9  # of runs of a few ms, whose times scatter more
 RESIDUAL, PLAIN_LIMIT = 1e-6, 120  # mL; plain beats after which a lane counts as never steady
 OBSERVED = ("sbp", "dbp", "map", "pa_pressure_systolic", "pa_pressure_diastolic", "pa_pressure_mean", "pcwp_mean",
             "ra_pressure_mean", "lv_edv", "lv_esv", "rv_edv", "cardiac_output")  # fmt: skip
@@ -226,22 +226,29 @@ def batches(bars: Bars, case: Case) -> None:
     runs = {}
     for count in sizes:
         p, x = case.tiled(count, "float32")
-        runs[f"batch{count}"] = (lambda p=p, x=x: beat_in_blocks(case.beat, p, x, case.steps)), count, False
+        often = again(count)
+        run = lambda p=p, x=x, often=often: [beat_in_blocks(case.beat, p, x, case.steps) for _ in range(often)]  # noqa: E731
+        runs[f"batch{count}"] = run, often * count, False
     p, x = case.tiled(1, "float64")
-    runs["one.float64"] = (lambda: beat_at_once(case.beat, p, x, case.steps)), 1, True
+    runs["one.float64"] = (lambda: [beat_at_once(case.beat, p, x, case.steps) for _ in range(again(1))]), again(1), True
     largest = runs[f"batch{sizes[-1]}"][0]
     found = timed(bars, runs, SHORT_ROUNDS)
     for label, (_, per, _) in runs.items():
         show(bars, f"{case.name}.{label}", found[label], per)
-    cost = {n: found[f"batch{n}"][0] / n for n in sizes}
+    cost = {n: found[f"batch{n}"][0] / runs[f"batch{n}"][1] for n in sizes}
     bars.most(f"{case.name}.one_patient.float32", 1e3 * cost[1], 0.5, "ms per beat")
-    bars.most(f"{case.name}.one_patient.float64", 1e3 * found["one.float64"][0], 0.5, "ms per beat")
+    bars.most(f"{case.name}.one_patient.float64", 1e3 * found["one.float64"][0] / again(1), 0.5, "ms per beat")
     bars.most(f"{case.name}.batch16_over_batch1", cost[16] / cost[1], 0.125)
     wide = [cost[n] for n in sizes if n >= 1024]
     bars.most(f"{case.name}.flat_from_1024_to_{sizes[-1]}", max(wide) / min(wide), 1.15)
     with double(False):
         peak = peak_memory(largest)
     bars.most(f"{case.name}.memory_at_{sizes[-1]}", peak / 2**30, 4.0, "GiB, whole process")
+
+
+def again(count: int) -> int:
+    """How often a small batch is run in a row: caches and threads are then those of a loop, not of the run before."""
+    return max(1, min(64, 16384 // count))
 
 
 def peak_memory(run: Callable[[], Any]) -> float:
@@ -264,9 +271,10 @@ def model_sizes(bars: Bars) -> None:
             x = np.asarray(equal_start(system, jnp.asarray(p)))
             x = np.asarray(beat_in_blocks(BeatMap(system), p, x, steps)[0])
         assert np.all(np.isfinite(x)), f"the ring of {states} states blew up"
-        runs[f"states{states}"] = (lambda s=system, p=p, x=x: beat_in_blocks(BeatMap(s), p, x, steps)), count, False
+        run = lambda s=system, p=p, x=x: [beat_in_blocks(BeatMap(s), p, x, steps) for _ in range(again(count))]  # noqa: E731
+        runs[f"states{states}"] = run, again(count) * count, False
     found = timed(bars, runs, SHORT_ROUNDS)
-    cost = {n: found[f"states{n}"][0] / (count * steps * n) for n in (6, 12, 24, 40)}
+    cost = {n: found[f"states{n}"][0] / (again(count) * count * steps * n) for n in (6, 12, 24, 40)}
     for n, one in cost.items():
         bars.figure(f"ring.states{n}", 1e9 * one, "ns per state, step and patient")
     bars.most("ring.per_state_6_to_40", max(cost.values()) / min(cost.values()), 2.0, "x")
