@@ -19,7 +19,7 @@ import numpy as np
 from hemotwin.core.system import System
 from hemotwin.engine.beat import BeatMap
 from hemotwin.engine.forward import Waves
-from hemotwin.engine.solvers.impulse import Impulse, flow_rate, net_inflow, node_flows, pressure_rate
+from hemotwin.engine.solvers.impulse import Impulse, _corrected, flow_rate, net_inflow, node_flows, pressure_rate
 from hemotwin.engine.solvers.node import Coefficients, Node, StepRecord
 from hemotwin.engine.solvers.valve_step import finish_valve
 
@@ -259,13 +259,8 @@ def _carried(system: System, c: Coefficients, node: Node, rows: Sequence[Any]) -
     count = len(system.free_stores)
     volume = list(rows[:count])
     volume.insert(system.slack, c.total - sum(volume))
-    moved = [v - u for v, u in zip(volume, node.volume, strict=True)]
-    pressure = [p + s * d for p, s, d in zip(node.pressure, node.slope, moved, strict=True)]
-    for group, slope in zip(system.groups, node.group_slope, strict=True):
-        inside = slope * sum(moved[m] for m in group.members)
-        for m in group.members:
-            pressure[m] = pressure[m] + inside
-    return node._replace(volume=tuple(volume), pressure=tuple(pressure), flow=tuple(rows[count:]))
+    pressure = _corrected(system, node, tuple(volume))
+    return node._replace(volume=tuple(volume), pressure=pressure, flow=tuple(rows[count:]))
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def assemble(name: str, valves: str, leaking: tuple[str, ...] = ()) -> System:
     declaration = look_up("circulation", name)
     system = assembled(declaration(), name, valves, leaking)
     ours = declaration.__module__.startswith(f"{__package__}.")
-    return dataclasses.replace(system, origin=(name, valves, leaking)) if ours else system
+    return system.made_of(name, valves, leaking) if ours else system
 
 
 def assembled(circulation: Circulation, name: str, valves: str, leaking: tuple[str, ...] = ()) -> System:

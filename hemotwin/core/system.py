@@ -12,6 +12,7 @@ allowed as well.
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ __all__ = ["Branch", "Group", "Leaflets", "Leak", "Store", "System"]
 
 Params = Mapping[str, Any]
 Rule = Callable[[Params], Any]
+_ORIGINS: weakref.WeakKeyDictionary[System, tuple[Any, ...]] = weakref.WeakKeyDictionary()  # by object, never by copy
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +108,7 @@ class System:
     State rows: the volumes of all other stores (mL), then the flows of valves, their leaks and inertial branches
     (mL/s), then the openings of leaflets (0..1). Activations are functions (p, time since beat onset) -> 0..1.
     `windows` names moments of the cycle as fractions of the period. `readings` says at which store or branch each
-    clinical site is read. `origin`: the arguments that this package's own assembly makes it of, () for any other.
+    clinical site is read.
     """
 
     name: str
@@ -122,7 +124,16 @@ class System:
     period: Rule
     readings: Mapping[str, str]
     windows: Mapping[str, Rule] = field(default_factory=dict)
-    origin: tuple[Any, ...] = ()
+
+    @property
+    def origin(self) -> tuple[Any, ...]:
+        """The arguments that this package's own assembly made it of; () for any other, and for a changed copy."""
+        return _ORIGINS.get(self, ())
+
+    def made_of(self, *origin: Any) -> System:
+        """This very System, which from now on is known by what it was made of."""
+        _ORIGINS[self] = origin
+        return self
 
     @property
     def free_stores(self) -> tuple[int, ...]:
