@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable, Iterator
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = ["block_width", "blocks", "in_blocks", "in_rounds"]
 
 Lanes = np.ndarray | slice
 _compiled: set[Hashable] = set()  # (program, width of its blocks, float64 or not) that have run in this process
+FEW = 4  # narrow blocks that are taken rather than a wide one
 FILLING = 8192  # lanes per block that keep a GPU busy where each runs some passes side by side
 
 
@@ -61,11 +63,30 @@ def in_blocks(run: Callable[[Any], Any], count: int, width: int, program: Hashab
         _compiled.add(key)
     left = todo[len(parts) :]
     threads = _usable() if len(left) > 1 and jax.default_backend() == "cpu" else 1
-    if threads > 1:
-        parts += list(_threads(threads).map(one, left))
-    else:
-        parts += [one(block) for block in left]
+    parts += _shared(one, left, threads) if threads > 1 else [one(block) for block in left]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=-1), *parts)
+
+
+def _shared(one: Callable[[Any], Any], todo: Sequence[Any], threads: int) -> list[Any]:
+    """`one` of every block, each taken by whichever thread is free next, the caller's among them: to wake a thread
+    takes as long as the beat of 100 patients."""
+    parts: list[Any] = [None] * len(todo)
+    waiting = iter(range(len(todo)))  # its `next` is one step of the interpreter: no two threads get the same block
+
+    def work() -> None:
+        for at in waiting:
+            parts[at] = one(todo[at])
+
+    pool = _threads(threads - 1)
+    others = [pool.submit(work) for _ in range(min(threads, len(todo)) - 1)]
+    try:
+        work()
+    finally:
+        deque(waiting, maxlen=0)  # nothing is left, unless this thread failed: then the others begin no more
+        for other in others:
+            if not other.cancel():
+                other.result()
+    return parts
 
 
 @functools.cache
@@ -81,24 +102,26 @@ def _threads(count: int) -> ThreadPoolExecutor:
 
 
 def in_rounds(
-    advance: Callable[[np.ndarray, Any], Any], lanes: Any, moving: Callable[[Any], np.ndarray], width: int,
-    program: Hashable = None,
+    advance: Callable[[Any, Any], Any], lanes: Any, moving: Callable[[Any], np.ndarray], width: int,
+    program: Hashable = None, narrow: int | None = None,
 ) -> Any:  # fmt: skip
     """`lanes` (a tree of arrays, lanes last) advanced until `moving(lanes)` holds for none.
 
-    `advance(indices, their part of the lanes)` takes one block some steps further. Between rounds the lanes that still
-    move are put together anew, so that no block waits for its slowest. On a CPU numpy arrays are written in place;
-    elsewhere the lanes stay on the device until they are done. `program` as for `in_blocks`.
+    `advance(indices or a slice, their part of the lanes)` takes one block some steps further. Between rounds the lanes
+    that still move are put together anew, so that no block waits for its slowest; where they are few, in blocks of
+    `narrow` lanes. On a CPU numpy arrays are written in place; elsewhere the lanes stay on the device until they are
+    done. `program` as for `in_blocks`.
     """
     if jax.default_backend() != "cpu":
         return _in_rounds_on_device(advance, lanes, moving, width)
-    while len(left := np.flatnonzero(moving(lanes))):
+    while len(left := np.flatnonzero(still := moving(lanes))):
 
-        def some(block: Lanes, left: np.ndarray = left) -> Any:
-            mine = left[block]
+        def some(block: Lanes, left: np.ndarray = left, whole: bool = bool(still.all())) -> Any:
+            mine = block if whole else left[block]
             return advance(mine, jax.tree.map(lambda held: jnp.asarray(held[..., mine]), lanes))
 
-        found = in_blocks(some, len(left), width, program)
+        few = narrow is not None and len(left) <= FEW * narrow
+        found = in_blocks(some, len(left), narrow if few else width, program)
         for kept, new in zip(jax.tree.leaves(lanes), jax.tree.leaves(found), strict=True):
             kept[..., left] = new
     return lanes

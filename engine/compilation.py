@@ -14,8 +14,9 @@ from .programs import kept
 __all__ = ["accelerators", "compiled_for_device", "over_devices"]
 
 # LLVM's expensive passes double the compile time of the beat with tangents (33 s against 14 s, two busy cores) and gain
-# nothing at run time: its loop bodies are straight-line arithmetic that XLA has fused already.
-CPU_OPTIONS = {"xla_llvm_disable_expensive_passes": True}
+# nothing at run time: its loop bodies are straight-line arithmetic that XLA has fused already. The cores are shared out
+# by blocks of patients (`blocks`): XLA's own threads would only stand in their way.
+CPU_OPTIONS = {"xla_llvm_disable_expensive_passes": True, "xla_cpu_multi_thread_eigen": False}
 LANES = "lanes"  # the one axis of the mesh
 
 

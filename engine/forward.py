@@ -100,6 +100,8 @@ def forward(
     found = solve(some) if guess is None else solve(some, guess[:, some], warm_up)
     if many:
         found = _others(beat, parameters, guess, steps, warm_up, found, solve, tolerance)
+    if not beat.reductions:  # nothing to read: no beat for it
+        return Forward(found.state, found.residual, found.status, np.zeros((0, count), found.state.dtype))
     values = in_blocks(reduced, count, beat_width(beat, count), ("beat", beat))
     return Forward(found.state, found.residual, found.status, values)
 

@@ -23,17 +23,16 @@ def solve(matrix: jax.Array, right: jax.Array) -> jax.Array:
 
     def eliminate(k: jax.Array, table: jax.Array) -> jax.Array:
         column = lax.dynamic_index_in_dim(table, k, axis=1, keepdims=False)
-        candidates = jnp.where(rows >= k, jnp.abs(column), -1.0)
-        best = jnp.argmax(candidates, axis=0)[None]
-        is_best = (rows == best).astype(table.dtype)[:, None]
-        pivot_row = jnp.sum(jnp.where(is_best > 0, table, 0.0), axis=0)
+        best = jnp.argmax(jnp.where(rows >= k, jnp.abs(column), -1.0), axis=0)[None]
+        pivot_row = jnp.take_along_axis(table, best[:, None], axis=0)[0]
         this_row = lax.dynamic_index_in_dim(table, k, axis=0, keepdims=False)
-        is_this = (rows == k)[:, None]
-        table = jnp.where(is_best > 0, this_row[None], table)
-        pivot = lax.dynamic_index_in_dim(pivot_row, k, axis=0, keepdims=False)
-        scaled = pivot_row / pivot[None]
-        factors = lax.dynamic_index_in_dim(table, k, axis=1, keepdims=True)
-        return jnp.where(is_this, scaled[None], table - factors * scaled[None])
+        scaled = pivot_row / lax.dynamic_index_in_dim(pivot_row, k, axis=0, keepdims=False)[None]
+        is_best = rows == best
+        factors = jnp.where(is_best, lax.dynamic_index_in_dim(this_row, k, axis=0, keepdims=True), column)
+        # the rows are made before the table is passed through: fused into it they are computed for each of its elements
+        scaled, factors, this_row = lax.optimization_barrier((scaled, factors, this_row))
+        swapped = jnp.where(is_best[:, None], this_row[None], table)
+        return jnp.where((rows == k)[:, None], scaled[None], swapped - factors[:, None] * scaled[None])
 
     table = lax.fori_loop(0, size, eliminate, jnp.concatenate([matrix, right], axis=1))
     return table[:, size:]

@@ -9,6 +9,7 @@ some hundred beats' worth of tangents. Lanes that do not converge are left to Ne
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -20,12 +21,14 @@ from .beat import BeatMap
 from .blocks import block_width, in_rounds
 from .compilation import compiled_for_device
 from .periodic import SMALLEST_VOLUME, TOLERANCE, Steady, status_of, volume_residual
+from .precision import double
 
 __all__ = ["nearest", "predicted", "quasi_newton"]
 
-LIMIT = 24  # plain beats before a lane is left to Newton; the median needs 10 to 1e-6 mL, 1 % more than 16
+LIMIT, NEAR, PER_DECADE = 12, 1e-6, 2.0  # beats to 1e-6 mL before a lane is left to Newton; more per decade below it
 COARSE, MOST_COARSE = 1e-2, 12  # mL, beats: until then in float32, whose rounding changes a volume by some 1e-4 mL
-ROUND, WIDTH = 5, 128  # beats between two regroupings; lanes per block: of 1 to 8 and 32 to 512 the fastest
+FIRST, AGAIN = 4, 1  # beats before the first regrouping of a phase, and between later ones
+WIDTH, NARROW = 256, 16  # lanes per block, and where few are left
 SMALLEST_SCALE = 1.0  # mL or mL/s: rows smaller than this are compared with it
 
 
@@ -37,7 +40,7 @@ def nearest(parameters: np.ndarray, bank: np.ndarray) -> np.ndarray:
     spread = np.std(parameters, axis=1)
     rows = spread > 0.0
     lanes, kept = (part[rows] / spread[rows, None] for part in (parameters, bank))
-    square = np.sum(lanes**2, axis=0)[:, None] + np.sum(kept**2, axis=0) - 2.0 * lanes.T @ kept
+    square = np.sum(lanes**2, axis=0)[:, None] + np.sum(kept**2, axis=0) - 2.0 * _product(lanes.T, kept)
     return np.argmin(square, axis=1)
 
 
@@ -57,7 +60,14 @@ def predicted(parameters: np.ndarray, bank: np.ndarray, values: np.ndarray, ridg
     known, asked = rows[:, :count], rows[:, count:]
     penalty = ridge * count * np.diag([0.0, *[1.0] * (len(rows) - 1)])
     coefficients = np.linalg.solve(known @ known.T + penalty, known @ values.reshape(-1, count).T)
-    return (coefficients.T @ asked).reshape(*values.shape[:-1], asked.shape[1])
+    return _product(coefficients.T, asked).reshape(*values.shape[:-1], asked.shape[1])
+
+
+def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Matrix product by XLA: the threads of numpy's library go on spinning for a tenth of a second after a product of
+    this size, on the cores that the blocks need next."""
+    with double(np.result_type(left, right) == np.float64):
+        return np.asarray(jax.jit(jnp.matmul)(left, right))
 
 
 class _Lanes(NamedTuple):
@@ -84,23 +94,31 @@ def quasi_newton(
     beats, keeps what it has with its status.
     """
     count = guess.shape[1]
-    inf, zeros = np.full(count, np.inf), np.zeros(count, np.int32)
-    lanes = _Lanes(
-        guess.copy(), np.zeros_like(guess), inf, inverse.astype(np.float32), np.zeros_like(guess), zeros, zeros > 0
-    )
+    inf, used, known = np.full(count, np.inf), np.zeros(count, np.int32), np.zeros(count, bool)
+    change, step = np.zeros_like(guess), np.zeros_like(guess)
+    lanes = _Lanes(guess.copy(), change, inf, inverse.astype(np.float32), step, used, known)
 
-    width = block_width(WIDTH, count)
+    width, narrow = block_width(WIDTH, count), block_width(NARROW, NARROW)
 
     def until_near(lanes: _Lanes, precision: str, enough: float, most: int, first: int) -> _Lanes:
-        """Until each lane changes by no more than `enough` (mL) or has had `most` beats."""
-        lanes, program = lanes._replace(known=zeros > 0), _program(beat.bare(), precision)  # judged anew in each
-        further = lambda mine, own: program(jnp.asarray(parameters[:, mine]), own, steps, first, enough, ROUND)  # noqa: E731
-        return in_rounds(further, lanes, lambda held: ~held.known | _moves(held, enough, most), width, program)
+        """Until each lane changes by no more than `enough` (mL) or has had `most` beats; each has one at least."""
+        lanes, program = lanes._replace(residual=np.full(count, np.inf)), _program(beat.bare(), precision)
+
+        def further(mine: Any, own: _Lanes) -> _Lanes:
+            beats = FIRST if bool(jnp.isinf(own.residual).any()) else AGAIN
+            return program(jnp.asarray(parameters[:, mine]), own, steps, first, enough, beats)
+
+        return in_rounds(further, lanes, lambda held: _moves(held, enough, most), width, program, narrow)
 
     lanes = until_near(lanes, "float32", COARSE, MOST_COARSE, warm_up)
-    lanes = until_near(lanes, str(jnp.zeros(()).dtype), tolerance, LIMIT, 0)
+    lanes = until_near(lanes, str(jnp.zeros(()).dtype), tolerance, _limit(tolerance), 0)
     status = status_of(jnp.asarray(lanes.x), jnp.asarray(lanes.residual), tolerance)
     return Steady(lanes.x, lanes.residual, np.asarray(status), lanes.used, lanes.inverse.astype(guess.dtype))
+
+
+def _limit(tolerance: float) -> int:
+    """Beats that a lane may need: 98 % of draws of the widest prior need fewer, others are quicker by Newton."""
+    return LIMIT + round(PER_DECADE * max(0.0, float(np.log10(NEAR / tolerance))))
 
 
 def _moves(lanes: _Lanes, enough: float, most: int) -> np.ndarray:
@@ -149,8 +167,17 @@ def _program(beat: BeatMap, precision: str) -> Any:
 
 
 def _times(matrix: Any, vector: Any) -> Any:
-    """Matrix [S, S, B] times vector [S, B]: sums with the lanes last, no library call in the loop."""
-    return jnp.sum(matrix * vector[None].astype(matrix.dtype), axis=1).astype(vector.dtype)
+    """Matrix [S, S, B] times vector [S, B], of the vector's type."""
+    narrow = vector.astype(matrix.dtype)
+    return _summed(lambda k: matrix[:, k] * narrow[k][None], len(vector), matrix).astype(vector.dtype)
+
+
+def _summed(term: Callable[[Any], Any], count: int, like: Any) -> Any:
+    """Sum over k of the terms [S, B]. On a CPU in a loop, term by term along the lanes: XLA's own sum over an axis that
+    is not the last takes ten times as long."""
+    if jax.default_backend() != "cpu":
+        return jnp.sum(jnp.stack([term(k) for k in range(count)]), axis=0)
+    return lax.fori_loop(0, count, lambda k, total: total + term(k), jnp.zeros_like(like[0]))
 
 
 def _mended(inverse: Any, x: Any, step: Any, before: Any, after: Any) -> Any:
@@ -158,7 +185,8 @@ def _mended(inverse: Any, x: Any, step: Any, before: Any, after: Any) -> Any:
     weight = 1.0 / jnp.maximum(jnp.abs(x), SMALLEST_SCALE) ** 2
     seen = _times(inverse, before - after)
     narrow = lambda of: of.astype(inverse.dtype)  # noqa: E731
-    row = jnp.sum(narrow(weight * step)[:, None] * inverse, axis=0)
+    weighted = narrow(weight * step)
+    row = _summed(lambda k: weighted[k][None] * inverse[k], len(x), inverse)
     along = jnp.sum(weight * step * seen, axis=0)
     mended = inverse + narrow(step - seen)[:, None] * (row / narrow(jnp.where(along == 0.0, 1.0, along))[None])[None]
     return jnp.where((along != 0.0)[None, None] & jnp.isfinite(mended), mended, inverse)
