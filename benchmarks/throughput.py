@@ -108,7 +108,7 @@ def read(observer: Observer, values: np.ndarray, rows: np.ndarray) -> np.ndarray
 def beat_in_blocks(beat: BeatMap, rows: np.ndarray, state: np.ndarray, steps: int) -> Any:
     """One beat of any number of patients as the engine runs cohorts: end state and reductions (numpy)."""
     run = compiled(beat, None)
-    block = lambda lanes: run(jnp.asarray(rows[:, lanes]), jnp.asarray(state[:, lanes]), steps)  # noqa: E731
+    block = lambda lanes: run(rows[:, lanes], state[:, lanes], steps)  # noqa: E731
     return in_blocks(block, rows.shape[1], beat_width(beat, rows.shape[1]), ("beat", beat))
 
 
@@ -329,7 +329,7 @@ def jacobian(bars: Bars, case: Case) -> None:
     tangents, runs = len(case.beat.system.state) + len(free), {}
     for dtype in ("float64", "float32"):
         p, x = case.tiled(count, dtype)
-        block = lambda k, p=p, x=x: compiled(case.beat, free)(jnp.asarray(p[:, k]), jnp.asarray(x[:, k]), case.steps)  # noqa: E731
+        block = lambda k, p=p, x=x: compiled(case.beat, free)(p[:, k], x[:, k], case.steps)  # noqa: E731
         runs[f"jacobian.{dtype}"] = (
             (lambda b=block, d=dtype: in_blocks(b, count, WIDTH, ("jacobian", case.beat, d))),
             count,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from ..core.errors import InputError
@@ -185,6 +184,6 @@ def run_lanes(
         return fitted_in_rounds(run, cohort.problem, data, z, steps)
 
     def block(lanes: Any) -> Any:
-        return run(cohort.problem, LaneData(*map(jnp.asarray, data.take(lanes))), jnp.asarray(z[:, lanes]), steps, hold)
+        return run(cohort.problem, data.take(lanes), z[:, lanes], steps, hold)
 
     return in_blocks(block, z.shape[1], width, (run, cohort.problem))

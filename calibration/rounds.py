@@ -32,13 +32,12 @@ def fitted_in_rounds(method: GaussNewton, problem: Problem, data: LaneData, z: n
     width = block_width(WIDTH, z.shape[1])
     if jax.default_backend() != "cpu":
         data = LaneData(*map(jnp.asarray, data))  # once; the blocks are then gathered on the device
-    take = lambda lanes: LaneData(*map(jnp.asarray, data.take(lanes)))  # noqa: E731
-    begin = lambda lanes: method.begin(coarse, take(lanes), jnp.asarray(z[:, lanes]), few)  # noqa: E731
+    begin = lambda lanes: method.begin(coarse, data.take(lanes), z[:, lanes], few)  # noqa: E731
     lanes = Lanes(*jax.tree.map(np.array, in_blocks(begin, z.shape[1], width, ("begin", coarse))))
 
     def until_done(lanes: Lanes, of: Problem, number: int, limit: int) -> Lanes:
         """Until each lane is done or has had `limit` beats."""
-        further = lambda mine, own: method.advance(of, take(mine), own, number, False, ROUND)  # noqa: E731
+        further = lambda mine, own: method.advance(of, data.take(mine), own, number, False, ROUND)  # noqa: E731
         return in_rounds(further, lanes, lambda held: running(held) & (held.beats < limit), width, of)
 
     lanes = refloated(until_done(lanes, coarse, few, MOST_COARSE))

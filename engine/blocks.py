@@ -118,7 +118,7 @@ def in_rounds(
 
         def some(block: Lanes, left: np.ndarray = left, whole: bool = bool(still.all())) -> Any:
             mine = block if whole else left[block]
-            return advance(mine, jax.tree.map(lambda held: jnp.asarray(held[..., mine]), lanes))
+            return advance(mine, jax.tree.map(lambda held: held[..., mine], lanes))
 
         few = narrow is not None and len(left) <= FEW * narrow
         found = in_blocks(some, len(left), narrow if few else width, program)

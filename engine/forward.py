@@ -93,7 +93,7 @@ def forward(
         return in_blocks(newton, len(which), NEWTON, ("newton", beat.bare(), tolerance, start is None))
 
     def reduced(lanes: Any) -> Any:
-        return compiled(beat, None)(jnp.asarray(parameters[:, lanes]), jnp.asarray(found.state[:, lanes]), steps).values
+        return compiled(beat, None)(parameters[:, lanes], found.state[:, lanes], steps).values
 
     many = count > MANY * bank
     some = np.arange(bank if many else count)

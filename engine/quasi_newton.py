@@ -105,8 +105,8 @@ def quasi_newton(
         lanes, program = lanes._replace(residual=np.full(count, np.inf)), _program(beat.bare(), precision)
 
         def further(mine: Any, own: _Lanes) -> _Lanes:
-            beats = FIRST if bool(jnp.isinf(own.residual).any()) else AGAIN
-            return program(jnp.asarray(parameters[:, mine]), own, steps, first, enough, beats)
+            beats = FIRST if np.isinf(np.asarray(own.residual)).any() else AGAIN
+            return program(parameters[:, mine], own, steps, first, enough, beats)
 
         return in_rounds(further, lanes, lambda held: _moves(held, enough, most), width, program, narrow)
 
