@@ -155,7 +155,8 @@ def _program(beat: BeatMap, precision: str) -> Any:
             sound &= jnp.all(x[:volumes] + step[:volumes] > SMALLEST_VOLUME, axis=0)
             # a lane that is done ends as its last beat left it: a shut valve carries no flow, not 1e-10 mL/s of a step
             step = jnp.where((residual > enough) & sound, step, change)
-            moved = jnp.where(live, x + step, held.x)
+            # a valve found shut is shut in the next beat, not open with 1e-10 mL/s: that would be another beat
+            moved = jnp.where(live, jnp.where(after == 0.0, after, x + step), held.x)
             used = held.used + live.astype(jnp.int32)
             return carry[0] + 1, _Lanes(moved, change, residual, inverse, step, used, held.known | live)
 
