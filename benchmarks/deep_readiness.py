@@ -41,7 +41,7 @@ Posteriors = tuple[dict[int, LaplacePosterior], dict[int, Sampled]]
 def main() -> int:
     """Run the benchmark; 1 when a bar is missed."""
     bars = Bars("deep_readiness", __doc__ or "")
-    count, model = 16 if bars.quick else 128, ht.circulation("adult")
+    count, model = 16 if bars.quick else 256, ht.circulation("adult")
     found: list[np.ndarray] = []  # of every identified quantity: whether it was recovered by the twin, and by Laplace
     for name in ("adult_wide",) if bars.quick else BANDS:
         rng, prior = np.random.default_rng([SEED, len(name)]), load_prior(name)
