@@ -129,7 +129,7 @@ def _computing() -> list[Finding]:
             if asked.startswith(("cuda", "gpu")):
                 fix += f"; for an NVIDIA GPU: {install_command(declared(), 'gpu')}"
         return [Finding("device", "none: JAX does not start", {"backend": None}, (Problem(what, fix, blocking=True),))]
-    return [_device(found), _precision(found), _cache()]
+    return [_device(found), _precision(found), _cache(), _programs()]
 
 
 def _beats(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, list[Problem]]:
@@ -212,6 +212,35 @@ def _cache() -> Finding:
         what = f"only {found.free / MEBIBYTE:.0f} MiB are free on the disk of the cache {where}"
         problems = (Problem(what, f"free some, or {choose}; the cache itself may be emptied at any time"),)
     return Finding("cache", sentence, facts, problems)
+
+
+def _programs() -> Finding:
+    """The folder of programs compiled ahead of time for jobs, if the environment names one."""
+    from ..core.install import command
+    from ..engine.programs import SETTING, folder
+
+    where = folder()
+    if where is None:
+        return Finding("programs for jobs", f"none kept ({SETTING} is not set)", {"folder": None})
+    choose = f"point {SETTING} to a folder that only you can write to"
+    problems = []
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        kept = sorted(where.glob("*.program"))
+        size = sum(file.stat().st_size for file in kept)
+        writable, open_to_others = os.access(where, os.W_OK), bool(where.stat().st_mode & 0o022)
+    except OSError as error:
+        what = f"programs cannot be kept in {where} ({error.strerror or type(error).__name__})"
+        return Finding("programs for jobs", f"off: {where} cannot be used", {"folder": str(where), "writable": False},
+                       (Problem(what, choose),))  # fmt: skip
+    if importlib.util.find_spec("flatbuffers") is None:
+        problems.append(Problem(f"{SETTING} is set, but flatbuffers is not installed", command("jobs")))
+    if open_to_others:
+        problems.append(Problem(f"others may write to {where}, whose files are run as code", choose))
+    facts = {"folder": str(where), "programs": len(kept), "bytes": size, "writable": writable}
+    state = "writable" if writable else "read only: what is missing is compiled in each job"
+    sentence = f"{where}, {len(kept)} programs, {size / MEBIBYTE:.1f} MiB, {state}"
+    return Finding("programs for jobs", sentence, facts, tuple(problems))
 
 
 def _self_check() -> list[Finding]:

@@ -275,3 +275,22 @@ def test_how_beats_run_on_a_gpu_is_told(monkeypatch, asked, told, problems):
     monkeypatch.setenv("HEMOTWIN_BACKEND", asked)
     found = doctor._device(machine.Devices("gpu", ("NVIDIA H100 80GB HBM3",), False, ()))
     assert found.sentence == f"NVIDIA H100 80GB HBM3, {told}, JAX backend gpu" and len(found.problems) == problems
+
+
+def test_folder_of_programs_is_counted_and_one_that_others_may_write_to_is_named(monkeypatch, tmp_path):
+    from hemotwin.cli.doctor import _programs
+
+    monkeypatch.delenv("HEMOTWIN_PROGRAMS", raising=False)
+    assert "HEMOTWIN_PROGRAMS is not set" in _programs().sentence and not _programs().problems
+    kept = tmp_path / "programs"
+    monkeypatch.setenv("HEMOTWIN_PROGRAMS", str(kept))
+    kept.mkdir(mode=0o700)
+    (kept / "a.program").write_bytes(b"12345")
+    found = _programs()
+    assert (found.facts["programs"], found.facts["bytes"], found.problems) == (1, 5, ())
+    kept.chmod(0o777)
+    (problem,) = _programs().problems
+    assert str(kept) in problem.what and "only you can write" in problem.fix
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HEMOTWIN_PROGRAMS", str(tmp_path / "file" / "inside"))
+    assert not _programs().facts["writable"] and "file" in _programs().problems[0].what
