@@ -120,8 +120,8 @@ def in_rounds(
             mine = block if whole else left[block]
             return advance(mine, jax.tree.map(lambda held: held[..., mine], lanes))
 
-        few = narrow is not None and len(left) <= FEW * narrow
-        found = in_blocks(some, len(left), narrow if few else width, program)
+        fitting = width if narrow is None or len(left) > FEW * narrow else narrow
+        found = in_blocks(some, len(left), fitting, program)
         for kept, new in zip(jax.tree.leaves(lanes), jax.tree.leaves(found), strict=True):
             kept[..., left] = new
     return lanes
