@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from .births import BIRTH_DATE, FIELD
 from .codes import Target
 from .collect import Collector
 from .governance import Governance, tags_of
@@ -31,18 +32,24 @@ class AdmittingCollector(Collector):
         self._registered = len(governance.register) > 0
         self._tags: dict[str, frozenset[str]] = {}
 
-    def born(self, place: Place, patient: str, date: str) -> None:
-        """A birth date, as the observable age."""
-        refusal = self.governance.refusal(_name(patient), "age", None)
+    def born(self, place: Place, patient: str, date: object, consent: str | None = None) -> None:
+        """A birth date, as the observable age; `consent` are the purposes that the record itself permits."""
+        tags = tags_of(consent)
+        refusal = self.governance.refusal(_name(patient), "age", None, tags)
         if refusal:
-            self.set_aside(place, patient, "birthDate", REFUSED, "", refusal)
-        else:
-            super().born(place, patient, date)
+            self.set_aside(place, patient, FIELD, REFUSED, "", refusal)
+            return
+        if tags is not None:
+            self._tags[str(place)] = tags
+        super().born(place, patient, date, consent)
 
     def offer(
         self, place: Place, patient: str, target: Target | None, field: str, text: Any, unit: str | None, **more: Any
     ) -> None:
         """One value; `consent` among what is known of it are the purposes that the record itself permits, as text."""
+        if target is not None and target.name == BIRTH_DATE:  # judged as an age, by `born`
+            super().offer(place, patient, target, field, text, unit, **more)
+            return
         tags = tags_of(more.get("consent"))
         if target is not None and target.role != "recognised":
             refusal = self.governance.refusal(_name(patient), target.name, more.get("time"), tags)

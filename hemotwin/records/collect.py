@@ -10,6 +10,7 @@ from typing import Any
 from ..core.errors import InputError, UnitError
 from ..core.units import convert, same_dimension
 from .agreement import Agreement
+from .births import BIRTH_DATE, FIELD, NOT_KEPT, Births, birth_date, speaks_of_birth
 from .codes import ObservableInfo, Target, find_modality, info, nearest_names, sex_of
 from .exposures import Exposures
 from .inventory import DAY, Fact, Inventory
@@ -50,7 +51,7 @@ class Collector:
         self._rules: Counter[str] = Counter()
         self.joined: dict[str, tuple[str, ...]] = {}  # origin of a reading made of several rows: those of the others
         self._kept: dict[str, dict[tuple, Agreement]] = {}
-        self._born: dict[str, dict[str, list[int]]] = {}
+        self._births = Births(self.log)
         self._fractions: dict[str, list[int]] = {}
         self._count = 0
         self._hints = HINT_LIMIT
@@ -72,12 +73,23 @@ class Collector:
         row = self._row(place, self.see(patient), field, text, unit)
         self.log.settle(row, "quarantined", reason)
 
-    def born(self, place: Place, patient: str, date: str) -> None:
+    def born(self, place: Place, patient: str, date: object, consent: str | None = None) -> None:
         """A birth date: it gives the age at the time of the measurements, and is itself not kept."""
         name = self.see(patient)
-        row = self._row(place, name, "birthDate", "(not kept)", "")
-        self._born.setdefault(name, {}).setdefault(date, []).append(row)
-        self.inventory.add(name, Fact("age", True, method=True, permitted=self.permits(place, name, "age", None)))
+        row = self._row(place, name, FIELD, NOT_KEPT, "")
+        try:
+            if not name:
+                raise ValueProblem("no patient is named: fill in who it belongs to")
+            self._births.add(name, birth_date(date), row)
+        except ValueProblem as problem:
+            by = "value_given" if "as missing" in str(problem) else "value_readable"
+            self._rules[by] += 1
+            self.log.settle(row, "quarantined", str(problem))
+            if not name:
+                return
+            self.inventory.refuse(name, "age", by)
+        sound = not self.log.settled(row)
+        self.inventory.add(name, Fact("age", sound, method=True, permitted=self.permits(place, name, "age", None)))
 
     def offer(
         self,
@@ -103,6 +115,9 @@ class Collector:
         `visit` is the identifier of the encounter that the record names, `problem` why a reading that is recorded has
         no value, in the words of the reader; `signal` whether it was averaged from a recorded signal.
         """
+        if target is not None and target.name == BIRTH_DATE:
+            self.born(place, patient, "" if problem else text, consent)
+            return
         name = self.see(patient)
         row = self._row(place, name, field, text, unit or "")
         condition = condition or self.exposures.condition(name, plain_time(time))
@@ -158,7 +173,7 @@ class Collector:
     def records(self, source: Path, sha256: str) -> Records:
         """Judge every patient's readings together and hand over the records; each row has its fate from here on."""
         judge = Judge(self.log, self.selection, self._binned())
-        sets = [judge.set_of(name, *self._gathered(kept), self._birth(name)) for name, kept in self._kept.items()]
+        sets = [judge.set_of(name, *self._gathered(kept), self._births.of(name)) for name, kept in self._kept.items()]
         if self.selection.encounter and not self._met:
             raise InputError(
                 f"no usable reading names the encounter `{self.selection.encounter}`: give what Observation.encounter "
@@ -173,6 +188,8 @@ class Collector:
 
     def _row(self, place: Place, patient: str, field: str, text: Any, unit: str) -> int:
         shown = text if isinstance(text, str) else "" if text is None else str(text)[:80] if _small(text) else "(large)"
+        if shown and speaks_of_birth(str(field)[:200]):
+            shown = NOT_KEPT
         return self.log.add(
             place.prefix, place.number, place.suffix, patient, str(field)[:200], shown[:200], str(unit)[:80]
         )
@@ -258,18 +275,6 @@ class Collector:
                     origin, *others = (self.log[row].origin for row in (reading.row, *reading.more))
                     self.joined[origin] = tuple(others)
         return readings, contradictions
-
-    def _birth(self, patient: str) -> tuple[str, int] | None:
-        """The birth date and its row; none where two are recorded that contradict each other."""
-        dates = self._born.get(patient, {})
-        finest = max(dates, key=len, default="")
-        if any(not finest.startswith(date) for date in dates):
-            for row in (row for rows in dates.values() for row in rows):
-                self.log.settle(row, "quarantined", "contradiction: more than one birth date: keep the right one")
-            return None
-        for row in (row for rows in dates.values() for row in rows):
-            self.log.settle(row, "duplicate", "the same birth date is recorded elsewhere")
-        return (finest, min(dates[finest], key=self.log.place)) if dates else None
 
 
 def _order(key: tuple) -> tuple:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError, nearest
+from .births import BIRTH_DATE
 from .codes import find_name, nearest_names
 from .policy import purpose_of, purposes
 from .values import moment
@@ -142,7 +143,7 @@ def _observable(text: str, where: str) -> str | None:
         close = nearest_names(text)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         raise InputError(f"{where}: `observable` {text[:40]!r} is not known{hint}")
-    return found.name
+    return "age" if found.name == BIRTH_DATE else found.name
 
 
 def _moment(cell: Mapping[str, str], name: str, where: str) -> float | None:

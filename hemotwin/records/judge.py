@@ -8,15 +8,15 @@ from collections import Counter
 from typing import Any
 
 from .agreement import Agreement
+from .births import age_at
 from .codes import info, observables
 from .derived import derived_reason
-from .quality import find_conflicts, flag_of, implausible, impossible_order, mosteller
+from .quality import find_conflicts, flag_of, implausible, impossible_order, mosteller, row_rule
 from .quality_rules import Flag, rule
 from .reading import Reading, show_range, with_range
 from .record import Measurement, MeasurementSet
 from .recovered import recovered
 from .rows import RowLog
-from .values import years_between
 from .visit import Choice, Selection, choose, of_visit, too_old
 
 __all__ = ["Judge"]
@@ -183,12 +183,18 @@ class Judge:
             return
         dated = [one for one in readings if one.when is not None and one.time]
         latest = max(dated, key=lambda one: one.when or 0.0).time if dated else None
-        age = years_between(date, latest) if latest else None
-        if age is None or implausible("age", age):
-            self.log.settle(row, "quarantined", "no age: it needs a birth date and a later date of a measurement")
-            return
-        covariates["age"] = age
-        self.log.settle(row, "used", f"age {age:.0f} at the latest measurement")
+        age = age_at(date, latest)
+        if age is None:
+            reason = "no age: it needs the date of a measurement beside the birth date: add the time of the readings"
+            self.log.settle(row, "quarantined", reason)
+        elif problem := implausible("age", age):
+            why = "the birth date is later than the measurements" if age < 0.0 else problem.partition(":")[0]
+            self.rules[row_rule(problem)] += 1
+            reason = with_range(f"{why}: correct the birth date, or the time of the readings", "age")
+            self.log.settle(row, "quarantined", reason)
+        else:
+            covariates["age"] = age
+            self.log.settle(row, "used", f"age {age:.0f} at the latest measurement")
 
     def _recovered(self, patient: str, readings: list[Reading], choice: Choice, flags: list[Flag]) -> list[Measurement]:
         offered = []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from ..core.errors import InputError, UnitError
 from ..core.registry import known
 from ..core.units import convert, known_units, parse_unit, same_dimension
+from .births import BIRTH_DATE, birth_date, speaks_of_birth
 from .codes import Target, find_modality, find_name, info, nearest_names, normalise, sex_of
 from .reading import plausible_range
 from .values import ValueProblem, is_missing, moment, parse_number
@@ -87,7 +88,8 @@ def propose(path: str | Path) -> Proposal:
     if "value" in words and words & {"observable", "code", "measurement", "parameter", "loinc"}:
         raise InputError(f"{source.name}: the table is in long form, one value a row, and needs no mapping.")
     columns = [_column(name, [row[k] if k < len(row) else "" for row in rows]) for k, name in enumerate(names) if name]
-    return Proposal(source, tuple(_patient_first(_doubles(_one_of_each_role(columns)), names, rows)))
+    columns = _timeless(_doubles(_one_of_each_role(columns)))
+    return Proposal(source, tuple(_patient_first(columns, names, rows)))
 
 
 def _column(header: str, cells: Sequence[str]) -> ColumnProposal:
@@ -99,6 +101,8 @@ def _column(header: str, cells: Sequence[str]) -> ColumnProposal:
         return ColumnProposal(header, role="time", why="by its name and values")
     base, written = _split(header)
     target = find_name(header) or find_name(base)
+    if target is None and speaks_of_birth(header):
+        return ColumnProposal(header, why="not known; it speaks of a birth, so that its values are not shown")
     if target is None:
         close = nearest_names(base) or _begins_with(base)
         hint = f"not known; it resembles {' or '.join(close)}" if close else "not known"
@@ -109,7 +113,25 @@ def _column(header: str, cells: Sequence[str]) -> ColumnProposal:
         some = all(sex_of(cell) for cell in filled[:50]) and bool(filled)
         why = "the values are sexes" if some else f"named a sex, but {_seen(filled)}"
         return ColumnProposal(header, "sex", why=why) if some else ColumnProposal(header, why=why)
+    if target.name == BIRTH_DATE:
+        return _birth(header, filled)
     return _measured(header, base, written, target, filled)
+
+
+def _birth(header: str, filled: Sequence[str]) -> ColumnProposal:
+    """A birth date where at least 95 % of the values are written as one; of the values nothing else is told."""
+    share = sum(map(_is_birth_date, filled)) / max(len(filled), 1)
+    if share < FITTING:
+        said = f"only {100 * share:.0f} % of {len(filled)} values are" if filled else "it holds none"
+        return ColumnProposal(header, why=f"named a birth date, but {said} written as YYYY-MM-DD, YYYY-MM or YYYY")
+    return ColumnProposal(header, BIRTH_DATE, why="gives the age at the time of the measurements; it is not kept")
+
+
+def _is_birth_date(cell: str) -> bool:
+    try:
+        return bool(birth_date(cell))
+    except ValueProblem:
+        return False
 
 
 def _measured(header: str, base: str, written: str, target: Target, filled: Sequence[str]) -> ColumnProposal:
@@ -229,11 +251,21 @@ def _doubles(columns: Sequence[ColumnProposal]) -> list[ColumnProposal]:
     ]
 
 
+def _timeless(columns: Sequence[ColumnProposal]) -> list[ColumnProposal]:
+    """A birth date says that it gives no age where no column was found to be the time of the measurements."""
+    if any(one.role == "time" for one in columns):
+        return list(columns)
+    why = "gives an age only with the time of the measurements: name its column as `time`; it is not kept"
+    return [replace(one, why=why) if one.observable == BIRTH_DATE else one for one in columns]
+
+
 def _patient_first(
     columns: Sequence[ColumnProposal], names: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> list[ColumnProposal]:
     """The first column as the patient where none is named so and its values are all different."""
     if any(one.role == "patient" for one in columns) or not columns or columns[0].observable or not rows:
+        return list(columns)
+    if speaks_of_birth(columns[0].header):  # nobody is called by a birth date
         return list(columns)
     cells = [row[0].strip() for row in rows if row and row[0].strip()]
     if columns[0].header != names[0] or len(set(cells)) < len(cells) or not cells or columns[0].role:

@@ -189,12 +189,11 @@ def moment(text: str | None) -> float | None:
 
 
 def years_between(born: str, when: str) -> float | None:
-    """Age in completed years, from ISO dates (a year or year and month will do); None when either cannot be read."""
+    """Completed years between ISO dates (a year or year and month will do), below 0 where the second comes first; None
+    when either cannot be read."""
     try:
         first, last = _date(born), _date(when)
     except (ValueError, IndexError):
-        return None
-    if last < first:
         return None
     return float(last.year - first.year - ((last.month, last.day) < (first.month, first.day)))
 

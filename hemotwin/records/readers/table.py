@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import InputError, nearest
+from ..births import BIRTH_DATE
 from ..codes import Target, find_name, normalise
 from ..collect import Collector
 from ..mapping import Column, WideMapping
@@ -44,6 +45,7 @@ HEADERS = {
     "consent": ("consent", "purposes", "permitted_use"),
     "mark": (MARK_COLUMN,),
 }
+_WITHOUT_UNIT = ("sex", BIRTH_DATE)  # a header of these is enough
 HEADER_LIMIT = 200  # characters; a longer header names no unit
 _UNIT_IN_HEADER = re.compile(r"(.+?)\s*[\[(]\s*([^\[\]()]*(?:\[[^\]]*\][^\[\]()]*)?)\s*[\])]\s*$")
 
@@ -103,6 +105,7 @@ def _read_long(
     rows: Iterator[Row], path: Path, prefix: str, names: Sequence[str], columns: Mapping[str, int], collector: Collector
 ) -> int:
     count, widest = 0, len(names)
+    births = _Births(names, columns, collector)
     for number, cells in rows:
         count += 1
         place = Place(prefix, number)
@@ -116,6 +119,7 @@ def _read_long(
         if marked := refusal(cell.get("mark")):
             collector.set_aside(place, patient, field, cell["value"], unit, marked)
             continue
+        births.offer(place, patient, cells, cell.get("consent"))
         if not cell["value"]:
             collector.set_aside(
                 place, patient, field, "", unit, "the value is empty: leave the row out, or give the number"
@@ -127,6 +131,25 @@ def _read_long(
             consent=cell.get("consent"),
         )  # fmt: skip
     return count
+
+
+class _Births:
+    """The birth date columns of a long table: each date of a patient once, however many rows repeat it."""
+
+    def __init__(self, names: Sequence[str], columns: Mapping[str, int], collector: Collector):
+        found = ((k, find_name(name)) for k, name in enumerate(names) if k not in columns.values())
+        self._columns = [k for k, target in found if target is not None and target.name == BIRTH_DATE]
+        self._names, self._collector = names, collector
+        self._met: set[tuple[str, str, str | None]] = set()
+
+    def offer(self, place: Place, patient: str, cells: Sequence[str], consent: str | None) -> None:
+        """The birth dates that a row gives beside its value."""
+        for k in self._columns:
+            text = cells[k].strip() if k < len(cells) else ""
+            if text and (patient, text, consent) not in self._met:
+                self._met.add((patient, text, consent))
+                here = Place(place.prefix, place.number, f" column {self._names[k][:60]}")
+                self._collector.born(here, patient, text, consent)
 
 
 def _read_wide(
@@ -172,11 +195,11 @@ def _own_mapping(names: Sequence[str], path: Path) -> WideMapping:
     for name in names:
         match = _UNIT_IN_HEADER.fullmatch(name) if len(name) <= HEADER_LIMIT else None
         target: Target | None = find_name(match[1]) if match else find_name(name)
-        if target is not None and (match or target.name == "sex"):
+        if target is not None and (match or target.name in _WITHOUT_UNIT):
             columns[name] = Column(target, match[2] if match else "")
         elif not match and (role := next((r for r in ("patient", "time") if normalise(name) in HEADERS[r]), None)):
             roles.setdefault(role, name)
-    if all(column.target is None or column.target.name == "sex" for column in columns.values()):
+    if all(column.target is None or column.target.name in _WITHOUT_UNIT for column in columns.values()):
         raise InputError(_no_mapping(names, path))
     return WideMapping(roles, columns)
 
