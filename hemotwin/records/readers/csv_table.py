@@ -31,9 +31,9 @@ class CsvTable(Reader):
     """CSV with comma, semicolon or tab, in long or wide form.
 
     Long: patient, observable or code, value, unit, and where known sd, time, modality, condition, consent (what the
-    value may be used for); headers in any case and order. A birth date may stand in a column or a row of its own. Wide: a patient column, and one for each observable as the
-    mapping says (or with the unit in the header, as "sbp [mmHg]"). Without a patient column all rows are one patient,
-    named after the file.
+    value may be used for); headers in any case and order; a birth date in a column or a row of its own. Wide: a patient
+    column, and one for each observable as the mapping says (or with the unit in the header, as "sbp [mmHg]"). Without a
+    patient column all rows are one patient, named after the file.
     """
 
     suffixes = (".csv", ".tsv", ".txt")
