@@ -18,7 +18,7 @@ from .straight_line import ISSUED, Builder, Constant, Operand, Operation, Rare, 
 
 __all__ = ["gathered_rare", "joined", "recomputed", "rewrite", "with_rare"]
 
-SMALLEST_RARE = 10  # instructions; fewer are not worth a vote of the warp and a branch
+SMALLEST_RARE = 10  # instructions of a GPU; fewer are not worth a vote of the warp and a branch
 FOLDED = ("add", "sub", "mul", "neg")
 
 
@@ -145,8 +145,9 @@ class _Piece(NamedTuple):
     makes: frozenset[int]
 
 
-def with_rare(line: StraightLine) -> StraightLine:
-    """The line with what is read only where a predicate holds (the second choice of a select) set apart."""
+def with_rare(line: StraightLine, least: int = SMALLEST_RARE) -> StraightLine:
+    """The line with what is read only where a predicate holds (the second choice of a select) set apart, in parts of
+    `least` instructions or more."""
     body = [piece for piece in line.body if isinstance(piece, Operation)]
     members: dict[int, dict[int, Operation]] = {}
     needs = _needs(body, line.outputs)
@@ -157,8 +158,8 @@ def with_rare(line: StraightLine) -> StraightLine:
     fixed, placed = frozenset(line.kept()), set[int]()
     for predicate, found in members.items():
         left = {i: o for i, o in found.items() if i not in placed}
-        if predicate not in fixed and _size(left.values()) >= SMALLEST_RARE:
-            pieces, chosen = _set_apart(pieces, predicate, left)
+        if predicate not in fixed and _size(left.values()) >= least:
+            pieces, chosen = _set_apart(pieces, predicate, left, least)
             placed |= chosen
     return dataclasses.replace(line, body=tuple(piece.content for piece in pieces))
 
@@ -178,7 +179,7 @@ def _needs(body: list[Operation], outputs: Iterable[Operand]) -> dict[int, froze
 
 
 def _set_apart(
-    pieces: list[_Piece], predicate: int, members: dict[int, Operation]
+    pieces: list[_Piece], predicate: int, members: dict[int, Operation], least: int
 ) -> tuple[list[_Piece], frozenset[int]]:
     """The body with one rare part for this predicate, and what went there; nothing where that would be too small.
 
@@ -193,7 +194,7 @@ def _set_apart(
             early[piece.content.output] = piece.content
         elif depends or not piece.reads.isdisjoint(early):
             after |= piece.makes
-    if _size(early.values()) < SMALLEST_RARE:
+    if _size(early.values()) < least:
         return pieces, frozenset()
     rest = [piece for piece in pieces if piece.makes.isdisjoint(early)]
     read = frozenset[Operand]().union(*(piece.reads for piece in rest))
