@@ -16,8 +16,8 @@ from ..straight_line import Builder, Operand, Operation, StraightLine, trace
 
 __all__ = ["Line", "NativeProgram", "native_program"]
 
-# Instructions of a rare part at least. Fewer than on a GPU, since a division takes a CPU as long as ten products: with 6
-# a loop of 6 states takes .87 of the time that it takes with 10, `adult` .95.
+# Instructions of a rare part at least, fewer than on a GPU: a CPU is slow at division. With 6 a loop of 6 states takes
+# .87 of the time that it takes with 10, `adult` .95.
 SMALLEST_RARE = 6
 
 
