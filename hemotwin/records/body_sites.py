@@ -14,23 +14,40 @@ from typing import Any
 
 from ..core.configs import config_path, load_yaml
 from .codes import Coding, system_of
+from .values import is_missing
 
 __all__ = ["SYSTEM", "BodySite", "body_sites", "site_codings", "sites_among"]
 
 SYSTEM = "site"
-_ELSEWHERE = ""  # a place that is not in the table: it is no other one either
+_UNKNOWN = "?"  # begins the name of a place that is not in the table: it is no other one either
+_NOT_SAID = re.compile(
+    r"null-?flavor|data-absent-reason", re.IGNORECASE
+)  # systems whose codes say that nothing is said
+_IDENTIFIER = re.compile(r"\d{6,18}")  # of SNOMED CT
+_PARTS = ("systolic", "diastolic", "mean")
 
 
 @dataclass(frozen=True)
 class BodySite:
-    """A place: the panel with its pressures, whether codes without a site are read as its parts, and what to give
-    instead where there is no panel."""
+    """A place: the panel with its pressures, the parts (systolic, diastolic, mean) that codes without a site are read
+    as there, what to give instead where there is no panel, and the places that its name leaves open.
+
+    Of a place that is not in the table (`known` is False) the label is what may be said of it.
+    """
 
     name: str
     label: str
-    panel: str | None
-    read: bool
-    instead: str | None
+    panel: str | None = None
+    read: tuple[str, ...] = ()
+    instead: str | None = None
+    one_of: tuple[str, ...] = ()
+    known: bool = True
+
+    @property
+    def panels(self) -> tuple[str, ...]:
+        """The panels that the place agrees with."""
+        open_to = tuple(body_sites()[name].panel or "" for name in self.one_of)
+        return (*open_to, *((self.panel,) if self.panel else ()))
 
 
 @dataclass(frozen=True)
@@ -50,29 +67,55 @@ def body_sites() -> dict[str, BodySite]:
 def site_codings(body_site: Any) -> list[Coding]:
     """The places that a bodySite names, as codings; one of no known place where it names another; none without one.
 
-    A list of them or a bare text, which FHIR R4 does not foresee, is understood too.
+    A list of them or a bare text, which FHIR R4 does not foresee, is understood too. What says only that nothing is
+    known (an empty text, "unknown", a null flavour) is no place.
     """
-    found, met = [], False
+    found, unknown = [], []
     for one in body_site if isinstance(body_site, list) else [body_site]:
         concept = {"text": one} if isinstance(one, str) else one
-        if not isinstance(concept, dict) or not concept:
+        if not isinstance(concept, dict):
+            unknown += [_UNKNOWN] if concept else []
             continue
-        met = True
-        found.append(_place(concept.get("text")))
-        listed = concept.get("coding")
+        text, listed = concept.get("text"), concept.get("coding")
+        found += _place(text)
+        unknown += [_UNKNOWN] if _says(text) else []
+        if listed and not isinstance(listed, list):
+            unknown.append(_UNKNOWN)
         for coding in listed if isinstance(listed, list) else ():
-            if isinstance(coding, dict):
-                found.append(_coded(coding.get("system"), coding.get("code")) or _place(coding.get("display")))
-    named = list(dict.fromkeys(name for several in found for name in several))
-    return [(SYSTEM, name) for name in named or [_ELSEWHERE] * met]
+            named, other = _of_coding(coding)
+            found += named
+            unknown += other
+    named = list(dict.fromkeys(found))
+    named = [name for name in named if not set(named) & set(body_sites()[name].one_of)]
+    longest = max(unknown, key=len, default="")  # the one with most to say of the place
+    return [(SYSTEM, name) for name in named or ([longest] if unknown else [])]
 
 
 def sites_among(own: Iterable[Coding], parent: Iterable[Coding] | None) -> list[BodySite]:
     """The places among an entry's codings, or else among those of its group."""
     for codings in (own, parent or ()):
         if named := [name for system, name in codings if system == SYSTEM]:
-            return [body_sites()[name] for name in named if name != _ELSEWHERE]
+            return [body_sites().get(name) or BodySite(name, name[1:], known=False) for name in named]
     return []
+
+
+def _says(text: Any) -> bool:
+    """Whether something is written that may be a place, be it not readable."""
+    return not (text is None or text == "" or (isinstance(text, str) and (not text.strip() or is_missing(text))))
+
+
+def _of_coding(coding: Any) -> tuple[tuple[str, ...], list[str]]:
+    """(places that a coding names, its name as an unknown one where it names none)."""
+    if not isinstance(coding, dict):
+        return (), [_UNKNOWN] if coding else []
+    system, code = coding.get("system"), coding.get("code")
+    if isinstance(system, str) and _NOT_SAID.search(system):
+        return (), []
+    if found := _coded(system, code) or _place(coding.get("display")):
+        return found, []
+    if isinstance(system, str) and system_of(system) == "snomed" and _IDENTIFIER.fullmatch(str(code)):
+        return (), [f"{_UNKNOWN}SNOMED CT {code}"]
+    return (), [_UNKNOWN] if _says(code) or _says(coding.get("display")) else []
 
 
 def _coded(system: Any, code: Any) -> tuple[str, ...]:
@@ -96,7 +139,10 @@ def _place(text: Any) -> tuple[str, ...]:
 def _sites() -> _Sites:
     by_name, by_code, by_word, whole = {}, {}, {}, {}
     for name, entry in load_yaml(config_path("codes", "body_sites.yaml"))["sites"].items():
-        by_name[name] = BodySite(name, entry["label"], entry.get("panel"), entry["read"], entry.get("instead"))
+        read = entry["read"] if isinstance(entry["read"], list) else _PARTS if entry["read"] else ()
+        by_name[name] = BodySite(
+            name, entry["label"], entry.get("panel"), tuple(read), entry.get("instead"), tuple(entry.get("one_of", ()))
+        )
         by_code |= dict.fromkeys(map(str, entry.get("snomed", ())), name)
         by_word |= dict.fromkeys(entry["words"], name)
         whole |= dict.fromkeys(entry.get("abbreviations", ()), name)

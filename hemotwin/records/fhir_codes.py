@@ -66,8 +66,8 @@ def resolve(own: Sequence[Coding], parent: Sequence[Coding] | None = None, text:
 
     A specific code wins over a generic one, and a narrower reading over the wider one that it is of. A generic
     systolic, diastolic or mean code takes its site from the panel; inside a panel that is not known it means nothing.
-    At a place that a bodySite names (`placed_codings`) the codes of an arm's pressure are generic too. Codes that
-    contradict each other, the panel or the place are a problem.
+    At a place that a bodySite names (`placed_codings`) the codes of an arm's pressure are generic too, and at one that
+    is not known they mean nothing. Codes that contradict each other, the panel or the place are a problem.
     """
     return _resolve(tuple(own), None if parent is None else tuple(parent), text)
 
@@ -77,10 +77,13 @@ def _resolve(own: tuple[Coding, ...], parent: tuple[Coding, ...] | None, text: s
     sites = sites_among(own, parent)
     own = tuple(coding for coding in own if coding[0] != SYSTEM)
     panel = panel_of(own) or (panel_of(parent) if parent else None)
+    if panel not in (None, _ARM):  # the panel says where; an arm or a place that is not known does not gainsay it
+        sites = [one for one in sites if one.known and one.panel != _ARM]
     part_by_code = {coding: part for coding in own if (part := _part(coding, sites))}
     specific = [found for coding in own if coding not in part_by_code and (found := find_code(coding))]
     if specific:
-        return _specific(specific, sites[0].panel if panel == _ARM and len(sites) == 1 else panel)
+        placed = panel == _ARM and len(sites) == 1 and sites[0].known
+        return _specific(specific, sites[0].panel if placed else panel)
     parts = list(dict.fromkeys(part_by_code.values()))
     if len(parts) > 1:
         return Meaning(problem=f"its codes name {' and '.join(parts)} at once: keep the right one")
@@ -117,14 +120,29 @@ def _placed(part: str, given: str, panel: str | None, sites: Sequence[BodySite])
     if len(sites) > 1:
         labels = " and the ".join(one.label for one in sites)
         return Meaning(problem=f"its bodySite names the {labels} at once: keep the right one")
-    if panel not in (None, _ARM, site.panel):
+    if not site.known:
+        named = (
+            f" ({site.label})" if site.label else ", which is told in other words or codes than those that are known,"
+        )
+        return Meaning(
+            problem=f"its {given} is that of a {part} arterial pressure, but its bodySite{named} is not among the "
+            "known places (configs/codes/body_sites.yaml): give the code of that pressure, or a bodySite from there"
+        )
+    if panel not in (None, _ARM, *site.panels):
         return Meaning(problem=f"its bodySite is the {site.label}, but the group is {panel_label(panel)}: correct one")
-    if site.panel and (site.read or panel == site.panel):
+    if panel in site.panels:
+        return Meaning(panel_target(panel, part))
+    if site.panel and part in site.read:
         return Meaning(panel_target(site.panel, part))
-    meant = panel_target(site.panel, part) if site.panel else target(site.instead or "")
+    meant = [panel_target(one, part) for one in site.panels] or ([target(site.instead)] if site.instead else [])
+    codes = " or ".join(f"{codings_of(one.name)[0][1]} ({one.label})" for one in meant)
+    fix = (
+        f"give the code of that pressure, {codes}"
+        if codes
+        else "no reading is known there: correct the bodySite, or leave it out"
+    )
     return Meaning(
-        problem=f"its {given} is that of a {part} arterial pressure, but its bodySite is the {site.label}: give the "
-        f"code of that pressure, {codings_of(meant.name)[0][1]} ({meant.label})"
+        problem=f"its {given} is that of a {part} arterial pressure, but its bodySite is the {site.label}: {fix}"
     )
 
 

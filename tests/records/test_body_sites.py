@@ -85,12 +85,119 @@ def test_generic_code_in_a_chamber_is_set_aside_with_the_code_to_give(tmp_path, 
 @pytest.mark.parametrize(
     "site",
     [
-        snomed("368209003"), snomed("7569003"), text("left wrist"), text("LA"), text("RA"), text("femoral artery"),
-        text("papilla"), text(""), {}, None, 5, "", [], {"coding": "x"}, {"coding": [{"code": 81040000}]}, [[], 3],
+        snomed("368209003"), snomed("7569003"), snomed("51114001"), text("left wrist"), text("LA"), text("RA"),
+        text("femoral artery"), text("Right upper arm structure"), text("Oberarm links"), text("arterial line"),
     ],
 )  # fmt: skip
-def test_arm_leg_and_unknown_places_stay_the_arm(tmp_path, site):
+def test_arm_and_leg_are_the_arm_of_whatever_group(tmp_path, site):
     assert named(read_bundle(tmp_path, alone(SYSTOLIC, site, 120))) == {"sbp": 120}
+    for group in (ARM, "99999-9"):
+        whole = observation(concept(group), component=[component(SYSTOLIC, value=120)], bodySite=site)
+        assert named(read_bundle(tmp_path, whole)) == {"sbp": 120}
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        text(""), {}, None, "", [], [{}], text("unknown"), {"coding": []}, {"extension": [{"valueCode": "unknown"}]},
+        {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-NullFlavor", "code": "UNK"}]},
+    ],
+)  # fmt: skip
+def test_place_that_is_not_said_leaves_the_arm(tmp_path, site):
+    assert named(read_bundle(tmp_path, alone(SYSTOLIC, site, 120))) == {"sbp": 120}
+
+
+@pytest.mark.parametrize(
+    ("site", "said"),
+    [
+        (snomed("57034009"), "is the aorta beyond its root"),
+        (snomed("12123001"), "is the vein other than a vena cava"),
+        (text("Portal vein of Zwickel"), "is the vein other than a vena cava"),
+        (text("carotid artery"), "is the artery of neither arm nor leg"),
+        (snomed("69536005"), "(SNOMED CT 69536005) is not among the known places"),
+        (snomed("69536005", text="bed 7 of Zwickel"), "(SNOMED CT 69536005) is not among the known places"),
+        (snomed("Zwickel"), "in other words or codes"),
+        (text("hepatic artery"), "in other words or codes"),
+        (text("papilla of Zwickel"), "in other words or codes"),
+        ({"coding": [{"system": "urn:local", "code": "77", "display": "bed of Zwickel"}]}, "in other words or codes"),
+        ({"coding": [{"system": SNOMED, "code": 81040000}]}, "(SNOMED CT 81040000)"),
+        ({"coding": [{"code": 81040000}]}, "in other words or codes"),
+        ({"coding": "x"}, "in other words or codes"),
+        ([[], 3], "in other words or codes"),
+        (5, "in other words or codes"),
+    ],
+)
+def test_pressure_from_any_other_place_is_set_aside_and_never_the_arm(tmp_path, site, said):
+    """Of its own, by a name, as a component of the arm's panel and as a member of a group with the place."""
+    member = observation(concept(ARM), id="g", bodySite=site, hasMember=[{"reference": "Observation/m"}])
+    named_only = observation(text("Systolic blood pressure"), 45, bodySite=site)
+    for given in (
+        [alone(SYSTOLIC, site)],
+        [named_only],
+        [observation(concept(ARM), component=[component(SYSTOLIC, value=45)], bodySite=site)],
+        [member, observation(concept(SYSTOLIC), 45, id="m")],
+    ):
+        records = read_bundle(tmp_path, *given)
+        row = records.rows[-1]
+        assert row.fate == "quarantined" and said in row.reason and not named(records), row
+        assert "Zwickel" not in "".join(one.message for one in records.rows)
+
+
+def test_panel_that_says_its_place_keeps_it_beside_an_arm_or_an_unknown_place(tmp_path):
+    for site in (text("right arm"), snomed("69536005"), text("bed 7")):
+        whole = observation(concept("76284-9"), component=[component(SYSTOLIC, value=45)], bodySite=site)
+        assert named(read_bundle(tmp_path, whole)) == {PULMONARY[0]: 45}
+
+
+@pytest.mark.parametrize("site", [snomed("48345005"), snomed("64131007"), snomed("35532006"), text("SVC"), text("IVC"),
+                                  text("Vena cava superior"), text("tip in the inferior vena cava")])  # fmt: skip
+def test_mean_pressure_of_a_vena_cava_is_the_central_venous_pressure(tmp_path, site):
+    assert named(read_bundle(tmp_path, alone(MEAN, site, 8))) == {"ra_pressure_mean": 8}
+    whole = observation(concept(ARM), component=[component(MEAN, value=8)], bodySite=site)
+    assert named(read_bundle(tmp_path, whole)) == {"ra_pressure_mean": 8}
+    for code, fix in ((SYSTOLIC, "60998-2 (right atrial pressure maximum)"), (DIASTOLIC, "60997-4 (right atrial")):
+        row = only(read_bundle(tmp_path, alone(code, site, 10)))
+        assert row.fate == "quarantined" and f"bodySite is the vena cava: give the code of that pressure, {fix}" in (
+            row.reason
+        )
+    inside = observation(concept(ARM), component=[component("60985-9", value=8)], bodySite=site)
+    assert named(read_bundle(tmp_path, inside)) == {"ra_pressure_mean": 8}
+
+
+@pytest.mark.parametrize(
+    ("site", "label", "fix"),
+    [
+        (
+            snomed("21814001"),
+            "ventricle, left or right not said",
+            "8430-1 (left ventricular systolic pressure) or 8432-7",
+        ),
+        (text("Cardiac ventricular structure"), "ventricle, left or right not said", "8430-1"),
+        (text("Ventrikel"), "ventricle, left or right not said", "8430-1"),
+        (snomed("59652004"), "atrium, left or right not said", "60989-1 (left atrial systolic pressure) or 60998-2"),
+        (snomed("80891009"), "heart, the chamber not said", "8430-1"),
+        (text("Heart"), "heart, the chamber not said", "8430-1"),
+        (text("heart chamber"), "heart, the chamber not said", "8430-1"),
+    ],
+)
+def test_chamber_that_does_not_say_which_is_set_aside_with_the_codes_to_choose_from(tmp_path, site, label, fix):
+    whole = observation(concept(ARM), component=[component(SYSTOLIC, value=45)], bodySite=site)
+    for given in (alone(SYSTOLIC, site), whole):
+        row = only(read_bundle(tmp_path, given))
+        assert row.fate == "quarantined" and f"its bodySite is the {label}: give the code of that pressure, {fix}" in (
+            row.reason
+        )
+
+
+def test_chamber_that_does_not_say_which_gives_way_to_one_that_does_and_to_its_panel(tmp_path):
+    row = only(read_bundle(tmp_path, alone(SYSTOLIC, snomed("21814001", text="right ventricle of the heart"))))
+    assert "its bodySite is the right ventricle: give the code" in row.reason
+    atrial, pulmonary = (
+        observation(concept(group), component=[component(SYSTOLIC, value=25)], bodySite=snomed("59652004"))
+        for group in ("60996-6", "76284-9")
+    )
+    assert named(read_bundle(tmp_path, atrial)) == {"ra_pressure_max": 25}
+    assert "but the group is pulmonary artery pressure" in only(read_bundle(tmp_path, pulmonary)).reason
 
 
 @pytest.mark.parametrize(
@@ -175,7 +282,8 @@ def test_table_of_places_is_sound():
     assert all(site_codings(text(word)) == [("site", name)] for name, entry in entries.items()
                for key in ("words", "abbreviations") for word in entry.get(key, ()))  # fmt: skip
     for site in body_sites().values():
-        meant = (
-            [target(site.instead or "")] if site.panel is None else [panel_target(site.panel, part) for part in WORDS]
-        )
-        assert all(one.role == "observable" if site.read else codings_of(one.name) for one in meant), site.name
+        meant = [panel_target(panel, part) for panel in site.panels for part in WORDS]
+        meant += [target(site.instead)] if site.instead else []
+        assert set(site.read) <= set(WORDS) and set(site.one_of) <= set(body_sites()) - {site.name}
+        assert all(panel_target(site.panel or "", part).role == "observable" for part in site.read), site.name
+        assert site.panel in ("arterial_pressure", "central_pressure") or all(codings_of(one.name) for one in meant)
