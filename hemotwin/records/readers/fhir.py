@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import InputError
 from ...core.registry import register
-from ..codes import find_modality
+from ..codes import find_modality, panel_label, panel_of
 from ..collect import Collector
-from ..fhir_codes import codings, placed_codings, resolve
+from ..fhir_codes import Meaning, codings, placed_codings, resolve
 from ..marks import mark_of_labels, refusal
 from ..reading import Place
 from ..values import ValueProblem, is_missing, parse_value
 from . import Reader
-from .fhir_links import Links, tail
+from .fhir_groups import TIMES, Groups, Membership, effective_time, members_of, tail
+from .fhir_links import Links
 from .fhir_states import GIVEN, may_hold, take_resource
 from .json_stream import ELEMENT_LIMIT, beginning, decode, elements
 from .json_values import list_of, object_of, text_of
@@ -35,7 +36,6 @@ _LINES = (".ndjson", ".jsonl")
 _ABSENT = "recorded as absent"
 _LEFT = "no measurement: left unread"
 _OF_THE_WHOLE = ("status", "meta", "encounter")  # what a contained Observation has of the one that contains it
-_TIMES = ("effectiveDateTime", "effectiveInstant", "effectivePeriod")  # and where it gives none itself
 _SHORT = re.compile(r"[\d\s.,:/<>=~+-]{1,40}")  # numbers and their marks, which say how to mend them
 
 
@@ -99,8 +99,11 @@ class _File:
         if kind == "Patient":
             self._patient(place, resource)
         elif kind == "Observation":
-            self._observation(place, resource, self.links.subject(resource), self.links.group(full, resource))
-            self._contained(place, resource)
+            above = self.links.membership(full, resource)
+            patient = self.links.subject(resource) or (self.links.subject(above.whose) if above.whose else "")
+            whole = {**resource, **above.time} if above.time else resource
+            self._observation(place, whole, patient, above)
+            self._contained(place, whole, patient, above)
         else:
             self.others[kind[:60]] += 1
 
@@ -135,28 +138,49 @@ class _File:
         if "birthDate" in resource:
             self.collector.born(_within(place, "birthDate"), patient, text_of(resource["birthDate"]))
 
-    def _contained(self, place: Place, resource: Mapping[str, Any]) -> None:
+    def _contained(self, place: Place, resource: Mapping[str, Any], patient: str, above: Membership) -> None:
         """The patient and the members that an Observation brings with it; a member has its status and marks."""
-        patient, about = self.links.subject(resource), text_of(object_of(resource.get("subject")).get("reference"))
-        for number, inner in enumerate(list_of(resource.get("contained")), 1):
-            here, whole = _within(place, f"contained {number}"), object_of(inner)
-            if whole.get("resourceType") == "Patient" and about == f"#{text_of(whole.get('id'))}":
+        inside = [object_of(inner) for inner in list_of(resource.get("contained"))]
+        if not inside:
+            return
+        about = text_of(object_of(resource.get("subject")).get("reference"))
+        groups = Groups()
+        groups.add((text_of(resource.get("id")) or "the whole", "#"), resource, members_of(resource), above.panels)
+        for whole in inside:
+            groups.add((f"#{text_of(whole.get('id'))}",), whole, members_of(whole))
+        own = {key: resource[key] for key in _OF_THE_WHOLE if key in resource}
+        site = {key: resource[key] for key in ("bodySite",) if key in resource}
+        time = {key: resource[key] for key in TIMES if key in resource}
+        for number, whole in enumerate(inside, 1):
+            here, name = _within(place, f"contained {number}"), f"#{text_of(whole.get('id'))}"
+            if whole.get("resourceType") == "Patient" and about == name:
                 self._person(here, patient, whole)
             elif whole.get("resourceType") == "Observation":
-                own = {key: resource[key] for key in _OF_THE_WHOLE if key in resource}
-                lent = ("bodySite",) if _time(whole) else ("bodySite", *_TIMES)
-                taken = {key: resource[key] for key in lent if key in resource}
-                self._observation(here, taken | dict(whole) | own, patient, self.links.group_within(resource, whole))
+                inner = groups.membership((name,), whole)
+                when = {} if effective_time(whole) else inner.time or time
+                whose = self._subject_within(whole, inner, patient)
+                problem = above.problem or inner.problem
+                self._observation(
+                    here, {**site, **whole, **when, **own}, whose, Membership(inner.panels, problem=problem)
+                )
 
-    def _observation(self, place: Place, resource: Mapping[str, Any], patient: str, group: list | None) -> None:
+    def _subject_within(self, whole: Mapping[str, Any], inner: Membership, patient: str) -> str:
+        """The patient of a contained Observation: its own, or its group's, or that of the one that contains it."""
+        for one in (whole, inner.whose or {}):
+            reference = text_of(object_of(one.get("subject")).get("reference"))
+            if not reference.startswith("#") and (found := self.links.subject(one)):
+                return found
+        return patient
+
+    def _observation(self, place: Place, resource: Mapping[str, Any], patient: str, above: Membership) -> None:
         own = placed_codings(resource)
         components = list_of(resource.get("component"))
         if _has_value(resource) or not components:
-            self._value(place, patient, resource, resource, own, group)
+            self._value(place, patient, resource, resource, own, above.panels or (None,), above.problem)
         for number, part in enumerate(components, 1):
             here = _within(place, f"component {number}")
             if isinstance(part, dict):
-                self._value(here, patient, resource, part, codings(part.get("code")), own)
+                self._value(here, patient, resource, part, codings(part.get("code")), (own,), above.problem)
             else:
                 shown = f"({type(part).__name__})"
                 self.collector.set_aside(here, patient, "component", shown, "", "the component is not an object")
@@ -168,16 +192,19 @@ class _File:
         whole: Mapping[str, Any],
         part: Mapping[str, Any],
         own: list,
-        parent: list | None,
+        parents: Sequence[list | None],
+        misplaced: str | None,
     ):
         field = _field(part)
         given, unit, problem = _quantity(part)
         status, mark = text_of(whole.get("status")), mark_of_labels(list_of(object_of(whole.get("meta")).get("tag")))
-        meaning = resolve(own, parent, text_of(object_of(part.get("code")).get("text")) if parent is None else "")
+        meaning = _meaning(own, parents, text_of(object_of(part.get("code")).get("text")))
         if status in _REFUSED:
             problem = f"its status says {_REFUSED[status]}"
         elif marked := refusal(mark):
             problem = marked
+        elif misplaced:
+            problem = misplaced
         elif problem is None and meaning.problem:
             problem = meaning.problem
         absent = problem if problem and problem.startswith(_ABSENT) and meaning.target is not None else None
@@ -191,10 +218,19 @@ class _File:
         if not find_modality(method) and meaning.target is not None and meaning.target.modality:
             method = ""
         self.collector.offer(
-            place, patient, meaning.target, field, given, unit, time=_time(whole), modality=method,
+            place, patient, meaning.target, field, given, unit, time=effective_time(whole), modality=method,
             consent=_purposes_of_use(whole), visit=tail(text_of(object_of(whole.get("encounter")).get("reference"))),
             problem=absent,
         )  # fmt: skip
+
+
+def _meaning(own: list, parents: Sequence[list | None], text: str) -> Meaning:
+    """What codes mean in each of the groups that they are in, where that is the same."""
+    found = list(dict.fromkeys(resolve(own, parent, text if parent is None else "") for parent in parents))
+    if len(found) == 1:
+        return found[0]
+    places = " and ".join(panel_label(panel) for parent in parents if (panel := panel_of(parent or ())))
+    return Meaning(problem=f"groups of different places name it as a member ({places}): keep the right one")
 
 
 def _within(place: Place, part: str) -> Place:
@@ -311,17 +347,6 @@ def _range(written: Mapping[str, Any]) -> tuple[str, str, str | None]:
     low, high = numbers
     text = f"{low} to {high}" if None not in numbers else f">{low}" if high is None else f"<{high}"
     return (text if units else ""), (units[0][0] if units else ""), problem
-
-
-def _time(resource: Mapping[str, Any]) -> str | None:
-    period = object_of(resource.get("effectivePeriod"))
-    options = (
-        resource.get("effectiveDateTime"),
-        resource.get("effectiveInstant"),
-        period.get("end"),
-        period.get("start"),
-    )
-    return next((text for option in options if (text := text_of(option))), None)
 
 
 def _field(part: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""How FHIR resources point to each other: who a subject is, and the pressure panel that an Observation is a member of.
+"""How FHIR resources point to each other: who a subject is, and the groups that an Observation is a member of.
 
 Source of the format: HL7 FHIR R4, https://hl7.org/fhir/R4/references.html and observation.html (hasMember)
 """
@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..codes import panel_of
-from ..fhir_codes import Coding, placed_codings
+from .fhir_groups import Groups, Membership, members_of, tail
 from .json_values import list_of, object_of, text_of
 
-__all__ = ["Links", "tail"]
+__all__ = ["Links"]
 
 
 class Links:
@@ -21,7 +20,7 @@ class Links:
     def __init__(self) -> None:
         self._patients: dict[str, str] = {}  # id of a Patient by the end of its address, or by system|identifier
         self._systems: dict[str, str] = {}  # of an identifier that names a patient: the same in another is another
-        self._groups: dict[str, list[Coding]] = {}  # codes of the panel by the end of the address of each member
+        self._groups = Groups()  # by the end of the address of each member
 
     def add(self, full: str, resource: Mapping[str, Any]) -> None:
         """A Patient, with its address and identifiers, or an Observation, with its members."""
@@ -29,8 +28,9 @@ class Links:
         if kind == "Patient" and name:
             self._patients.update({tail(full): name} if full else {})
             self._patients.update({f"{system}|{value}": name for system, value in _identifiers(resource)})
-        if kind == "Observation" and "hasMember" in resource and (own := _panel(resource)):
-            self._groups.update({tail(member): own for member in _members(resource) if not member.startswith("#")})
+        if kind == "Observation" and "hasMember" in resource:
+            members = [tail(one) for one in members_of(resource) if not one.startswith("#")]
+            self._groups.add(_names(full, resource), resource, members)
 
     def subject(self, resource: Mapping[str, Any]) -> str:
         """The patient that a resource is of: by reference, by a contained Patient, or by identifier alone."""
@@ -52,28 +52,14 @@ class Links:
             return value if self._systems.setdefault(value, system) == system else f"{value}|{system}"
         return ""
 
-    def group(self, full: str, resource: Mapping[str, Any]) -> list[Coding] | None:
-        """The codes of the pressure panel that names this Observation among its members; None when none does."""
-        return self._groups.get(text_of(resource.get("id"))) or (self._groups.get(tail(full)) if full else None)
-
-    def group_within(self, resource: Mapping[str, Any], inner: Mapping[str, Any]) -> list[Coding] | None:
-        """The same for an Observation that its panel contains."""
-        return _panel(resource) if f"#{text_of(inner.get('id'))}" in _members(resource) else None
+    def membership(self, full: str, resource: Mapping[str, Any]) -> Membership:
+        """What an Observation has of the groups that name it among their members, at any depth."""
+        return self._groups.membership(_names(full, resource), resource) if self._groups else Membership()
 
 
-def tail(reference: str) -> str:
-    """The id at the end of an address."""
-    return reference.rstrip("/").rpartition("/")[2].rpartition(":")[2]
-
-
-def _panel(resource: Mapping[str, Any]) -> list[Coding] | None:
-    own = placed_codings(resource)
-    return own if panel_of(own) else None
-
-
-def _members(resource: Mapping[str, Any]) -> list[str]:
-    listed = (text_of(object_of(one).get("reference")) for one in list_of(resource.get("hasMember")))
-    return [reference for reference in listed if reference]
+def _names(full: str, resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """What members and groups are found by: the id, and the end of the address of the entry."""
+    return tuple(dict.fromkeys(name for name in (text_of(resource.get("id")), tail(full)) if name))
 
 
 def _identifiers(resource: Mapping[str, Any]) -> list[tuple[str, str]]:
