@@ -19,7 +19,10 @@ _WHOLE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ]\d{2}:.*)?")
 _COMPACT = re.compile(r"((?:18|19|20)\d{2})(\d{2})(\d{2})")
 _MONTH, _YEAR = re.compile(r"(\d{4})-(\d{2})"), re.compile(r"(\d{4})(?:\.0+)?")
 _PART = "date|day|month|year|time"
-_OF_BIRTH = re.compile(rf"({_PART})s?_?(of_?)?birth(?!_?w)|birth_?({_PART})|\bdob\b|\byob\b")
+_OF_BIRTH = re.compile(
+    rf"({_PART})s?_?(of_?)?birth(?!_?w)|birth_?(d(ate|ay|t)?(?![a-z])|{_PART})|geburts_?(datum|tag|monat|jahr)|geb_?dat"
+    r"|(?<![a-z])(dob|yob|bdate|bday|born|d\.o\.b)(?![a-z])|^birth$"
+)
 
 
 def birth_date(text: object) -> str:

@@ -102,7 +102,8 @@ def _column(header: str, cells: Sequence[str]) -> ColumnProposal:
     base, written = _split(header)
     target = find_name(header) or find_name(base)
     if target is None and speaks_of_birth(header):
-        return ColumnProposal(header, why="not known; it speaks of a birth, so that its values are not shown")
+        why = f"not known; it speaks of a birth: {BIRTH_DATE} if it is the patient's; its values are not shown"
+        return ColumnProposal(header, why=why)
     if target is None:
         close = nearest_names(base) or _begins_with(base)
         hint = f"not known; it resembles {' or '.join(close)}" if close else "not known"

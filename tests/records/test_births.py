@@ -7,7 +7,7 @@ import yaml
 
 import hemotwin as ht
 from hemotwin.cli import main
-from hemotwin.records.births import age_at, birth_date
+from hemotwin.records.births import age_at, birth_date, speaks_of_birth
 from hemotwin.records.deidentify import deidentify
 from hemotwin.records.proposal import propose
 from hemotwin.records.secret import Secret
@@ -154,13 +154,27 @@ def test_birth_date_of_nobody_is_set_aside(tmp_path):
     assert "1960" not in said_of(records)
 
 
-@pytest.mark.parametrize("header", ["month of birth", "birth-day", "Mother's date of birth", "patient_birth_year"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "month of birth", "birth-day of child", "Mother's date of birth", "patient_birth_year", "Patient DOB",
+        "DOB_raw", "birth_dt", "birthDateTime2", "BDATE", "geb.datum/Geburtsdatum", "Gebdat", "pt_yob", "born on",
+        "birth",
+    ],
+)  # fmt: skip
 def test_value_of_an_unknown_column_about_a_birth_is_not_shown(tmp_path, header):
     mapping = MAPPING | {"columns": PRESSURE}
     path = table(tmp_path, "A,2020-06-01,1937,120", header=WIDE.replace("dob", header))
     records = checked(ht.read(path, mapping=mapping))
     assert [row.fate for row in records.rows] == ["quarantined", "used"] and "1937" not in said_of(records)
     assert "1937" not in propose(path).text
+
+
+@pytest.mark.parametrize(
+    "header", ["birth weight", "gestational age at birth", "newborn length", "adobe", "stillbirths"]
+)
+def test_value_of_a_column_about_something_else_is_shown(header):
+    assert not speaks_of_birth(header)
 
 
 def test_birth_date_is_in_nothing_that_is_printed_or_written(tmp_path, capsys):
