@@ -90,6 +90,11 @@ def _listed(words: Iterable[Any]) -> str:
     return ", ".join(str(word) for word in words)
 
 
+def _read_there(read: bool | list[str]) -> str:
+    """Which pressures of a place are read."""
+    return _listed(read) if isinstance(read, list) else "yes" if read else "no"
+
+
 def _code(word: str) -> str:
     return f"`{word}`"
 
@@ -161,9 +166,10 @@ def _panels() -> str:
         "systolic, diastolic or mean code takes its site from the panel, and means nothing inside a panel that is not "
         "known. Codes that contradict each other or their panel are set aside. A bodySite decides for a code that "
         "leaves the site open: at a place that is read so, it means the part of the place's panel; at another of these "
-        "places it is set aside with the code to give; anywhere else it stays an arm's."
+        "places it is set aside with the code to give; at a place that is not listed it is set aside, and without a "
+        "bodySite it is an arm's."
     )
-    sites = [[entry["label"], "yes" if entry["read"] else "no", _written_codes(entry, "snomed"),
+    sites = [[entry["label"], _read_there(entry["read"]), _written_codes(entry, "snomed"),
               _listed([*entry["words"], *entry.get("abbreviations", ())])]
              for entry in _data("codes", "body_sites.yaml")["sites"].values()]  # fmt: skip
     systems = list(CODE_SYSTEMS.values())
