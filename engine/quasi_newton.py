@@ -27,8 +27,8 @@ __all__ = ["nearest", "predicted", "quasi_newton"]
 
 LIMIT, NEAR, PER_DECADE = 12, 1e-6, 2.0  # beats to 1e-6 mL before a lane is left to Newton; more per decade below it
 COARSE, MOST_COARSE = 1e-2, 12  # mL, beats: until then in float32, whose rounding changes a volume by some 1e-4 mL
-FIRST, AGAIN = 4, 1  # beats before the first regrouping of a phase, and between later ones
-WIDTH, NARROW = 256, 16  # lanes per block, and where few are left
+FIRST, AGAIN = 4, 1  # beats before the first regrouping of a phase, and later: of 3 to 5 and 1 to 2 the fastest
+WIDTH, NARROW = 256, 16  # lanes per block (of 128 to 512 the fastest), and where few are left
 SMALLEST_SCALE = 1.0  # mL or mL/s: rows smaller than this are compared with it
 
 
@@ -71,8 +71,8 @@ def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 class _Lanes(NamedTuple):
-    """Solutions under way (lanes last): state, last change and residual of a beat, inverse, last step, beats used, and
-    whether the change is known yet."""
+    """Solutions under way (lanes last): state, last change and residual of a beat, inverse, last step and beats used
+    (none: the last change is not known yet)."""
 
     x: Any
     change: Any
@@ -80,7 +80,6 @@ class _Lanes(NamedTuple):
     inverse: Any
     step: Any
     used: Any
-    known: Any
 
 
 def quasi_newton(
@@ -94,11 +93,11 @@ def quasi_newton(
     beats, keeps what it has with its status.
     """
     count = guess.shape[1]
-    inf, used, known = np.full(count, np.inf), np.zeros(count, np.int32), np.zeros(count, bool)
+    inf, used = np.full(count, np.inf), np.zeros(count, np.int32)
     change, step = np.zeros_like(guess), np.zeros_like(guess)
-    lanes = _Lanes(guess.copy(), change, inf, inverse.astype(np.float32), step, used, known)
+    lanes = _Lanes(guess.copy(), change, inf, inverse.astype(np.float32), step, used)
 
-    width, narrow = block_width(WIDTH, count), block_width(NARROW, NARROW)
+    width = block_width(WIDTH, count)
 
     def until_near(lanes: _Lanes, precision: str, enough: float, most: int, first: int) -> _Lanes:
         """Until each lane changes by no more than `enough` (mL) or has had `most` beats; each has one at least."""
@@ -108,7 +107,7 @@ def quasi_newton(
             beats = FIRST if np.isinf(np.asarray(own.residual)).any() else AGAIN
             return program(parameters[:, mine], own, steps, first, enough, beats)
 
-        return in_rounds(further, lanes, lambda held: _moves(held, enough, most), width, program, narrow)
+        return in_rounds(further, lanes, lambda held: _moves(held, enough, most), width, program, NARROW)
 
     lanes = until_near(lanes, "float32", COARSE, MOST_COARSE, warm_up)
     lanes = until_near(lanes, str(jnp.zeros(()).dtype), tolerance, _limit(tolerance), 0)
@@ -139,15 +138,15 @@ def _program(beat: BeatMap, precision: str) -> Any:
             return narrow.astype(wide), beat(rows, narrow, steps).state.astype(wide)
 
         def unfinished(carry: tuple[Any, _Lanes]) -> Any:
-            return (carry[0] < beats) & jnp.any((carry[1].residual > enough) | ~carry[1].known)
+            return (carry[0] < beats) & jnp.any(carry[1].residual > enough)
 
         def improve(carry: tuple[Any, _Lanes]) -> tuple[Any, _Lanes]:
             held = carry[1]
-            live = (held.residual > enough) | ~held.known
+            live = held.residual > enough
             x, after = flow(held.x)
             found = after - x
             mended = _mended(held.inverse, x, held.step, held.change, found)
-            inverse = jnp.where((live & held.known)[None, None], mended, held.inverse)
+            inverse = jnp.where((live & (held.used > 0))[None, None], mended, held.inverse)
             change = jnp.where(live, found, held.change)
             residual = jnp.where(live, volume_residual(system, found), held.residual)
             step = _times(inverse, change)
@@ -158,9 +157,9 @@ def _program(beat: BeatMap, precision: str) -> Any:
             # a valve found shut is shut in the next beat, not open with 1e-10 mL/s: that would be another beat
             moved = jnp.where(live, jnp.where(after == 0.0, after, x + step), held.x)
             used = held.used + live.astype(jnp.int32)
-            return carry[0] + 1, _Lanes(moved, change, residual, inverse, step, used, held.known | live)
+            return carry[0] + 1, _Lanes(moved, change, residual, inverse, step, used)
 
-        first = jnp.where(jnp.any(lanes.known), 0, warm_up)  # in the first round no lane's change is known
+        first = jnp.where(jnp.any(lanes.used > 0), 0, warm_up)  # before the first round no lane has moved
         start = lax.fori_loop(0, first, lambda _, x: flow(x)[1], lanes.x)
         return lax.while_loop(unfinished, improve, (jnp.int32(0), lanes._replace(x=start)))[1]
 

@@ -19,7 +19,7 @@ from .node import Coefficients, Node, StepRecord, Thin
 from .resistor_step import beyond, relief, solve_resistors
 from .valve_step import finish_valve, predict_valve
 
-__all__ = ["Impulse", "flow_rate", "net_inflow", "node_flows", "pressure_rate"]
+__all__ = ["Impulse", "corrected_pressure", "flow_rate", "net_inflow", "node_flows", "pressure_rate"]
 
 
 @register("solver", "impulse")
@@ -78,7 +78,7 @@ class Impulse:
         rise = _rises(system, c, n0, guess.start)
         mean, flow, share, opening = _finish(system, c, n0, n1, dp0, rise, dp1, guess, rows)
         volume = _advance(system, c, n0.volume, mean)
-        pressure = _corrected(system, n1, volume)
+        pressure = corrected_pressure(system, n1, volume)
         after = n1._replace(volume=volume, pressure=pressure, flow=flow, opening=opening)
         return after, StepRecord(mean, share, volume1)
 
@@ -89,7 +89,7 @@ class Impulse:
     def whole(self, system: System, p: dict[str, Any], c: Coefficients, time: Any, thin: Thin) -> Node:
         """The node of a `Thin` at `time` seconds after onset, as the step that made it left it."""
         node = _evaluate(system, p, c, time, thin.predicted, thin.flow)
-        pressure = _corrected(system, node, thin.volume)
+        pressure = corrected_pressure(system, node, thin.volume)
         return node._replace(volume=thin.volume, pressure=pressure, opening=thin.opening)
 
 
@@ -350,7 +350,7 @@ def _final_push(
     return push, g
 
 
-def _corrected(system: System, n1: Node, volume: tuple[Any, ...]) -> tuple[Any, ...]:
+def corrected_pressure(system: System, n1: Node, volume: tuple[Any, ...]) -> tuple[Any, ...]:
     """Pressures at the final volumes by the slopes at the predicted ones (the difference is third order in h)."""
     moved = [v - w for v, w in zip(volume, n1.volume, strict=True)]
     pressure = [p + s * d for p, s, d in zip(n1.pressure, n1.slope, moved, strict=True)]
