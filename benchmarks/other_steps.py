@@ -19,14 +19,8 @@ import numpy as np
 from hemotwin.core.system import System
 from hemotwin.engine.beat import BeatMap
 from hemotwin.engine.forward import Waves
-from hemotwin.engine.solvers.impulse import (
-    Impulse,
-    corrected_pressure,
-    flow_rate,
-    net_inflow,
-    node_flows,
-    pressure_rate,
-)
+from hemotwin.engine.solvers import impulse
+from hemotwin.engine.solvers.impulse import Impulse, flow_rate, net_inflow, node_flows, pressure_rate
 from hemotwin.engine.solvers.node import Coefficients, Node, StepRecord
 from hemotwin.engine.solvers.valve_step import finish_valve
 
@@ -266,7 +260,7 @@ def _carried(system: System, c: Coefficients, node: Node, rows: Sequence[Any]) -
     count = len(system.free_stores)
     volume = list(rows[:count])
     volume.insert(system.slack, c.total - sum(volume))
-    pressure = corrected_pressure(system, node, tuple(volume))
+    pressure = impulse.corrected_pressure(system, node, tuple(volume))
     return node._replace(volume=tuple(volume), pressure=pressure, flow=tuple(rows[count:]))
 
 
