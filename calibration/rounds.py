@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..engine.blocks import block_width, in_blocks, in_rounds
-from .methods.gauss_newton import BEATS, Fit, GaussNewton, Lanes, ended, refloated, running
+from .methods.gauss_newton import BEATS, Fit, GaussNewton, Lanes, ended, refloated, running, stuck
 from .problem import LaneData, Problem
 
 __all__ = ["fitted_in_rounds"]
@@ -40,5 +40,6 @@ def fitted_in_rounds(method: GaussNewton, problem: Problem, data: LaneData, z: n
         further = lambda mine, own: method.advance(of, data.take(mine), own, number, False, ROUND)  # noqa: E731
         return in_rounds(further, lanes, lambda held: running(held) & (held.beats < limit), width, of)
 
-    lanes = refloated(until_done(lanes, coarse, few, MOST_COARSE))
-    return ended(until_done(lanes, mixed, steps, BEATS))
+    lanes = until_done(lanes, coarse, few, MOST_COARSE)
+    lanes = until_done(refloated(lanes, np.ones(z.shape[1], bool)), mixed, steps, BEATS)
+    return ended(until_done(refloated(lanes, stuck(lanes)), mixed, steps, BEATS))

@@ -26,7 +26,7 @@ from ...engine.periodic import SMALLEST_VOLUME
 from ..point import Point, empty_point, evaluate_at, start_state
 from ..problem import LaneData, Problem
 
-__all__ = ["BEATS", "Fit", "GaussNewton", "Lanes", "ended", "gauss_newton", "refloated", "running"]
+__all__ = ["BEATS", "Fit", "GaussNewton", "Lanes", "ended", "gauss_newton", "refloated", "running", "stuck"]
 
 TRACKED = 0.5  # mL; below this correction the linearised steady state is good enough to judge a step
 STEADY = 1e-4  # mL; the correction at which a lane may call itself done (its error in the values is second order)
@@ -83,8 +83,10 @@ class GaussNewton:
 
     def __call__(self, problem: Problem, data: LaneData, z: Any, steps: Any, hold: bool = False) -> Fit:
         """The fits of one block of lanes, to their ends."""
-        begun = self.begin(problem, data, z, steps)
-        return ended(self.advance(problem, data, begun, steps, hold, BEATS))
+        lanes = self.advance(problem, data, self.begin(problem, data, z, steps), steps, hold, BEATS)
+        if np.any(again := stuck(lanes)):
+            lanes = self.advance(problem, data, refloated(lanes, again), steps, hold, BEATS)
+        return ended(lanes)
 
     def begin(self, problem: Problem, data: LaneData, z: Any, steps: Any) -> Lanes:
         """Lanes at their starts."""
@@ -145,14 +147,26 @@ def ended(lanes: Lanes) -> Fit:
     )
 
 
-def refloated(lanes: Lanes) -> Lanes:
-    """The lanes at their best points, to be judged anew by an exact beat."""
-    best = lanes.best
+def stuck(lanes: Lanes) -> Any:
+    """Which lanes [B] gave up at a point from which no step led down, with beats left.
+
+    Its state was perhaps not quite steady, and the point judged too low for any step to better it: judged anew (see
+    `refloated`), most go on and end.
+    """
+    return np.asarray(lanes.failed & np.isfinite(lanes.best.objective) & (lanes.beats < BEATS))
+
+
+def refloated(lanes: Lanes, which: Any) -> Lanes:
+    """The lanes with `which` [B] of them at their best points, to be judged anew by an exact beat."""
+    best, which = lanes.best, np.asarray(which)
     found = np.isfinite(best.objective)
+    kept = lambda new, old: np.where(which, new, old)  # noqa: E731
     return lanes._replace(
-        best=best._replace(objective=np.full_like(best.objective, np.inf)),
-        z=best.z.copy(), state=np.where(found, best.state, lanes.state), predicted=np.zeros_like(lanes.predicted),
-        tries=np.zeros_like(lanes.tries), done=np.zeros_like(lanes.done), failed=np.zeros_like(lanes.failed),
+        best=best._replace(objective=kept(np.inf, best.objective).astype(best.objective.dtype)),
+        z=kept(best.z, lanes.z), state=kept(np.where(found, best.state, lanes.state), lanes.state),
+        predicted=kept(0.0, lanes.predicted).astype(lanes.predicted.dtype), tries=kept(0, lanes.tries),
+        done=lanes.done & ~which, failed=lanes.failed & ~which,
+        damping=kept(np.minimum(lanes.damping, DAMPING), lanes.damping).astype(lanes.damping.dtype),
     )  # fmt: skip
 
 

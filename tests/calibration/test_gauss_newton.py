@@ -184,13 +184,38 @@ def test_many_fits_in_rounds_end_where_each_ends_alone():
     assert np.max(np.abs(together.z - alone.z)[:, same]) < 0.1  # prior sds; flat directions are known no better
 
 
+def begun(count: int) -> tuple[LaneData, method.Lanes]:
+    """Lanes of one patient at the prior's centre, in float64."""
+    z = np.zeros((len(cohort().problem.names), count))
+    data = LaneData(*map(jnp.asarray, cohort().data.take(np.zeros(count, dtype=int))))
+    return data, method.gauss_newton.begin(cohort().problem, data, jnp.asarray(z), 400)
+
+
 def test_a_lane_taken_up_again_is_judged_anew():
-    """What float32 found is no result until a beat of float64 has confirmed it."""
-    z = np.zeros((len(cohort().problem.names), 8))
+    """What float32 found is no result until a beat of float64 has confirmed it; the others stay as they are."""
     with double():
-        data = LaneData(*map(jnp.asarray, cohort().data.take(np.zeros(8, dtype=int))))
-        begun = method.gauss_newton.begin(cohort().problem, data, jnp.asarray(z), 400)
-        lanes = method.Lanes(*(jax.tree.map(np.array, leaf) for leaf in begun))._replace(done=np.ones(8, bool))
-        again = method.refloated(lanes)
-    assert np.all(np.isinf(again.best.objective)) and not np.any(again.done) and not np.any(again.failed)
-    assert again.done is not again.failed  # written to separately
+        lanes = method.Lanes(*(jax.tree.map(np.array, leaf) for leaf in begun(8)[1]))
+        lanes = lanes._replace(done=np.ones(8, bool), best=lanes.best._replace(objective=np.zeros(8)))
+        again = method.refloated(lanes, np.arange(8) < 3)
+    np.testing.assert_array_equal(np.isinf(again.best.objective), np.arange(8) < 3)
+    np.testing.assert_array_equal(again.done, np.arange(8) >= 3)
+    assert not np.any(again.failed) and again.done is not again.failed  # written to separately
+
+
+def test_a_lane_whose_best_point_was_judged_too_low_is_taken_up_again():
+    """1 nat too low: no step betters it, damping grows beyond its limit and the lane gives up; judged anew it ends."""
+    step = method.gauss_newton
+    with double():
+        data, lanes = begun(8)
+        fair = step.advance(cohort().problem, data, lanes, 400, False, method.BEATS)
+        low = fair._replace(
+            best=fair.best._replace(objective=fair.best.objective - 1.0), done=jnp.zeros(8, bool),
+            damping=jnp.full(8, 0.5 * method.MOST_DAMPING), predicted=jnp.ones(8),
+        )  # fmt: skip
+        lost = step.advance(cohort().problem, data, low, 400, False, method.BEATS)
+        assert np.all(method.stuck(lost)) and not np.any(method.stuck(fair))
+        found = step.advance(
+            cohort().problem, data, method.refloated(lost, method.stuck(lost)), 400, False, method.BEATS
+        )
+    assert np.all(found.done) and not np.any(found.failed)
+    np.testing.assert_allclose(found.best.objective, fair.best.objective, atol=method.TOLERANCE)
