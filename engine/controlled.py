@@ -57,6 +57,10 @@ class ControlledBeats(ForcedBeats):
         size = len(self.beat.system.state)
         return state[:size], state[size:]
 
+    def from_rest(self, state: np.ndarray) -> np.ndarray:
+        """State rows of a circulation [S, B] with those of a feedback at rest."""
+        return np.concatenate([state, np.zeros((len(self.feedback.weights), state.shape[1]))])
+
     def in_force(self, state: np.ndarray, beat: int = 0) -> np.ndarray:
         """Parameter rows [P, B] of beat number `beat` when it begins at `state`."""
         rows = np.array(self.parameters[beat % self.forcing])

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .inputs import add_scenario, add_twins, read_twins, scenarios
+from .inputs import add_reflex, add_scenario, add_twins, read_twins, reflex_of, scenarios
 
 __all__ = ["add_arguments", "run"]
 
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="PATH", help="file, or folder for rocrate and several bundles "
                         "(default: the twin's name with an ending)")  # fmt: skip
     add_scenario(parser, required=False)
+    add_reflex(parser)
     parser.add_argument("--policy", metavar="NAME", help="a policy in configs/policies/ or a YAML file (default: the "
                         "one under which the record was read)")  # fmt: skip
     parser.add_argument("--governance", metavar="FILE", help="the present consent register and policy of the record")
@@ -95,14 +96,15 @@ def _pseudonyms(options: argparse.Namespace) -> Any:
 
 
 def _predictions(options: argparse.Namespace, twins: list[Any]) -> list[Any]:
-    if not options.scenario:
+    asked = scenarios(options.scenario) if options.scenario else []
+    reflex = reflex_of(options, asked)
+    if not asked:
         return []
     from ..engine.compile_cache import enable
     from ..prediction.predict import predict
 
-    asked = scenarios(options.scenario)
     enable()
-    return [predict(twin, scenario)[twin.patient] for twin in twins for scenario in asked]
+    return [predict(twin, scenario, **reflex)[twin.patient] for twin in twins for scenario in asked]
 
 
 def _write(form: str, twins: list[Any], predictions: list[Any], target: Path) -> list[Path]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "WHAT_IFS", "add_fit", "add_record", "add_scenario", "add_twins", "calibrated", "read_record", "read_twins",
-    "scenarios",
+    "WHAT_IFS", "add_fit", "add_record", "add_reflex", "add_scenario", "add_twins", "calibrated", "read_record",
+    "read_twins", "reflex_of", "scenarios",
 ]  # fmt: skip
 
 AT_THE_SOURCE = ("check", "map")
@@ -66,6 +66,15 @@ def add_scenario(parser: argparse._ActionsContainer, *, required: bool) -> None:
     parser.add_argument(
         "--scenario", action="append", nargs="+", required=required, metavar=("NAME", "SETTING=VALUE"),
         help='a what-if, such as: --scenario fluid_bolus volume="500 mL" over="10 min" (may be repeated)',
+    )  # fmt: skip
+
+
+def add_reflex(parser: argparse.ArgumentParser) -> None:
+    """A reflex that acts in every what-if, with its gains."""
+    parser.add_argument(
+        "--reflex", nargs="+", metavar=("NAME", "GAIN=VALUE"),
+        help="a reflex that answers to the what-if, such as baroreflex, with its published gains unless given "
+        "(default: none acts)",
     )  # fmt: skip
 
 
@@ -168,19 +177,38 @@ def scenarios(given: list[list[str]] | None) -> list[Any]:
     """The what-ifs that were asked for, settings checked; the usual two when none was."""
     from ..physiology.scenario import scenario
 
-    return [scenario(words[0], **_settings(words[0], words[1:])) for words in given or WHAT_IFS]
+    example = '--scenario fluid_bolus volume="500 mL"'
+    return [scenario(words[0], **_settings("scenario", words, example)) for words in given or WHAT_IFS]
 
 
-def _settings(name: str, words: list[str]) -> dict[str, Any]:
+def reflex_of(options: argparse.Namespace, asked: list[Any]) -> dict[str, Any]:
+    """What `predict` is told of the reflex, name and gains checked; nothing where none is to act.
+
+    Raises `InputError` where no what-if is asked that it could act in.
+    """
+    from ..core.errors import InputError
+    from ..physiology.model import circulation
+
+    if options.reflex is None:
+        return {}
+    if not asked:
+        raise InputError("--reflex must have a what-if to act in, but none is asked; add --scenario NAME.")
+    name, gains = options.reflex[0], _settings("reflex", options.reflex, "--reflex baroreflex resistance_gain=0.2")
+    circulation("adult", reflex=name).with_values({f"{name}.{gain}": value for gain, value in gains.items()})
+    return {"reflex": name, **({"reflex_gains": gains} if gains else {})}
+
+
+def _settings(option: str, words: list[str], example: str) -> dict[str, Any]:
+    """What follows the name that an option gives, as SETTING=VALUE."""
     from ..core.errors import InputError
 
     settings: dict[str, Any] = {}
-    for word in words:
+    for word in words[1:]:
         key, sign, value = word.partition("=")
         if not sign or not key or not value:
             raise InputError(
-                f"--scenario {name}: settings must be written as SETTING=VALUE, but got {word!r}; "
-                f'for example --scenario fluid_bolus volume="500 mL".'
+                f"--{option} {words[0]}: settings must be written as SETTING=VALUE, but got {word!r}; "
+                f"for example {example}."
             )
         settings[key] = _number_or_text(value)
     return settings

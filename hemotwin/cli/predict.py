@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .inputs import add_scenario, add_twins, read_twins, scenarios
+from .inputs import add_reflex, add_scenario, add_twins, read_twins, reflex_of, scenarios
 
 __all__ = ["add_arguments", "run"]
 
@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
     add_twins(parser)
     add_scenario(parser, required=True)
+    add_reflex(parser)
     parser.add_argument("--draws", type=int, metavar="N", help="posterior draws to use (default: all that were kept)")
 
 
@@ -24,14 +25,15 @@ def run(options: argparse.Namespace) -> int:
     from .terminal import Progress, say, show_what_if
 
     progress = Progress()
-    asked, twins = scenarios(options.scenario), read_twins(options)
+    asked = scenarios(options.scenario)
+    reflex, twins = reflex_of(options, asked), read_twins(options)
     enable()
     progress("predicting; the first run on a machine compiles, later ones do not")
     sound = False
     for twin in twins:
         for scenario in asked:
-            prediction = predict(twin, scenario, draws=options.draws)[twin.patient]
-            progress(f"{twin.patient}: {scenario.label}")
+            prediction = predict(twin, scenario, draws=options.draws, **reflex)[twin.patient]
+            progress(f"{twin.patient}: {prediction.label}")
             show_what_if(prediction)
             say_with_care(twin)
             sound = sound or not failed(prediction)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .inputs import add_scenario, add_twins, read_twins, scenarios
+from .inputs import add_reflex, add_scenario, add_twins, read_twins, reflex_of, scenarios
 
 __all__ = ["add_arguments", "run"]
 
@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what_ifs = parser.add_mutually_exclusive_group()
     add_scenario(what_ifs, required=False)
     what_ifs.add_argument("--no-what-if", action="store_true", help="the twin alone")
+    add_reflex(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,12 +30,12 @@ def run(options: argparse.Namespace) -> int:
 
     progress = Progress()
     asked = [] if options.no_what_if else scenarios(options.scenario)
-    twins = read_twins(options)
+    reflex, twins = reflex_of(options, asked), read_twins(options)
     if asked:
         enable()
         progress("predicting; the first run on a machine compiles, later ones do not")
     for twin in twins:
-        predictions = [predict(twin, scenario)[twin.patient] for scenario in asked]
+        predictions = [predict(twin, scenario, **reflex)[twin.patient] for scenario in asked]
         path = report(twin, *predictions, path=_target(options, twin, len(twins)))
         progress(f"wrote {path}")
         say(str(path))

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .inputs import add_fit, add_record, add_scenario, calibrated, read_record, scenarios
+from .inputs import add_fit, add_record, add_reflex, add_scenario, calibrated, read_record, reflex_of, scenarios
 from .whole import whole_folder
 
 __all__ = ["add_arguments", "file_name", "run", "write"]
@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", default=".", help="where twin-<patient>/ is written (default: here)")
     add_fit(parser)
     add_scenario(parser, required=False)
+    add_reflex(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
 
     progress = Progress()
     asked = scenarios(options.scenario)  # a wrong setting is told before minutes are spent
+    reflex = reflex_of(options, asked)
     records = read_record(options)
     progress(f"read {records!r}")
     bullets("Rows that could not be used", _unused(records))
@@ -37,21 +39,21 @@ def run(options: argparse.Namespace) -> int:
         return 1
     for twin in twins:
         if twin.patient not in lost:
-            _one(twin, asked, Path(options.out), progress)
+            _one(twin, asked, reflex, Path(options.out), progress)
     progress(f"done{_seconds(twins)}")
     say("\nNot for clinical use.")
     return 0
 
 
-def _one(twin: Any, asked: list[Any], out: Path, progress: Any) -> None:
+def _one(twin: Any, asked: list[Any], reflex: dict[str, Any], out: Path, progress: Any) -> None:
     from ..prediction.predict import predict
     from .terminal import say, show_twin, show_what_if
 
     show_twin(twin)
     predictions = []
     for scenario in asked:
-        predictions.append(predict(twin, scenario)[twin.patient])
-        progress(f"{twin.patient}: predicted {scenario.label}")
+        predictions.append(predict(twin, scenario, **reflex)[twin.patient])
+        progress(f"{twin.patient}: predicted {predictions[-1].label}")
         show_what_if(predictions[-1])
     folder = out / f"twin-{file_name(twin.patient)}"
     write(twin, predictions, folder)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,163 +10,117 @@ import xarray as xr
 
 from ..calibration.certificate import PERIODICITY_LIMIT, PRESSURE_LIMIT, VOLUME_LIMIT, value_errors
 from ..calibration.rows import at_the_edge, reading_labels, span
-from ..calibration.summary import Readings, observe, waves
+from ..calibration.summary import Readings, waves
 from ..calibration.twin import CalibratedTwin, CalibratedTwins
 from ..core.dataset import variable
 from ..core.disclaimer import DISCLAIMER
-from ..core.errors import InputError, UnknownNameError
+from ..core.errors import InputError
 from ..core.provenance import provenance
 from ..core.status import Status
-from ..core.table import Table
 from ..engine.forward import Forward
 from ..engine.precision import double
 from ..physiology.model import Model, circulation
 from ..physiology.scenario import Scenario
+from .outcome import Prediction, PredictionRow, Predictions
+from .regulated import Answer, answered, regulated_beats
+from .settled import followed
 
 __all__ = ["Prediction", "PredictionRow", "Predictions", "predict"]
 
 
-@dataclass(frozen=True)
-class PredictionRow:
-    """One reading before and after, and its paired change: best mode and 95 % intervals."""
-
-    observable: str
-    label: str
-    unit: str
-    baseline: float
-    baseline_low: float
-    baseline_high: float
-    after: float
-    after_low: float
-    after_high: float
-    change: float
-    change_low: float
-    change_high: float
-
-
-@dataclass(frozen=True, repr=False)
-class Prediction:
-    """What one twin says of one scenario; `failed` of `draws` posterior draws had no steady beat and are left out."""
-
-    patient: str
-    scenario: Scenario
-    rows: tuple[PredictionRow, ...]
-    draws: int
-    failed: int
-    status: Status
-    step_error: float
-    waves: xr.Dataset = field(compare=False)
-    baseline_waves: xr.Dataset = field(compare=False)
-    dataset: xr.Dataset = field(compare=False)
-    provenance: dict[str, Any] = field(default_factory=dict)
-
-    def __getitem__(self, observable: str) -> PredictionRow:
-        for row in self.rows:
-            if row.observable == observable:
-                return row
-        raise UnknownNameError("observable", observable, [row.observable for row in self.rows])
-
-    def table(self) -> Table:
-        """Baseline, after and change of every reading, with 95 % intervals."""
-        span = lambda low, high: f"{low:.3g} to {high:.3g}"  # noqa: E731
-        rows = [
-            [r.label, r.unit, r.baseline, span(r.baseline_low, r.baseline_high), r.after,
-             span(r.after_low, r.after_high), r.change, span(r.change_low, r.change_high)]
-            for r in self.rows
-        ]  # fmt: skip
-        columns = ["reading", "unit", "baseline", "95 %", "after", "95 % ", "change", "95 %  "]
-        note = f"{self.draws - self.failed} of {self.draws} posterior draws. {DISCLAIMER}"
-        return Table(columns, rows, title=f"{self.patient}: {self.scenario.label}", note=note)
-
-    def __repr__(self) -> str:
-        return f"<Prediction {self.patient}: {self.scenario.label}, {self.status.name}. {DISCLAIMER}>"
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
-
-
-class Predictions:
-    """Predictions of a cohort for one scenario, by patient."""
-
-    def __init__(self, scenario: Scenario, predictions: tuple[Prediction, ...]) -> None:
-        self.scenario = scenario
-        self._by_patient = {p.patient: p for p in predictions}
-
-    @property
-    def patients(self) -> list[str]:
-        """Patients predicted."""
-        return list(self._by_patient)
-
-    def __getitem__(self, patient: str) -> Prediction:
-        if patient not in self._by_patient:
-            raise UnknownNameError("patient", patient, self.patients)
-        return self._by_patient[patient]
-
-    def __iter__(self) -> Iterator[Prediction]:
-        return iter(self._by_patient.values())
-
-    def __len__(self) -> int:
-        return len(self._by_patient)
-
-    def table(self) -> Table:
-        """Every reading of every patient before and after."""
-        rows = [[p.patient, *row] for p in self for row in p.table().rows]
-        columns = ["patient", "reading", "unit", "baseline", "95 %", "after", "95 % ", "change", "95 %  "]
-        return Table(columns, rows, title=self.scenario.label, note=DISCLAIMER)
-
-    def __repr__(self) -> str:
-        return f"<Predictions: {len(self)} patients, {self.scenario.label}. {DISCLAIMER}>"
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
-
-
-def predict(twins: CalibratedTwins | CalibratedTwin, scenario: Scenario, *, draws: int | None = None) -> Predictions:
+def predict(
+    twins: CalibratedTwins | CalibratedTwin, scenario: Scenario, *, draws: int | None = None,
+    reflex: str | None = None, reflex_gains: Mapping[str, Any] | None = None,
+) -> Predictions:  # fmt: skip
     """The steady beat of every twin before and after a scenario, for the best mode and each posterior draw.
 
     Every draw has its own baseline (solved when the twin was calibrated, at the same steps) and solves its own
     what-if, so that a change is paired; draws without a steady beat are counted and left out of the intervals.
     `draws` limits how many of the twin's draws are used (None: all).
-    Raises `InputError` when there is no twin, or the scenario acts on a quantity that the circulation lacks.
+
+    `reflex` names a registered reflex, such as "baroreflex" (Ursino 1998, doi 10.1152/ajpheart.1998.275.5.H1733). Each
+    draw's what-if is then the steady state of circulation and reflex together, x = Phi(x; p(c)) and c = R(c, sensed,
+    rest), about that draw's own rest: its baseline is as without. Readings and waves are those with what the reflex has
+    set in force. Its gains are the published ones unless `reflex_gains` gives others ({"resistance_gain": 0.1}): a
+    record at rest says nothing of them. A draw whose beats come to no single steady one, or whose reflex would leave
+    the bounds of a quantity, is left out; of the best mode such beats are read as means, and its status says why.
+
+    Raises `InputError` when there is no twin, when the scenario acts on a quantity that the circulation lacks or leads
+    to no single steady beat (breathing), and when the reflex does not fit the circulation; `UnknownNameError` for an
+    unknown reflex or gain.
     """
     every = (twins,) if isinstance(twins, CalibratedTwin) else tuple(twins)
     if not every:
         raise InputError("`twins` must hold at least one twin, but holds none; calibrate a record first.")
+    if reflex is None and reflex_gains:
+        raise InputError("`reflex_gains` must go with a reflex, but `reflex` is None; use reflex='baroreflex'.")
     with double():
-        return Predictions(scenario, tuple(_one(twin, scenario, draws) for twin in every))
+        return Predictions(scenario, tuple(_one(twin, scenario, draws, reflex, reflex_gains or {}) for twin in every))
 
 
-def _one(twin: CalibratedTwin, scenario: Scenario, draws: int | None) -> Prediction:
-    valves = twin.provenance.get("valves")
-    model = circulation(twin.circulation, valves=valves).with_values(
-        {n: v for n, v in twin.parameters.items() if n.endswith(".regurgitant_area")}
-    )
+def _one(
+    twin: CalibratedTwin, scenario: Scenario, draws: int | None, reflex: str | None, gains: Mapping[str, Any]
+) -> Prediction:
+    model = _model(twin, reflex, gains)
+    given = {name: model.values[f"{reflex}.{name}"] for name in gains}
     number, modes = int(twin.provenance.get("steps", model.steps)), int(twin.posterior.attrs["modes"])
     chosen = np.r_[0, np.arange(modes, twin.posterior.sizes["draw"])][: None if draws is None else draws + 1]
     before = twin.posterior["parameters"].values[:, chosen]
     after = scenario.applied(tuple(twin.posterior["parameter"].values), before)
     bsa = np.full(len(chosen), float(twin.posterior.attrs["bsa"]))
     base = _baseline(twin, chosen)
-    what_if = observe(model, after, _shifted(model, before, after, base.solved.state), bsa, number)
-    coarse = observe(model, after[:, :1], what_if.solved.state[:, :1], bsa[:1], number // 2)
-    sound = base.sound & what_if.sound
-    error, volume = value_errors(base.units, what_if.values[:, 0], coarse.values[:, 0])
-    good = error <= PRESSURE_LIMIT and volume <= VOLUME_LIMIT and float(what_if.solved.residual[0]) <= PERIODICITY_LIMIT
-    status = Status.NOT_PERIODIC if not sound[0] else Status.OK if good else Status.STEP_LIMIT
+    what_if = answered(model, before, base.solved.state, after, bsa, number)
+    best = (model, before[:, :1], base.solved.state[:, :1], after[:, :1], bsa[:1])
+    sound = base.sound & what_if.readings.sound
+    status, error = Status(int(what_if.status[0])) if base.sound[0] else Status.NOT_PERIODIC, float("nan")
+    if sound[0]:
+        error, good = _certified(what_if, answered(*best, number // 2))
+        status = status if good else Status.STEP_LIMIT
+    elif reflex and base.sound[0]:
+        what_if = _means(what_if, *best, number)
     return Prediction(
         patient=twin.patient,
         scenario=scenario,
-        rows=_rows(base, what_if, sound, "bsa" in twin.covariates),
+        rows=_rows(base, what_if.readings, sound, "bsa" in twin.covariates),
         draws=len(chosen) - 1,
         failed=int(np.sum(~sound[1:])),
         status=status,
         step_error=error,
-        waves=waves(model, after[:, :1], what_if.solved.state[:, :1], number),
+        waves=waves(model, what_if.rows[:, :1], what_if.readings.solved.state[:, :1], number),
         baseline_waves=waves(model, before[:, :1], base.solved.state[:, :1], number),
-        dataset=_dataset(twin, base, what_if, sound),
+        dataset=_dataset(twin, base, what_if, sound, reflex, given),
         provenance=provenance(precision="float64", scenario=scenario.name, settings=scenario.settings, steps=number,
-                              twin=twin.patient, circulation=twin.circulation),
+                              twin=twin.patient, circulation=twin.circulation, reflex=reflex, reflex_gains=given),
+        reflex=reflex,
+        reflex_gains=given,
     )  # fmt: skip
+
+
+def _model(twin: CalibratedTwin, reflex: str | None, gains: Mapping[str, Any]) -> Model:
+    """The twin's circulation with the reflex; values of quantities come from the draws, save what decides structure."""
+    leaks = {n: v for n, v in twin.parameters.items() if n.endswith(".regurgitant_area")}
+    whole = circulation(twin.circulation, valves=twin.provenance.get("valves"), reflex=reflex)
+    return whole.with_values({**leaks, **{f"{reflex}.{name}": value for name, value in gains.items()}})
+
+
+def _certified(fine: Answer, coarse: Answer) -> tuple[float, bool]:
+    """Step error of the best mode's pressures (mmHg) from half the steps, and whether all is within its limits."""
+    found = fine.readings
+    error, volume = value_errors(found.units, found.values[:, 0], coarse.readings.values[:, 0])
+    good = error <= PRESSURE_LIMIT and volume <= VOLUME_LIMIT and float(found.solved.residual[0]) <= PERIODICITY_LIMIT
+    return error, bool(good)
+
+
+def _means(
+    what_if: Answer, model: Model, before: np.ndarray, rest: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int
+) -> Answer:
+    """The answer with the best mode, which has no single steady beat under the reflex, read over the beats it has."""
+    beats = regulated_beats(model, before, rest, after[None], steps)
+    found, told = what_if.readings, followed(model, beats, beats.from_rest(rest), bsa)
+    first = lambda all_lanes, best: np.concatenate([best, all_lanes[:, 1:]], axis=1)  # noqa: E731
+    solved = found.solved._replace(state=first(found.solved.state, told.state))
+    readings = Readings(found.names, found.units, first(found.values, told.values[:, None]), solved)
+    return Answer(readings, first(what_if.rows, told.rows), what_if.status)
 
 
 def _baseline(twin: CalibratedTwin, chosen: np.ndarray) -> Readings:
@@ -179,16 +132,7 @@ def _baseline(twin: CalibratedTwin, chosen: np.ndarray) -> Readings:
     return Readings(tuple(kept["observable"].values), tuple(kept["unit"].values), kept["readings"].values, solved)
 
 
-def _shifted(model: Model, before: np.ndarray, after: np.ndarray, state: np.ndarray) -> np.ndarray:
-    """A starting guess after a change of stressed volume: every volume grows by the same share."""
-    row = model.system.parameters.index("stressed_volume")
-    volumes = len(model.system.free_stores)
-    guess = state.copy()
-    guess[:volumes] *= after[row] / before[row]
-    return guess
-
-
-def _rows(base: Any, what_if: Any, sound: np.ndarray, has_body: bool) -> tuple[PredictionRow, ...]:
+def _rows(base: Readings, what_if: Readings, sound: np.ndarray, has_body: bool) -> tuple[PredictionRow, ...]:
     rows = []
     kept = np.flatnonzero(sound[1:]) + 1
     for name, label in reading_labels().items():
@@ -204,13 +148,19 @@ def _rows(base: Any, what_if: Any, sound: np.ndarray, has_body: bool) -> tuple[P
     return tuple(rows)
 
 
-def _dataset(twin: CalibratedTwin, base: Any, what_if: Any, sound: np.ndarray) -> xr.Dataset:
+def _dataset(
+    twin: CalibratedTwin, base: Readings, what_if: Answer, sound: np.ndarray, reflex: str | None,
+    gains: Mapping[str, float],
+) -> xr.Dataset:  # fmt: skip
+    status, after = np.where(base.sound, what_if.status, int(Status.NOT_PERIODIC)), what_if.readings.values
     return xr.Dataset(
         {
             "baseline": variable(("observable", "draw"), base.values, "1", "readings before, in their own units"),
-            "after": variable(("observable", "draw"), what_if.values, "1", "readings after, in their own units"),
+            "after": variable(("observable", "draw"), after, "1", "readings after, in their own units"),
             "sound": variable(("draw",), sound, "1", "whether both beats of the draw are steady"),
+            "status": variable(("draw",), status, "1", "code of how the draw's what-if ended"),
         },
         coords={"observable": list(base.names), "unit": ("observable", list(base.units))},
-        attrs={"patient": twin.patient, "note": DISCLAIMER, "first_draw": "best mode"},
-    )
+        attrs={"patient": twin.patient, "note": DISCLAIMER, "first_draw": "best mode", "reflex": reflex or "none",
+               **{f"{reflex}.{name}": value for name, value in gains.items()}},
+    )  # fmt: skip

@@ -11,19 +11,18 @@ from ..calibration.certified import step_error
 from ..calibration.refine import FINEST
 from ..calibration.summary import Readings, observe, reader
 from ..core.errors import InputError
-from ..core.feedback import Feedback
 from ..core.registry import known
 from ..core.status import Status, merge
 from ..engine.beat import BeatMap, compiled
-from ..engine.controlled import ControlledBeats, sensed
-from ..engine.cycle import Beats, ForcedBeats, path
+from ..engine.controlled import ControlledBeats
+from ..engine.cycle import ForcedBeats, path
 from ..engine.forward import equal_start
 from ..engine.regime import LONGEST, Regimes, regime
 from ..physiology.model import Model
 from ..physiology.observable import Observer
-from ..physiology.regulation import feedback
+from .regulated import living, regulated_beats
 
-__all__ = ["Settled", "regulated_beats", "resting", "settled", "stays"]
+__all__ = ["Settled", "followed", "resting", "settled", "stays"]
 
 TRIAL = 48  # plain beats after a disturbance
 RETURNED = 1e-3  # mL, what may be left of it
@@ -63,16 +62,9 @@ def settled(
     status = Status(int(fine.told.status[0]))
     if fine.told.period[0] > 0 and not error <= 1.0:  # the sentence still tells what they settle to
         status = Status.STEP_LIMIT
-    if not _living(model, fine.rows):
+    if not living(model, fine.rows)[0]:
         status = merge((status, Status.UNPHYSIOLOGICAL))
     return fine._replace(status=status, steps=steps, error=error)
-
-
-def _living(model: Model, rows: np.ndarray) -> bool:
-    """Whether what a reflex has set lies within its bounds."""
-    known, names = model.all_quantities, model.system.parameters.names
-    acted = () if model.reflex is None else _feedback(model).acts_on
-    return all(known[n].bounds[0] <= rows[names.index(n), 0] <= known[n].bounds[1] for n in acted)
 
 
 def stays(model: Model, rows: np.ndarray, state: np.ndarray, steps: int) -> bool:
@@ -89,27 +81,17 @@ def stays(model: Model, rows: np.ndarray, state: np.ndarray, steps: int) -> bool
     return bool(np.max(np.abs(np.asarray(beaten) - state)[:volumes]) <= RETURNED)
 
 
-def regulated_beats(
-    model: Model, before: np.ndarray, rest: np.ndarray, after: np.ndarray, steps: int
-) -> ControlledBeats:
-    """Beats of a model with its reflex at `after` [n, P, 1], about the steady beat that begins at `rest` [S, 1]."""
-    control, beat = _feedback(model), BeatMap(model.system)
-    reference = sensed(beat, control, before, rest, steps)
-    return ControlledBeats(beat, after, steps, control, control.parameters.pack(model.values, 1), reference)
-
-
-def _feedback(model: Model) -> Feedback:
-    if model.reflex is None:
-        raise InputError("`model` must have a reflex, but got none; use circulation('adult', reflex='baroreflex').")
-    return feedback(model.reflex)
-
-
 def _observer(model: Model) -> Observer:
     return Observer(model.system, tuple(known("observable")))
 
 
 def _solved(model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int) -> Settled:
     beats, guess = _beats(model, before, after, bsa, steps)
+    return followed(model, beats, guess, bsa)
+
+
+def followed(model: Model, beats: ForcedBeats, guess: np.ndarray, bsa: np.ndarray) -> Settled:
+    """Where beats of one lane lead from a guess, read beat by beat over the cycle or window; no certificate yet."""
     told = regime(beats, guess, longest=max(LONGEST, beats.forcing))
     onset, count = told.states[0], int(told.window[0])
     states = path(beats, onset, count - 1)
@@ -117,24 +99,24 @@ def _solved(model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray
     read, program = reader(observer), compiled(BeatMap(model.system, observer.reductions), None)
     each = []
     for k, state in enumerate(states):
-        rows, x = _in_force(beats, state, after, k)
-        values = program(jnp.asarray(rows), jnp.asarray(x), steps).values
+        rows, x = _in_force(beats, state, k)
+        values = program(jnp.asarray(rows), jnp.asarray(x), beats.steps).values
         each.append(np.asarray(read(values, jnp.asarray(rows), jnp.asarray(bsa)))[:, 0])
-    rows, x = _in_force(beats, onset, after, 0)
-    together = np.stack(each, axis=1)
-    return Settled(together.mean(axis=1), together, rows, x, told, Status.OK, steps, 0.0)
+    rows, x = _in_force(beats, onset, 0)
+    together, status = np.stack(each, axis=1), Status(int(told.status[0]))
+    return Settled(together.mean(axis=1), together, rows, x, told, status, beats.steps, 0.0)
 
 
 def _beats(
     model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int
-) -> tuple[Beats, np.ndarray]:
+) -> tuple[ForcedBeats, np.ndarray]:
     """The beats in question and a state to start them from."""
     if model.reflex is None:
         start = np.asarray(equal_start(model.system, jnp.asarray(after[0])))
         return ForcedBeats(BeatMap(model.system), after, steps), start
     rest = resting(observe(model, before, None, bsa, steps))
     beats = regulated_beats(model, before, rest, after, steps)
-    return beats, np.concatenate([rest, np.zeros((len(beats.feedback.weights), rest.shape[1]))])
+    return beats, beats.from_rest(rest)
 
 
 def resting(readings: Readings) -> np.ndarray:
@@ -147,7 +129,7 @@ def resting(readings: Readings) -> np.ndarray:
     return readings.solved.state
 
 
-def _in_force(beats: Beats, state: np.ndarray, after: np.ndarray, beat: int) -> tuple[np.ndarray, np.ndarray]:
+def _in_force(beats: ForcedBeats, state: np.ndarray, beat: int) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(beats, ControlledBeats):
         return beats.in_force(state, beat), beats.split(state)[0]
-    return after[beat % len(after)], state
+    return beats.parameters[beat % beats.forcing], state

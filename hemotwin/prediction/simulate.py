@@ -25,7 +25,8 @@ from ..physiology.model import Model
 from ..physiology.observable import Observer
 from ..physiology.regulation import feedback
 from ..physiology.scenario import Scenario
-from .settled import Settled, regulated_beats, resting, settled, stays
+from .regulated import regulated_beats
+from .settled import Settled, resting, settled, stays
 
 __all__ = ["Run", "simulate"]
 

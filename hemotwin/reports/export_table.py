@@ -61,7 +61,7 @@ def _of_twin(twin: CalibratedTwin) -> Iterator[dict[str, Any]]:
 
 def _of_prediction(one: Prediction) -> Iterator[dict[str, Any]]:
     for r in one.rows:
-        about = {"observable": r.observable, "label": r.label, "unit": r.unit, "scenario": one.scenario.label,
+        about = {"observable": r.observable, "label": r.label, "unit": r.unit, "scenario": one.label,
                  MARK_COLUMN: PREDICTED}  # fmt: skip
         for kind in ("baseline", "after", "change"):
             value, low, high = (getattr(r, f"{kind}{end}") for end in ("", "_low", "_high"))

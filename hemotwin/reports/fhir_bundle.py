@@ -112,7 +112,7 @@ def _observations(twin: CalibratedTwin, predictions: Sequence[Prediction]) -> It
         yield _observation(code, q.value, q.unit, (q.low, q.high), words)
     for one in (p for p in predictions if p.patient == twin.patient):
         for r in one.rows:
-            words = f"Predicted for the what-if: {one.scenario.label}."
+            words = f"Predicted for the what-if: {one.label}."
             whole = _observation(_code(r.observable, r.label), r.after, r.unit, (r.after_low, r.after_high), words)
             for name in ("baseline", "change"):
                 for end in ("", "_low", "_high"):
@@ -155,7 +155,7 @@ def _code(name: str, label: str, modality: str | None = None) -> dict[str, Any]:
 
 
 def _report(twin: CalibratedTwin, predictions: Sequence[Prediction], results: list[dict[str, str]]) -> dict[str, Any]:
-    asked = [f"What-if: {one.scenario.label}." for one in predictions if one.patient == twin.patient]
+    asked = [f"What-if: {one.label}." for one in predictions if one.patient == twin.patient]
     drawn = [twin.sampling.sentence] if twin.sampling is not None else []
     said = [DISCLAIMER, f"{PREDICTED.capitalize()}.", f"Status {twin.status.name}: {twin.status.advice}",
             *twin.conflicts, *twin.assumptions, *asked, twin.certificate.sentence, *drawn]  # fmt: skip

@@ -116,7 +116,7 @@ def beat_panels(twin: CalibratedTwin) -> list[dict[str, Any]]:
 
 def what_if_panels(prediction: Any) -> list[dict[str, Any]]:
     """Both loops and the pulmonary artery pressure, before (grey) and after."""
-    before, after, about = prediction.baseline_waves, prediction.waves, prediction.scenario.label
+    before, after, about = prediction.baseline_waves, prediction.waves, prediction.label
     pairs = [(before, "baseline", "before"), (after, "after", "after")]
     titles = {"rv": "Right ventricle", "lv": "Left ventricle"}
     found = [loop_panel(pairs, site, text, about) for site, text in titles.items() if _present(after, "site", (site,))]

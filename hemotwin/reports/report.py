@@ -18,7 +18,7 @@ from .figures import beat_panels, what_if_panels
 from .forest import forest
 from .rounding import significant
 from .sentences import could_not_tell, day, listed, person, summary
-from .tables import HEADLINES, fit_cells, headlines, unmeasured_cells, what_if_cells, what_if_reach
+from .tables import fit_cells, foremost, headlines, unmeasured_cells, what_if_cells, what_if_reach
 
 __all__ = ["page", "report"]
 
@@ -85,13 +85,13 @@ def _modes(twin: CalibratedTwin) -> list[dict[str, Any]]:
 
 
 def _what_if(one: Any) -> dict[str, Any]:
-    reach = what_if_reach(one.rows)
+    reach, front = what_if_reach(one.rows), foremost(one)
     cells = [what_if_cells(row, reach) for row in one.rows]
     return {
-        "label": one.scenario.label, "description": one.scenario.description, "draws": one.draws, "failed": one.failed,
+        "label": one.label, "description": one.description, "draws": one.draws, "failed": one.failed,
         "status": one.status, "reach": f"{100.0 * reach:.0f}",
-        "headlines": [c for c in cells if c["observable"] in HEADLINES],
-        "others": [c for c in cells if c["observable"] not in HEADLINES],
+        "headlines": [c for c in cells if c["observable"] in front],
+        "others": [c for c in cells if c["observable"] not in front],
         "panels": [_safe(panel) for panel in what_if_panels(one)],
     }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,8 +13,9 @@ from ..core.table import Table
 from .rounding import amount, interval, parameter, recorded, shown_unit, signed
 
 __all__ = [
-    "HEADLINES", "fit_cells", "fit_table", "headlines", "nobody_measured", "quantity_cells", "quantity_table",
-    "relative", "strip", "tone", "unmeasured_cells", "what_if_cells", "what_if_reach", "what_if_table",
+    "HEADLINES", "fit_cells", "fit_table", "foremost", "headlines", "nobody_measured", "quantity_cells",
+    "quantity_table", "relative", "strip", "tone", "unmeasured_cells", "what_if_cells", "what_if_reach",
+    "what_if_table",
 ]  # fmt: skip
 
 VERDICTS = {"informed": "informed", "partly informed": "partly informed", "prior": "prior only"}
@@ -36,6 +38,7 @@ HEADLINES = (
     "sbp", "dbp", "map", "cardiac_output", "stroke_volume", "pa_pressure_systolic", "pa_pressure_diastolic",
     "pa_pressure_mean", "pvr", "rv_pressure_max", "rv_edv", "rvef", "ra_pressure_mean", "pcwp_mean", "lvef",
 )  # fmt: skip
+REGULATED = ("heart_rate", "svr")  # by a reflex; without one they do not answer to a scenario
 
 
 def strip(low: float, high: float, values: Iterable[float | None]) -> list[float | None]:
@@ -179,22 +182,22 @@ def quantity_table(twin: CalibratedTwin, width: int = 110) -> Table:
     return Table(columns, _narrowed(columns, rows, width), note=note)
 
 
+def foremost(prediction: Any) -> tuple[str, ...]:
+    """The readings that stand in front, with those by which a reflex answers where one acts."""
+    return HEADLINES if prediction.reflex is None else (*HEADLINES, *REGULATED)
+
+
 def what_if_table(prediction: Any, width: int = 110) -> Table:
     """Baseline, after and change with 95 % intervals of the headline readings."""
     rows = []
     for row in prediction.rows:
-        if row.observable in HEADLINES:
+        if row.observable in foremost(prediction):
             c = what_if_cells(row)
             spans = [f"{c[k]} [{c[k + '_interval']}]" for k in ("baseline", "after", "change")]
             rows.append([c["label"], c["unit"], *spans])
     columns = ["what if", "unit", "baseline [95 %]", "after [95 %]", "change [95 %]"]
-    solved = f"{prediction.draws - prediction.failed} of {prediction.draws} posterior draws. {DISCLAIMER}"
-    return Table(columns, _narrowed(columns, rows, width), title=_title(prediction), note=solved)
-
-
-def _title(prediction: Any) -> str:
-    label = prediction.scenario.label
-    return f"{prediction.patient}: {label}"
+    title = f"{prediction.patient}: {prediction.label}"
+    return Table(columns, _narrowed(columns, rows, width), title=title, note=textwrap.fill(prediction.note, width))
 
 
 def _narrowed(columns: Sequence[str], rows: list[list[Any]], width: int) -> list[list[Any]]:

@@ -17,8 +17,8 @@ def breathing(swing: Any = "5 mmHg", beats_per_breath: int = 4) -> Scenario:
     """Thoracic pressure falls by `swing` and returns within each breath of `beats_per_breath` beats; no beat is steady.
 
     A raised cosine, held within each beat at its mean over it. Negative: a ventilator that raises it. Default: -4 to
-    -9 mmHg, Albanese 2016, doi 10.1152/ajpheart.00230.2014. The abdomen's pressure, the lung's resistance and heart
-    rate stay as they are.
+    -9 mmHg, Albanese 2016, doi 10.1152/ajpheart.00230.2014. The abdomen's pressure and the lung's resistance stay
+    as they are, and so does heart rate unless a reflex acts.
     """
     depth = amount("swing", swing, "mmHg", -30.0, 30.0)
     if not (isinstance(beats_per_breath, int) and 2 <= beats_per_breath <= MOST):
@@ -33,7 +33,7 @@ def breathing(swing: Any = "5 mmHg", beats_per_breath: int = 4) -> Scenario:
         name="breathing",
         label=f"breathing, {beats_per_breath} beats per breath, thoracic pressure {way}",
         description=f"The pressure in the thorax {way} and returns over {beats_per_breath} beats; "
-        "the abdomen, the lung's resistance and heart rate stay as they are.",
+        "the abdomen and the lung's resistance stay as they are.",
         settings={"swing": depth, "beats_per_breath": beats_per_breath},
         each_beat=tuple((Change("thorax.pressure", amount=-depth * s),) for s in share),
     )

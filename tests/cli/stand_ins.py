@@ -50,8 +50,9 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     def predict(twin: Any, scenario: Any, **options: Any) -> dict[str, Any]:
         calls.append(("predict", scenario.name, scenario.settings, options))
-        ready = example_predictions()[0]
-        return {twin.patient: dataclasses.replace(ready, patient=twin.patient, scenario=scenario)}
+        named = {name: options[name] for name in ("reflex", "reflex_gains") if name in options}
+        ready = dataclasses.replace(example_predictions()[0], patient=twin.patient, scenario=scenario, **named)
+        return {twin.patient: ready}
 
     monkeypatch.setattr("hemotwin.calibration.fit.calibrate", calibrate)
     monkeypatch.setattr("hemotwin.prediction.predict.predict", predict)

@@ -159,6 +159,51 @@ def test_settings_of_a_what_if_reach_the_prediction(saved, calls, capsys):
     assert "Not for clinical use." in capsys.readouterr().out
 
 
+def test_reflex_with_its_gains_reaches_the_prediction_and_stands_beside_it(saved, calls, capsys):
+    asked = ["predict", str(saved), "--patient", "B", "--scenario", "bleeding"]
+    assert main([*asked, "--reflex", "baroreflex", "resistance_gain=0.2"]) == 0
+    assert calls[0][3] == {"draws": None, "reflex": "baroreflex", "reflex_gains": {"resistance_gain": 0.2}}
+    shown = capsys.readouterr()
+    assert "B: loss of 500 mL of blood over 10 min, with baroreflex" in shown.out
+    assert "with resistance_gain 0.2, else published gains, not fitted to the patient" in " ".join(shown.out.split())
+    assert max(map(len, shown.out.splitlines())) <= 110
+    assert main([*asked, "--reflex", "baroreflex"]) == 0
+    assert calls[1][3] == {"draws": None, "reflex": "baroreflex"}
+
+
+@pytest.mark.parametrize("verb", ["twin", "report", "export"])
+def test_reflex_reaches_the_what_ifs_of_every_verb_that_asks_some(verb, saved, record, tmp_path, calls):
+    target = {
+        "twin": [str(record), "--patient", "A", "--out", str(tmp_path)],
+        "report": [str(saved), "--patient", "A", "--out", str(tmp_path / "A.html")],
+        "export": [str(saved), "--patient", "A", "--to", "csv", "--out", str(tmp_path / "A.csv")],
+    }[verb]
+    assert main([verb, *target, "--scenario", "bleeding", "--reflex", "baroreflex"]) == 0
+    assert [call[3] for call in calls if call[0] == "predict"] == [{"reflex": "baroreflex"}]
+    if verb == "export":
+        assert "over 10 min, with baroreflex," in (tmp_path / "A.csv").read_text(encoding="utf-8").replace('"', "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["barroreflex"], "Did you mean `baroreflex`"),
+        (["baroreflex", "resistance=0.2"], "baroreflex.resistance_gain"),
+        (["baroreflex", "resistance_gain=9"], "resistance_gain"),
+        (["baroreflex", "0.2"], "--reflex baroreflex: settings must be written as SETTING=VALUE"),
+    ],
+)
+def test_reflex_that_makes_no_sense_ends_with_two_before_anything_runs(words, message, record, calls, capsys):
+    assert main(["twin", str(record), "--reflex", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert calls == []
+
+
+def test_reflex_without_a_what_if_to_act_in_is_refused(saved, capsys):
+    assert main(["report", str(saved), "--no-what-if", "--reflex", "baroreflex"]) == 2
+    assert "--reflex must have a what-if to act in" in capsys.readouterr().err
+
+
 def test_answer_of_a_twin_that_is_not_sound_says_so(tmp_path, calls, capsys):
     path = tmp_path / "pair.zarr"
     CalibratedTwins((twin_of("A"), twin_of("B", Status.UNIDENTIFIABLE)), {}, {}).save(path)

@@ -105,3 +105,14 @@ def test_the_summary_counts_values_conflicts_and_informed_quantities():
     assert "5 of 13 free quantities" in text
     assert "2 conflicts" in text
     assert "holds no conflict" in summary(example_twin(conflicts=()))
+
+
+def test_what_a_reflex_has_set_stands_in_front_where_one_acts():
+    without = example_predictions()[0]
+    rate = dataclasses.replace(without.rows[0], observable="heart_rate", label="heart rate", unit="1/min")
+    without = dataclasses.replace(without, rows=(*without.rows, rate))
+    acting = dataclasses.replace(without, reflex="baroreflex")
+    shown = [what_if_table(one).column("what if") for one in (without, acting)]
+    assert "heart rate" not in shown[0] and shown[1] == [*shown[0], "heart rate"]
+    text = repr(what_if_table(acting))
+    assert "with baroreflex" in text and max(map(len, text.splitlines())) <= 110

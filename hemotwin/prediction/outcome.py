@@ -1,0 +1,143 @@
+"""What a what-if answers: readings before, after and changed, of one twin and of a cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import xarray as xr
+
+from ..core.disclaimer import DISCLAIMER
+from ..core.errors import UnknownNameError
+from ..core.status import Status
+from ..core.table import Table
+from ..physiology.scenario import Scenario
+
+__all__ = ["Prediction", "PredictionRow", "Predictions"]
+
+
+@dataclass(frozen=True)
+class PredictionRow:
+    """One reading before and after, and its paired change: best mode and 95 % intervals."""
+
+    observable: str
+    label: str
+    unit: str
+    baseline: float
+    baseline_low: float
+    baseline_high: float
+    after: float
+    after_low: float
+    after_high: float
+    change: float
+    change_low: float
+    change_high: float
+
+
+@dataclass(frozen=True, repr=False)
+class Prediction:
+    """What one twin says of one scenario; `failed` of `draws` posterior draws had no steady beat and are left out.
+
+    `reflex` names the reflex that acted, None where none did; `reflex_gains` those of its gains and time constants that
+    were not its own. `step_error` (mmHg) is nan where the best mode has no steady beat, whose readings are then means
+    over the beats it has. `dataset` holds every draw with its status.
+    """
+
+    patient: str
+    scenario: Scenario
+    rows: tuple[PredictionRow, ...]
+    draws: int
+    failed: int
+    status: Status
+    step_error: float
+    waves: xr.Dataset = field(compare=False)
+    baseline_waves: xr.Dataset = field(compare=False)
+    dataset: xr.Dataset = field(compare=False)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    reflex: str | None = None
+    reflex_gains: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The scenario's label, and the reflex that acts."""
+        return self.scenario.label if self.reflex is None else f"{self.scenario.label}, with {self.reflex}"
+
+    @property
+    def description(self) -> str:
+        """The scenario's sentences, and one on the reflex."""
+        return f"{self.scenario.description} {self._acting or 'No reflex acts.'}"
+
+    @property
+    def note(self) -> str:
+        """How many draws stand behind the numbers and what the reflex is taken to be, for below a table."""
+        parts = [f"{self.draws - self.failed} of {self.draws} posterior draws.", self._acting, DISCLAIMER]
+        return " ".join(part for part in parts if part)
+
+    @property
+    def _acting(self) -> str:
+        if self.reflex is None:
+            return ""
+        own = ", ".join(f"{name} {value:g}" for name, value in self.reflex_gains.items())
+        gains = f"with {own}, else " if own else "with "
+        return f"The {self.reflex} acts about each draw's own rest, {gains}published gains, not fitted to the patient."
+
+    def __getitem__(self, observable: str) -> PredictionRow:
+        for row in self.rows:
+            if row.observable == observable:
+                return row
+        raise UnknownNameError("observable", observable, [row.observable for row in self.rows])
+
+    def table(self) -> Table:
+        """Baseline, after and change of every reading, with 95 % intervals."""
+        span = lambda low, high: f"{low:.3g} to {high:.3g}"  # noqa: E731
+        rows = [
+            [r.label, r.unit, r.baseline, span(r.baseline_low, r.baseline_high), r.after,
+             span(r.after_low, r.after_high), r.change, span(r.change_low, r.change_high)]
+            for r in self.rows
+        ]  # fmt: skip
+        columns = ["reading", "unit", "baseline", "95 %", "after", "95 % ", "change", "95 %  "]
+        return Table(columns, rows, title=f"{self.patient}: {self.label}", note=self.note)
+
+    def __repr__(self) -> str:
+        return f"<Prediction {self.patient}: {self.label}, {self.status.name}. {DISCLAIMER}>"
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+class Predictions:
+    """Predictions of a cohort for one scenario, by patient; `label` names the scenario, and the reflex that acts."""
+
+    def __init__(self, scenario: Scenario, predictions: tuple[Prediction, ...]) -> None:
+        self.scenario = scenario
+        self.label = predictions[0].label if predictions else scenario.label
+        self._by_patient = {p.patient: p for p in predictions}
+
+    @property
+    def patients(self) -> list[str]:
+        """Patients predicted."""
+        return list(self._by_patient)
+
+    def __getitem__(self, patient: str) -> Prediction:
+        if patient not in self._by_patient:
+            raise UnknownNameError("patient", patient, self.patients)
+        return self._by_patient[patient]
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self._by_patient.values())
+
+    def __len__(self) -> int:
+        return len(self._by_patient)
+
+    def table(self) -> Table:
+        """Every reading of every patient before and after."""
+        rows = [[p.patient, *row] for p in self for row in p.table().rows]
+        columns = ["patient", "reading", "unit", "baseline", "95 %", "after", "95 % ", "change", "95 %  "]
+        return Table(columns, rows, title=self.label, note=DISCLAIMER)
+
+    def __repr__(self) -> str:
+        return f"<Predictions: {len(self)} patients, {self.label}. {DISCLAIMER}>"
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()

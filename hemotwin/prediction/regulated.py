@@ -1,0 +1,106 @@
+"""Steady beats after a scenario for many lanes at once; under a reflex, the steady state of circulation and reflex.
+
+A lane's beat maps its state x and the reflex's states c to x' = Phi(x; p(c)) and c' = R(c, sensed(x, p(c)), rest), with
+p(c) the parameters in force and `rest` what was sensed of that lane's own beat before the scenario. Newton solves
+x' = x and c' = c together (`engine.controlled`), and its multipliers tell whether beats stay there (`engine.regime`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..calibration.summary import Readings, observe
+from ..core.errors import InputError
+from ..core.feedback import Feedback
+from ..core.status import Status
+from ..engine.beat import BeatMap
+from ..engine.blocks import in_blocks
+from ..engine.controlled import ControlledBeats, sensed
+from ..engine.regime import regime
+from ..physiology.model import Model
+from ..physiology.regulation import feedback
+
+__all__ = ["Answer", "answered", "living", "regulated_beats"]
+
+WIDTH = 32  # lanes per block: one that does not settle keeps only these waiting
+
+
+class Answer(NamedTuple):
+    """Readings of B lanes, the parameter rows [P, B] in force and a status [B].
+
+    Lanes without one steady beat to read are not sound. Under a reflex their readings are nan and their rows those of
+    rest; their status says what beats do instead, or that the reflex would have to leave the bounds of a quantity.
+    """
+
+    readings: Readings
+    rows: np.ndarray
+    status: np.ndarray
+
+
+def answered(
+    model: Model, before: np.ndarray, rest: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int
+) -> Answer:
+    """Steady beats of parameters `after` [P, B] from `rest` [S, B], states near the steady beats of `before` [P, B]."""
+    if model.reflex is None:
+        found = observe(model, after, _shifted(model, before, after, rest), bsa, steps)
+        return Answer(found, after, np.where(found.sound, int(Status.OK), int(Status.NOT_PERIODIC)))
+    base = observe(model, before, rest, bsa, steps)
+    x = base.solved.state
+
+    def settle(lanes: Any) -> tuple[np.ndarray, ...]:
+        beats = regulated_beats(model, before[:, lanes], x[:, lanes], after[None][..., lanes], steps)
+        told = regime(beats, beats.from_rest(x[:, lanes]))
+        return beats.in_force(told.states[0]), beats.split(told.states[0])[0], told.status, told.period, told.residual
+
+    program = ("regulated beats", BeatMap(model.system), model.reflex)
+    rows, state, status, period, residual = in_blocks(settle, len(bsa), WIDTH, program)
+    status = np.where(living(model, rows) | (status == int(Status.NONFINITE)), status, int(Status.UNPHYSIOLOGICAL))
+    status = np.where(base.sound, status, int(Status.NOT_PERIODIC))
+    steady = (period == 1) & np.isin(status, (int(Status.OK), int(Status.DRIFTING)))
+    # What did not settle is read at rest and then left blank: rows that are not finite would reach others' starts.
+    rows, state = np.where(steady, rows, before), np.where(steady, state, x)
+    found = observe(model, rows, state, bsa, steps)
+    steady &= found.sound
+    solved = found.solved._replace(
+        residual=np.maximum(found.solved.residual, residual),
+        status=np.where(steady, int(Status.OK), int(Status.NOT_PERIODIC)),
+    )
+    readings = Readings(found.names, found.units, np.where(steady, found.values, np.nan), solved)
+    return Answer(readings, rows, status)
+
+
+def _shifted(model: Model, before: np.ndarray, after: np.ndarray, state: np.ndarray) -> np.ndarray:
+    """A starting guess after a change of stressed volume: every volume grows by the same share."""
+    row = model.system.parameters.index("stressed_volume")
+    volumes = len(model.system.free_stores)
+    guess = state.copy()
+    guess[:volumes] *= after[row] / before[row]
+    return guess
+
+
+def regulated_beats(
+    model: Model, before: np.ndarray, rest: np.ndarray, after: np.ndarray, steps: int
+) -> ControlledBeats:
+    """Beats of a model with its reflex at `after` [n, P, B], about the steady beats that begin at `rest` [S, B]."""
+    control, beat = _feedback(model), BeatMap(model.system)
+    reference = sensed(beat, control, before, rest, steps)
+    own = control.parameters.pack(model.values, rest.shape[1])
+    return ControlledBeats(beat, after, steps, control, own, reference)
+
+
+def living(model: Model, rows: np.ndarray) -> np.ndarray:
+    """Lanes [B] in which what a reflex has set lies within its bounds."""
+    known, names = model.all_quantities, model.system.parameters.names
+    inside = np.ones(rows.shape[1], bool)
+    for name in () if model.reflex is None else _feedback(model).acts_on:
+        low, high = known[name].bounds
+        inside &= (low <= rows[names.index(name)]) & (rows[names.index(name)] <= high)
+    return inside
+
+
+def _feedback(model: Model) -> Feedback:
+    if model.reflex is None:
+        raise InputError("`model` must have a reflex, but got none; use circulation('adult', reflex='baroreflex').")
+    return feedback(model.reflex)
