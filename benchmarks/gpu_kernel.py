@@ -51,7 +51,10 @@ FREE = {
                          "lv.passive_elastance", "rv.passive_elastance", "la.active_elastance"),
 }  # fmt: skip
 WITHIN = {"adult": 25.0, "regazzoni_2022_b": 10.0}  # ms for a million patients in float32, kernel and host to host
-SWEEP = (Launch(rare="apart"), Launch(rare="always"), Launch(width=64, warps=2))
+SWEEP = (Launch(rare="apart"), Launch(rare="always"))
+# Warps that a multiprocessor shall hold at once, for which the compiler then saves registers: left alone it gives a
+# thread 206 (Regazzoni) and 255 (`adult`), so that a multiprocessor holds eight.
+RESIDENT, OPTION = (10, 12, 16), ("xla_gpu_ptx_compiler_extra_flags", "--minnctapersm={}")
 TANGENTS = (("float32", 1), ("float32", 2), ("float32", 4), ("float64", 1))  # directions beside one beat
 # Multiprocessors and highest clock (Hz) of an NVIDIA H100 SXM or H200 (architecture white paper), when none is seen;
 # each multiprocessor issues four warp instructions per cycle, and half as many in float64.
@@ -146,6 +149,12 @@ class Measurement:
     run: Any
     count: int
     dtype: str
+    resident: int = 0  # of `RESIDENT`; 0 leaves it to the compiler
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the compiler."""
+        return {OPTION[0]: OPTION[1].format(self.resident)} if self.resident else {}
 
 
 def measurements(case: Case) -> list[Measurement]:
@@ -156,6 +165,8 @@ def measurements(case: Case) -> list[Measurement]:
              Measurement("kernel", case, plain(case.kernel()), LARGE, "float64"),
              Measurement("kernel", case, plain(case.kernel()), SMALL, "float64"),
              Measurement("xla", case, plain(on_backend(case.beat, "xla")), LARGE, "float32")]  # fmt: skip
+    for number in RESIDENT:
+        found.append(Measurement(f"resident{number}", case, plain(case.kernel()), LARGE, "float32", number))
     for launch in SWEEP:
         name = f"width{launch.width}.warps{launch.warps}.{launch.rare}"
         found.append(Measurement(name, case, plain(case.kernel(launch)), LARGE, "float32"))
@@ -174,7 +185,7 @@ def compile_all(todo: list[Measurement]) -> list[Any]:
             shapes = [jax.ShapeDtypeStruct((x.shape[0], m.count), m.dtype) for x in (m.case.rows, m.case.state)]
             began = time.perf_counter()
             try:
-                return jax.jit(m.run).lower(*shapes).compile(), time.perf_counter() - began
+                return jax.jit(m.run).lower(*shapes).compile(m.options), time.perf_counter() - began
             except Exception as error:  # one program that a compiler refuses must not cost the others their figures
                 print(f"failed {label(m)}: {type(error).__name__}: {str(error)[:300]}", flush=True)
                 return None, 0.0

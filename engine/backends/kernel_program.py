@@ -19,6 +19,7 @@ from jax import lax
 from ..beat import BeatMap
 from ..precision import double
 from .arithmetic import Arithmetic
+from .demand import decided, sunk
 from .jacobian import eliminated
 from .rewriting import gathered_rare, joined, recomputed, rewrite, with_rare
 from .straight_line import Builder, Constant, Operand, Operation, StraightLine, run, trace
@@ -216,11 +217,12 @@ def program(
         invariants = [*about.rows, about.count, *[seed] * (tangents * len(free))]
         state = [about.row] * len(beat.system.state) + [seed] * (0 if free else tangents * len(beat.system.state))
         onset = trace(about.onset, [*invariants, *state], [], rewrite)
-        line = joined(_step(about, invariants))
+        line = joined(decided(_step(about, invariants)))
     if tangents:
         line = recomputed(line)
     elif rare != "always":
-        line = gathered_rare(with_rare(line)) if rare == "gathered" else with_rare(line)
+        line = with_rare(line)
+        line = sunk(gathered_rare(line) if rare == "gathered" else line)
     return Program(beat, width, dtype, tangents, free, onset, line)
 
 

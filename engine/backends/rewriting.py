@@ -11,15 +11,17 @@ and what runs then runs side by side.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from .demand import demands
 from .straight_line import ISSUED, Builder, Constant, Operand, Operation, Rare, StraightLine, operations_of
 
 __all__ = ["gathered_rare", "joined", "recomputed", "rewrite", "with_rare"]
 
-SMALLEST_RARE = 10  # instructions of a GPU; fewer are not worth a vote of the warp and a branch
+SMALLEST_RARE = 6  # instructions of a GPU; fewer are not worth a vote of the warp and a branch
 FOLDED = ("add", "sub", "mul", "neg")
+Costs = Mapping[str, Mapping[str, int]]  # type -> operation -> instructions
 
 
 def rewrite(builder: Builder, name: str, read: list[Operand], dtype: str) -> Operand | None:
@@ -96,7 +98,9 @@ def _gathered(builder: Builder, read: list[Operand], dtype: str) -> Operand | No
     a, b = read if builder.is_fixed(read[0]) else read[::-1]
     if not builder.is_fixed(a):
         return None
-    inner = builder.product(b)
+    inner, opposite = builder.product(b), _opposite(builder, b)
+    if opposite is not None and not builder.is_fixed(b):
+        return builder.add("mul", [builder.add("neg", [a], dtype), opposite], dtype)
     if builder.is_fixed(b) or inner is None or not builder.is_fixed(inner[0]) or builder.is_fixed(inner[1]):
         return None if a is read[0] else builder.add("mul", [a, b], dtype)
     return builder.add("mul", [builder.add("mul", [a, inner[0]], dtype), inner[1]], dtype)
@@ -133,8 +137,8 @@ def _with_product(operation: Operation, product: Operation) -> Operation:
     return Operation(name, (*product.inputs, operation.inputs[1 - place]), operation.output, operation.dtype)
 
 
-def _size(operations: Iterable[Operation]) -> int:
-    return sum(ISSUED.get(o.dtype, {}).get(o.name, 1) for o in operations)
+def _size(operations: Iterable[Operation], costs: Costs) -> int:
+    return sum(costs.get(o.dtype, {}).get(o.name, 1) for o in operations)
 
 
 class _Piece(NamedTuple):
@@ -145,41 +149,28 @@ class _Piece(NamedTuple):
     makes: frozenset[int]
 
 
-def with_rare(line: StraightLine, least: int = SMALLEST_RARE) -> StraightLine:
+def with_rare(line: StraightLine, least: int = SMALLEST_RARE, costs: Costs = ISSUED) -> StraightLine:
     """The line with what is read only where a predicate holds (the second choice of a select) set apart, in parts of
-    `least` instructions or more."""
+    `least` instructions or more; `costs` says of how many an operation is, where it is not one."""
     body = [piece for piece in line.body if isinstance(piece, Operation)]
     members: dict[int, dict[int, Operation]] = {}
-    needs = _needs(body, line.outputs)
+    demand = demands(body, line.outputs, implied=False)
     for operation in body:
-        for predicate in needs.get(operation.output, ()):
-            members.setdefault(predicate, {})[operation.output] = operation
+        for predicate, holds in demand.get(operation.output, ()):
+            if holds:
+                members.setdefault(predicate, {})[operation.output] = operation
     pieces = [_Piece(o, frozenset(o.inputs), frozenset((o.output,))) for o in body]
     fixed, placed = frozenset(line.kept()), set[int]()
     for predicate, found in members.items():
         left = {i: o for i, o in found.items() if i not in placed}
-        if predicate not in fixed and _size(left.values()) >= least:
-            pieces, chosen = _set_apart(pieces, predicate, left, least)
+        if predicate not in fixed and _size(left.values(), costs) >= least:
+            pieces, chosen = _set_apart(pieces, predicate, left, least, costs)
             placed |= chosen
     return dataclasses.replace(line, body=tuple(piece.content for piece in pieces))
 
 
-def _needs(body: list[Operation], outputs: Iterable[Operand]) -> dict[int, frozenset[int]]:
-    """Per value the predicates that hold in every lane that needs it, from the readers back to what they read."""
-    nothing: frozenset[int] = frozenset()
-    needs = {i: nothing for i in outputs if isinstance(i, int)}
-    for operation in reversed(body):
-        own, read = needs.get(operation.output, nothing), operation.inputs
-        guard = read[0] if operation.name == "select_n" and len(read) == 3 else None
-        for place, i in enumerate(read):
-            if isinstance(i, int):
-                mine = own | {guard} if place == 2 and isinstance(guard, int) else own
-                needs[i] = needs[i] & mine if i in needs else mine
-    return needs
-
-
 def _set_apart(
-    pieces: list[_Piece], predicate: int, members: dict[int, Operation], least: int
+    pieces: list[_Piece], predicate: int, members: dict[int, Operation], least: int, costs: Costs
 ) -> tuple[list[_Piece], frozenset[int]]:
     """The body with one rare part for this predicate, and what went there; nothing where that would be too small.
 
@@ -194,7 +185,7 @@ def _set_apart(
             early[piece.content.output] = piece.content
         elif depends or not piece.reads.isdisjoint(early):
             after |= piece.makes
-    if _size(early.values()) < least:
+    if _size(early.values(), costs) < least:
         return pieces, frozenset()
     rest = [piece for piece in pieces if piece.makes.isdisjoint(early)]
     read = frozenset[Operand]().union(*(piece.reads for piece in rest))

@@ -26,6 +26,7 @@ __all__ = [
     "Operation",
     "Rare",
     "StraightLine",
+    "needed",
     "operations_of",
     "run",
     "trace",
@@ -143,8 +144,8 @@ def trace(
     builder = Builder(len(invariant), len(invariant) + len(varying), rewrite, stops=more is not None)
     outputs = tuple(builder.inline(closed, list(range(builder.inputs))))
     if more is not None:
-        outputs = (*outputs, *more(builder, _needed(builder.operations, outputs), outputs))
-    operations = _needed(builder.operations, outputs)
+        outputs = (*outputs, *more(builder, needed(builder.operations, outputs), outputs))
+    operations = needed(builder.operations, outputs)
     body = tuple(o for o in operations if not builder.fixed[o.output])
     prologue = tuple(o for o in operations if builder.fixed[o.output])
     return StraightLine(builder.invariants, builder.inputs, prologue, body, outputs)
@@ -240,7 +241,8 @@ def _constant(value: Any, dtype: str) -> Constant:
     return Constant(np.asarray(value).item(), dtype)
 
 
-def _needed(operations: list[Operation], outputs: Iterable[Operand]) -> list[Operation]:
+def needed(operations: list[Operation], outputs: Iterable[Operand]) -> list[Operation]:
+    """The operations that the outputs follow from."""
     live = {i for i in outputs if isinstance(i, int)}
     kept = []
     for operation in reversed(operations):

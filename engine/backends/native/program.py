@@ -9,6 +9,7 @@ from typing import Any
 
 from ...beat import BeatMap
 from ...precision import double
+from ..demand import decided, sunk
 from ..jacobian import Jacobian, eliminated
 from ..kernel_program import tracing
 from ..rewriting import rewrite, with_rare
@@ -16,9 +17,10 @@ from ..straight_line import Builder, Operand, Operation, StraightLine, trace
 
 __all__ = ["Line", "NativeProgram", "native_program"]
 
-# Instructions of a rare part at least, fewer than on a GPU: a CPU is slow at division. With 6 a loop of 6 states takes
-# .87 of the time that it takes with 10, `adult` .95.
-SMALLEST_RARE = 6
+# Least cost of a rare part, and costs of operations where they are not those of one product: a CPU is slow at division.
+SMALLEST_RARE = 8
+SLOW = {"reciprocal": 4, "div": 4, "sqrt": 5, "exp": 15, "log": 20, "cos": 15, "sin": 15, "tanh": 20, "pow": 40}
+COSTS = {"float32": SLOW, "float64": SLOW}
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def _line(
 
     whole = trace(function, invariant, varying, rewrite, None if linearised is None else more)
     size = len(whole.outputs) - (sum(len(r.edges) + len(r.seeds) for r in found[0].rows) if found else 0)
-    return Line(with_rare(whole, SMALLEST_RARE), size, found[0] if found else None)
+    return Line(sunk(with_rare(decided(whole), SMALLEST_RARE, COSTS)), size, found[0] if found else None)
 
 
 @functools.lru_cache(maxsize=64)
