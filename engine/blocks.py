@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import jax
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .compilation import accelerators
+from .crew import crew
 from .machine import cores
 from .precision import double
 
@@ -52,53 +52,55 @@ def in_blocks(run: Callable[[Any], Any], count: int, width: int, program: Hashab
     not known) on blocks of this width has been here before.
     """
     wide = bool(getattr(jax.config, "jax_enable_x64"))  # noqa: B009
+    todo, key, ends = list(blocks(count, width)), (program, width, wide), _Ends(count)
 
-    def one(block: tuple[Lanes, int]) -> Any:
+    def one(at: int) -> None:
+        lanes, real = todo[at]
         with double(wide):
-            return jax.tree.map(lambda leaf: np.asarray(leaf)[..., : block[1]], run(block[0]))
+            ends.put(run(lanes), at * width, real)
 
-    todo, parts, key = list(blocks(count, width)), [], (program, width, wide)
-    if program is None or key not in _compiled:
-        parts.append(one(todo[0]))
+    known = program is not None and key in _compiled
+    if not known:
+        one(0)
         _compiled.add(key)
-    left = todo[len(parts) :]
-    threads = _usable() if len(left) > 1 and jax.default_backend() == "cpu" else 1
-    parts += _shared(one, left, threads) if threads > 1 else [one(block) for block in left]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=-1), *parts)
+    left = range(0 if known else 1, len(todo))
+    if len(left) > 1 and _usable() > 1 and jax.default_backend() == "cpu":
+        crew(_usable() - 1).run(lambda at: one(left[at]), len(left))
+    else:
+        for at in left:
+            one(at)
+    return ends.joined()
 
 
-def _shared(one: Callable[[Any], Any], todo: Sequence[Any], threads: int) -> list[Any]:
-    """`one` of every block, each taken by whichever thread is free next, the caller's among them: to wake a thread
-    takes as long as the beat of 100 patients."""
-    parts: list[Any] = [None] * len(todo)
-    waiting = iter(range(len(todo)))  # its `next` is one step of the interpreter: no two threads get the same block
+class _Ends:
+    """Results of blocks, each written to its place by the thread that has it."""
 
-    def work() -> None:
-        for at in waiting:
-            parts[at] = one(todo[at])
+    def __init__(self, count: int) -> None:
+        self.count, self.structure = count, None
+        self.whole: list[np.ndarray] = []
+        self._first = threading.Lock()
 
-    pool = _threads(threads - 1)
-    others = [pool.submit(work) for _ in range(min(threads, len(todo)) - 1)]
-    try:
-        work()
-    finally:
-        deque(waiting, maxlen=0)  # nothing is left, unless this thread failed: then the others begin no more
-        for other in others:
-            if not other.cancel():
-                other.result()
-    return parts
+    def put(self, found: Any, first: int, real: int) -> None:
+        """The result of the block of lanes `first` .. `first` + `real` - 1."""
+        leaves, structure = jax.tree.flatten(found)
+        parts = [np.asarray(leaf)[..., :real] for leaf in leaves]
+        with self._first:
+            if self.structure is None:
+                self.whole = [np.empty((*part.shape[:-1], self.count), part.dtype) for part in parts]
+                self.structure = structure
+        for kept, part in zip(self.whole, parts, strict=True):
+            kept[..., first : first + real] = part
+
+    def joined(self) -> Any:
+        """All of them."""
+        assert self.structure is not None, "at least one block has run"
+        return jax.tree.unflatten(self.structure, self.whole)
 
 
 @functools.cache
 def _usable() -> int:
     """Cores of this process, asked once: the answer is read from files."""
     return cores().usable
-
-
-@functools.cache
-def _threads(count: int) -> ThreadPoolExecutor:
-    """Threads that stay: to start them anew costs as much as the beat of 500 patients."""
-    return ThreadPoolExecutor(count, thread_name_prefix="hemotwin")
 
 
 def in_rounds(

@@ -59,8 +59,8 @@ def test_cache_counts_programs_and_is_tried_by_writing(tmp_path):
 def test_blocks_run_on_the_cores_that_the_affinity_allows(monkeypatch):
     from hemotwin.engine import blocks
 
-    asked, threads = [], blocks._threads
-    monkeypatch.setattr(blocks, "_threads", lambda count: asked.append(count) or threads(count))
+    asked, crew = [], blocks.crew
+    monkeypatch.setattr(blocks, "crew", lambda size: asked.append(size) or crew(size))
     for allowed in (3, 1):
         monkeypatch.setattr(blocks, "_usable", lambda n=allowed: n)
         found = blocks.in_blocks(lambda lanes: np.arange(50)[lanes], 50, 4)
