@@ -157,20 +157,33 @@ def pressure_rate(system: System, node: Node, flows: tuple[Any, ...], store: int
 
 
 def flow_rate(system: System, c: Coefficients, node: Node, flows: tuple[Any, ...], index: int) -> Any:
-    """dq/dt (mL/s2) of a branch at a node; 0 for a shut valve."""
+    """dq/dt (mL/s2) of a branch's net flow at a node; 0 for a shut valve."""
     branch, q = system.branches[index], flows[index]
     if branch.kind == "resistive":
         group = next(g for g in system.resistor_groups if index in g)
         push = {i: _push_rate(system, c, node, flows, group, i) for i in group}
         return solve_resistors(c.resistance, c.coupling, group, push, {})[index]
     dp = node.pressure[branch.up] - node.pressure[branch.down] + _coupled(c, index, flows)
+    if branch.kind == "valve":
+        return _valve_rate(system, c, node, dp, index)
     inertance, loss = c.inertance[index], c.loss[index]
     if branch.kind == "leaflet":
         row = system.leaflet_states.index(index)
         area = area_at(c.orifice[row], node.opening[row])
         inertance, loss = c.orifice[row].column / area, c.orifice[row].head / (area * area)
-    rate = (dp - c.resistance[index] * q - loss * q * jnp.abs(q)) / inertance
-    return jnp.where((q > 0.0) | (dp > 0.0), rate, 0.0) if branch.kind == "valve" else rate
+    return (dp - c.resistance[index] * q - loss * q * jnp.abs(q)) / inertance
+
+
+def _valve_rate(system: System, c: Coefficients, node: Node, dp: Any, index: int) -> Any:
+    """dq/dt (mL/s2) of a valve's net flow: forward through its orifice, less that of its leak, each by its own law."""
+    one_way = lambda q, dp, inertance, loss: jnp.where(  # noqa: E731
+        (q > 0.0) | (dp > 0.0), (dp - c.resistance[index] * q - loss * q * q) / inertance, 0.0
+    )
+    states = dict(zip(system.flow_states, node.flow, strict=True))
+    rate = one_way(states[index, False], dp, c.inertance[index], c.loss[index])
+    if system.branches[index].leak is None:
+        return rate
+    return rate - one_way(states[index, True], -dp, c.leak_inertance[index], c.leak_loss[index])
 
 
 def _push_rate(

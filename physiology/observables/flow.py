@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from ..observable import ML_PER_LITRE, SECONDS_PER_MINUTE, BeatReadings, observable
+
+NO_ATRIAL_WAVE = 100.0  # E/A of a ventricle that filled and shut its valve before the atrium contracts
 
 
 @observable("stroke_volume", unit="mL")
@@ -45,8 +49,9 @@ def a_wave(beat: BeatReadings) -> Any:
 
 @observable("mv_e_a_ratio", unit="1")
 def mv_e_a_ratio(beat: BeatReadings) -> Any:
-    """Ratio of early to atrial peak mitral flow."""
-    return e_wave(beat) / a_wave(beat)
+    """Ratio of early to atrial peak mitral flow; 100 where the atrium adds no wave (less than 1 % of the early one)."""
+    early = e_wave(beat)
+    return early / jnp.maximum(a_wave(beat), early / NO_ATRIAL_WAVE)
 
 
 @observable("ejection_time", unit="s")

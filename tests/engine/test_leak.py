@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from hemotwin.engine.backends.diffrax import reference_beat
 from hemotwin.engine.beat import BeatMap, compiled
 from hemotwin.engine.forward import forward, record
 from hemotwin.engine.precision import double
+from hemotwin.engine.solvers.impulse import Impulse, flow_rate, node_flows
 from hemotwin.physiology.model import circulation
 from tests.problems import beat_of
 
@@ -39,6 +42,24 @@ def leaking_loop() -> System:
         parameters=Layout(("total",), ("mL",)), constants={}, activations=(), groups=(), slack=2,
         total=lambda p: p["total"], period=lambda p: 1.0 + 0.0 * p["total"], readings={"valve": "valve"},
     )  # fmt: skip
+
+
+def test_a_leak_has_its_own_law_in_the_rate_of_the_net_flow():
+    """dq/dt of what runs back = (P_root - P_chamber - B q^2) / L of the leak, P_root with its impedance's drop; the
+    forward orifice, shut, adds nothing. A root's lowest pressure is found by this slope."""
+    system, back, path, inertance = leaking_loop(), 13.0, -20.0, 2e-3
+    system = dataclasses.replace(
+        system, branches=(dataclasses.replace(system.branches[0], leak=Leak(lambda p: inertance, lambda p: LOSS)),
+                          system.branches[1]))  # fmt: skip
+    total = LARGE * (CHAMBER + ARTERY) + 0.05 * ROOT
+    with double():
+        state = tuple(jnp.asarray([x]) for x in (LARGE * CHAMBER, 0.05 * ROOT, 0.0, back, path))
+        solver, p = Impulse(), system.read((jnp.asarray([total]),))
+        c = solver.prepare(system, p, 400)
+        node = solver.node(system, p, c, jnp.zeros(1), state)
+        found = float(flow_rate(system, c, node, node_flows(system, c, node), 0)[0])
+    root = ROOT + IMPEDANCE * (-back - path)
+    assert found == pytest.approx(-(root - CHAMBER - LOSS * back**2) / inertance, rel=1e-9)
 
 
 def test_a_leak_beside_a_root_impedance_settles_where_pressure_equals_its_losses():
