@@ -1,7 +1,7 @@
 """Programs compiled ahead of time: a folder from which jobs take them instead of tracing the model again.
 
-A cluster job that fits one patient spends most of its time on what every other job of the cohort does as well: making
-native code and XLA's program of the same equations. With `HEMOTWIN_PROGRAMS` set to a folder each program is written
+A cluster job that fits one patient, on a machine whose cache is empty, spends most of its time on what every other job of
+the cohort does as well: making native code and XLA's program of the same equations. With `HEMOTWIN_PROGRAMS` set to a folder each program is written
 there once, with the native code that it calls, and taken from there afterwards. A program is known by what it computes
 (circulation, readings, free quantities, precision), by the shapes it is called with, by the sources of this package and
 the versions of JAX and LLVM, and by the processor: whatever differs makes another file, nothing is ever run in its
@@ -32,7 +32,7 @@ from ..core.extras import required
 from ..core.system import System
 from . import compile_cache
 
-__all__ = ["SETTING", "folder", "kept", "named"]
+__all__ = ["SETTING", "folder", "kept", "made_with", "named", "sealed", "with_seal"]
 
 SETTING = "HEMOTWIN_PROGRAMS"  # environment variable: the folder; unset, nothing is kept
 TARGET = re.compile(r"hemotwin_[0-9a-f]{16}")  # names of native functions in a program
@@ -96,13 +96,13 @@ def _program(
     root = folder()
     assert root is not None
     required("flatbuffers", "jobs", f"{SETTING} (programs kept for jobs)")
-    file = root / f"{hashlib.sha256(f'{_machine()} {key}'.encode()).hexdigest()}.program"
-    content = _sealed(file)
+    file = root / f"{hashlib.sha256(f'{made_with()} {key}'.encode()).hexdigest()}.program"
+    content = sealed(file)
     if content is None:
         content = _exported(function, arguments)
         if content is None:
             return compiled
-        compile_cache.keep(file, hashlib.sha256(content).digest() + content)
+        compile_cache.keep(file, with_seal(content))
     serialized, skeleton, codes = pickle.loads(content)  # as trusted as the native code beside it
     if codes:
         from .backends.native.handler import register_code  # it needs llvmlite
@@ -113,12 +113,17 @@ def _program(
     return lambda *arguments: jax.tree.unflatten(ends, run(*_arrays(arguments)))
 
 
-def _sealed(file: Path) -> bytes | None:
-    """The content of a file; None where there is none, or a damaged one."""
+def sealed(file: Path) -> bytes | None:
+    """The content of a file under a seal; None where there is none, or a damaged one."""
     if not file.is_file():
         return None
     whole = file.read_bytes()
     return whole[SEAL:] if hashlib.sha256(whole[SEAL:]).digest() == whole[:SEAL] else None
+
+
+def with_seal(content: bytes) -> bytes:
+    """What a file of this content holds: its digest before it."""
+    return hashlib.sha256(content).digest() + content
 
 
 def _exported(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bytes | None:
@@ -149,7 +154,7 @@ def _arrays(arguments: tuple[Any, ...]) -> list[Any]:
 
 
 @functools.cache
-def _machine() -> str:
+def made_with() -> str:
     """Processor, versions and sources that every program rests on."""
     versions = [f"{name} {metadata.version(name)}" for name in ("jax", "jaxlib")]
     try:

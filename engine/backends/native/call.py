@@ -13,6 +13,7 @@ from ....core.errors import HemotwinError
 from ....core.install import command
 from ...beat import BeatMap
 from ..choice import chosen, lanes_last
+from . import index
 from .handler import Target, compiled_target, vector_bytes
 from .program import native_program
 from .trial import obstacle
@@ -75,8 +76,15 @@ def native_beat(
 
 @functools.lru_cache(maxsize=64)
 def _target(beat: BeatMap, dtype: str, free: tuple[int, ...] | None) -> Target | None:
+    width = vector_bytes() // jnp.dtype(dtype).itemsize
+    about = ("native", beat, dtype, width, free)
+    target = index.found(about)
+    if target is not None:
+        return target
     try:
-        return compiled_target(native_program(beat, dtype, vector_bytes() // jnp.dtype(dtype).itemsize, free))
+        target = compiled_target(native_program(beat, dtype, width, free))
     except (HemotwinError, RuntimeError) as error:  # the latter are LLVM's own
         warnings.warn(f"this circulation runs on XLA, several times slower: {error}", RuntimeWarning, stacklevel=2)
         return None
+    index.note(about, target)
+    return target

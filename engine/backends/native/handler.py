@@ -12,10 +12,12 @@ import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ....core.extras import required
 from ... import compile_cache
+from ...programs import sealed, with_seal
 from .interface import interface
 from .program import NativeProgram
 from .tangents import kernel, results
@@ -25,6 +27,7 @@ __all__ = [
     "code_of",
     "compiled_target",
     "handler",
+    "kept_code",
     "loaded",
     "machine_code",
     "processor",
@@ -35,7 +38,6 @@ __all__ = [
 
 PURPOSE = "code for this CPU"
 INPUTS = ("rows", "start", "counts")
-SEAL = hashlib.sha256().digest_size  # bytes before the machine code in a file
 DIGEST = 16  # characters of a digest in a name
 WEIGHTS = '!0 = !{!"branch_weights", i32 1, i32 8}'  # a group passes by most rare parts
 
@@ -158,17 +160,22 @@ def _loaded(code: bytes, function: str, kind: Any, name: str) -> Any:
 
 def machine_code(name: str, text: Callable[[], str]) -> bytes:
     """Machine code of the module `text()` for this processor, from the compilation cache where it lies there."""
-    made_for = hashlib.sha256(processor().encode()).hexdigest()[:DIGEST]
-    file = compile_cache.kept_in(f"{name}-{made_for}.code")
-    seal = lambda code: hashlib.sha256(code).digest()  # noqa: E731
-    if file is not None and file.is_file():
-        kept = file.read_bytes()
-        if kept[:SEAL] == seal(kept[SEAL:]):  # a damaged file is compiled again
-            return kept[SEAL:]
-    code = _emitted(text())
-    if file is not None:
-        compile_cache.keep(file, seal(code) + code)
+    code = kept_code(name)
+    if code is None:
+        code = _emitted(text())
+        if (file := _code_file(name)) is not None:
+            compile_cache.keep(file, with_seal(code))
     return code
+
+
+def kept_code(name: str) -> bytes | None:
+    """Machine code of a module for this processor in the compilation cache; None where it lacks or is damaged."""
+    file = _code_file(name)
+    return None if file is None else sealed(file)
+
+
+def _code_file(name: str) -> Path | None:
+    return compile_cache.kept_in(f"{name}-{hashlib.sha256(processor().encode()).hexdigest()[:DIGEST]}.code")
 
 
 def _emitted(text: str) -> bytes:
