@@ -1,12 +1,13 @@
 """Programs compiled ahead of time: a folder from which jobs take them instead of tracing the model again.
 
-A cluster job that fits one patient, on a machine whose cache is empty, spends most of its time on what every other job of
-the cohort does as well: making native code and XLA's program of the same equations. With `HEMOTWIN_PROGRAMS` set to a folder each program is written
-there once, with the native code that it calls, and taken from there afterwards. A program is known by what it computes
-(circulation, readings, free quantities, precision), by the shapes it is called with, by the sources of this package and
-the versions of JAX and LLVM, and by the processor: whatever differs makes another file, nothing is ever run in its
-stead. Programs need the extra `jobs`. One about a circulation that is not this package's own is compiled in each
-process, as without the folder.
+A cluster job that fits one patient, on a machine whose cache is empty, spends most of its time on what every other job
+of the cohort does as well: making native code and XLA's program of the same equations. With `HEMOTWIN_PROGRAMS` set to
+a folder each program is written there once, with the native code that it calls, and taken from there afterwards.
+
+A program is known by what it computes (circulation, readings, free quantities, precision), by the shapes it is called
+with, by the sources of this package and the versions of JAX and LLVM, and by the processor: whatever differs makes
+another file, nothing is ever run in its stead. Programs need the extra `jobs`. One about a circulation that is not this
+package's own is compiled in each process, as without the folder.
 
 Its files are code: use a folder that only you can write to.
 """
