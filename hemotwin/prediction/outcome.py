@@ -37,7 +37,8 @@ class PredictionRow:
 
 @dataclass(frozen=True, repr=False)
 class Prediction:
-    """What one twin says of one scenario; `failed` of `draws` posterior draws had no steady beat and are left out.
+    """What one twin says of one scenario; `failed` of `draws` posterior draws are left out, having no steady beat or a
+    quantity outside its bounds.
 
     `reflex` names the reflex that acted, None where none did; `reflex_gains` those of its gains and time constants that
     were not its own. `step_error` (mmHg) is nan where the best mode has no steady beat, whose readings are then means

@@ -42,8 +42,10 @@ def predict(
     draw's what-if is then the steady state of circulation and reflex together, x = Phi(x; p(c)) and c = R(c, sensed,
     rest), about that draw's own rest: its baseline is as without. Readings and waves are those with what the reflex has
     set in force. Its gains are the published ones unless `reflex_gains` gives others ({"resistance_gain": 0.1}): a
-    record at rest says nothing of them. A draw whose beats come to no single steady one, or whose reflex would leave
-    the bounds of a quantity, is left out; of the best mode such beats are read as means, and its status says why.
+    record at rest says nothing of them; of a best mode whose beats come to no single steady one the readings are means.
+
+    A draw without a single steady beat, or in which the scenario or the reflex leaves the bounds of a quantity, is left
+    out; its status (`Prediction.dataset`) says why, and that of the best mode is the prediction's.
 
     Raises `InputError` when there is no twin, when the scenario acts on a quantity that the circulation lacks or leads
     to no single steady beat (breathing), and when the reflex does not fit the circulation; `UnknownNameError` for an

@@ -45,7 +45,10 @@ def answered(
     """Steady beats of parameters `after` [P, B] from `rest` [S, B], states near the steady beats of `before` [P, B]."""
     if model.reflex is None:
         found = observe(model, after, _shifted(model, before, after, rest), bsa, steps)
-        return Answer(found, after, np.where(found.sound, int(Status.OK), int(Status.NOT_PERIODIC)))
+        status = np.where(found.sound, int(Status.OK), int(Status.NOT_PERIODIC))
+        status = np.where(_within(model, before, after), status, int(Status.UNPHYSIOLOGICAL))
+        solved = found.solved._replace(status=status)
+        return Answer(Readings(found.names, found.units, found.values, solved), after, status)
     base = observe(model, before, rest, bsa, steps)
     x = base.solved.state
 
@@ -56,7 +59,8 @@ def answered(
 
     program = ("regulated beats", BeatMap(model.system), model.reflex)
     rows, state, status, period, residual = in_blocks(settle, len(bsa), WIDTH, program)
-    status = np.where(living(model, rows) | (status == int(Status.NONFINITE)), status, int(Status.UNPHYSIOLOGICAL))
+    allowed = living(model, rows) & _within(model, before, after)
+    status = np.where(allowed | (status == int(Status.NONFINITE)), status, int(Status.UNPHYSIOLOGICAL))
     status = np.where(base.sound, status, int(Status.NOT_PERIODIC))
     steady = (period == 1) & np.isin(status, (int(Status.OK), int(Status.DRIFTING)))
     # What did not settle is read at rest and then left blank: rows that are not finite would reach others' starts.
@@ -97,6 +101,18 @@ def living(model: Model, rows: np.ndarray) -> np.ndarray:
     for name in () if model.reflex is None else _feedback(model).acts_on:
         low, high = known[name].bounds
         inside &= (low <= rows[names.index(name)]) & (rows[names.index(name)] <= high)
+    return inside
+
+
+def _within(model: Model, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Lanes [B] in which all that a scenario has changed lies within its bounds, save what a reflex acts on: that is
+    judged as the reflex leaves it."""
+    names, left = model.system.parameters.names, () if model.reflex is None else _feedback(model).acts_on
+    inside = np.ones(after.shape[1], bool)
+    for row in np.flatnonzero(np.any(before != after, axis=1)):
+        if names[row] not in left:
+            low, high = model.all_quantities[names[row]].bounds
+            inside &= (low <= after[row]) & (after[row] <= high)
     return inside
 
 

@@ -89,7 +89,6 @@ def _what_if(one: Any) -> dict[str, Any]:
     cells = [what_if_cells(row, reach) for row in one.rows]
     return {
         "label": one.label, "description": one.description, "draws": one.draws, "failed": one.failed,
-        "reflex": one.reflex,
         "status": one.status, "reach": f"{100.0 * reach:.0f}",
         "headlines": [c for c in cells if c["observable"] in front],
         "others": [c for c in cells if c["observable"] not in front],

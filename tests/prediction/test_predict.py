@@ -70,6 +70,20 @@ def test_failed_draws_are_counted_and_a_sound_prediction_is_certified():
         assert prediction.status == Status.OK and prediction.step_error < 0.1
 
 
+def test_more_blood_than_a_draw_has_leaves_it_out_and_its_status_says_why():
+    """A draw's stressed volume below its lowest bound: no beat of it counts, and the others stay as they are."""
+    least = ht.circulation("adult").all_quantities["stressed_volume"].bounds[0]
+    twin = twins()["P1"]
+    stressed = twin.posterior["parameters"].sel(parameter="stressed_volume").values
+    found = ht.predict(twin, ht.scenario("bleeding", volume=float(np.median(stressed)) - least), draws=20)["P1"]
+    status = found.dataset["status"].values
+    kept = np.r_[0, np.arange(int(twin.posterior.attrs["modes"]), len(stressed))][:21]
+    emptied = stressed[kept] < np.median(stressed)
+    assert 0 < emptied.sum() < 21
+    np.testing.assert_array_equal(status[emptied], int(Status.UNPHYSIOLOGICAL))
+    assert not found.dataset["sound"].values[emptied].any() and found.failed == emptied[1:].sum()
+
+
 def test_unknown_names_and_settings_raise_with_a_suggestion():
     with pytest.raises(UnknownNameError, match="Did you mean `fluid_bolus`"):
         ht.scenario("fluid_bolos")
