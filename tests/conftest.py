@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 
 import pytest
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 import tests.types_checked  # noqa: F401  (the hook below finds it by name)
 
@@ -46,6 +46,17 @@ def data_folder() -> Path:
     if not Path(folder).is_dir():
         pytest.fail(f"{DATA} must be a folder, but got {folder!r}")
     return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _rows_unchecked(request: pytest.FixtureRequest):
+    """Types are not checked while whole exports are read: millions of calls, ten times as slow, every one of which the
+    small records of other tests make with its types checked."""
+    before = config.jaxtyping_disable
+    if request.node.get_closest_marker("real_data") and "records" in request.path.parts:
+        config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
