@@ -160,13 +160,12 @@ def refloated(lanes: Lanes, which: Any) -> Lanes:
     """The lanes with `which` [B] of them at their best points, to be judged anew by an exact beat."""
     best, which = lanes.best, np.asarray(which)
     found = np.isfinite(best.objective)
-    kept = lambda new, old: np.where(which, new, old)  # noqa: E731
+    kept = lambda new, old: np.where(which, np.asarray(new, old.dtype), old)  # noqa: E731
     return lanes._replace(
-        best=best._replace(objective=kept(np.inf, best.objective).astype(best.objective.dtype)),
-        z=kept(best.z, lanes.z), state=kept(np.where(found, best.state, lanes.state), lanes.state),
-        predicted=kept(0.0, lanes.predicted).astype(lanes.predicted.dtype), tries=kept(0, lanes.tries),
-        done=lanes.done & ~which, failed=lanes.failed & ~which,
-        damping=kept(np.minimum(lanes.damping, DAMPING), lanes.damping).astype(lanes.damping.dtype),
+        best=best._replace(objective=kept(np.inf, best.objective)), z=kept(best.z, lanes.z),
+        state=kept(np.where(found, best.state, lanes.state), lanes.state),
+        damping=kept(np.minimum(lanes.damping, DAMPING), lanes.damping), predicted=kept(0.0, lanes.predicted),
+        tries=kept(0, lanes.tries), done=kept(False, lanes.done), failed=kept(False, lanes.failed),
     )  # fmt: skip
 
 

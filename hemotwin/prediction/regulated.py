@@ -7,6 +7,7 @@ x' = x and c' = c together (`engine.controlled`), and its multipliers tell wheth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,24 +97,30 @@ def regulated_beats(
 
 def living(model: Model, rows: np.ndarray) -> np.ndarray:
     """Lanes [B] in which what a reflex has set lies within its bounds."""
-    known, names = model.all_quantities, model.system.parameters.names
-    inside = np.ones(rows.shape[1], bool)
-    for name in () if model.reflex is None else _feedback(model).acts_on:
-        low, high = known[name].bounds
-        inside &= (low <= rows[names.index(name)]) & (rows[names.index(name)] <= high)
-    return inside
+    return _inside(model, _acted(model), rows)
 
 
 def _within(model: Model, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Lanes [B] in which all that a scenario has changed lies within its bounds, save what a reflex acts on: that is
     judged as the reflex leaves it."""
-    names, left = model.system.parameters.names, () if model.reflex is None else _feedback(model).acts_on
-    inside = np.ones(after.shape[1], bool)
-    for row in np.flatnonzero(np.any(before != after, axis=1)):
-        if names[row] not in left:
-            low, high = model.all_quantities[names[row]].bounds
-            inside &= (low <= after[row]) & (after[row] <= high)
+    names = model.system.parameters.names
+    changed = (names[row] for row in np.flatnonzero(np.any(before != after, axis=1)))
+    return _inside(model, [name for name in changed if name not in _acted(model)], after)
+
+
+def _inside(model: Model, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    """Lanes [B] of parameter rows [P, B] in which these quantities lie within their bounds."""
+    known, layout = model.all_quantities, model.system.parameters
+    inside = np.ones(rows.shape[1], bool)
+    for name in names:
+        low, high = known[name].bounds
+        inside &= (low <= rows[layout.index(name)]) & (rows[layout.index(name)] <= high)
     return inside
+
+
+def _acted(model: Model) -> tuple[str, ...]:
+    """What the model's reflex sets; nothing without one."""
+    return () if model.reflex is None else _feedback(model).acts_on
 
 
 def _feedback(model: Model) -> Feedback:
