@@ -12,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .compilation import accelerators
-from .crew import crew
-from .machine import cores
+from .crew import crew, usable
 from .precision import double
 
 __all__ = ["block_width", "blocks", "in_blocks", "in_rounds"]
@@ -64,8 +63,8 @@ def in_blocks(run: Callable[[Any], Any], count: int, width: int, program: Hashab
         one(0)
         _compiled.add(key)
     left = range(0 if known else 1, len(todo))
-    if len(left) > 1 and _usable() > 1 and jax.default_backend() == "cpu":
-        crew(_usable() - 1).run(lambda at: one(left[at]), len(left))
+    if len(left) > 1 and usable() > 1 and jax.default_backend() == "cpu":
+        crew(usable() - 1).run(lambda at: one(left[at]), len(left))
     else:
         for at in left:
             one(at)
@@ -95,12 +94,6 @@ class _Ends:
         """All of them."""
         assert self.structure is not None, "at least one block has run"
         return jax.tree.unflatten(self.structure, self.whole)
-
-
-@functools.cache
-def _usable() -> int:
-    """Cores of this process, asked once: the answer is read from files."""
-    return cores().usable
 
 
 def in_rounds(

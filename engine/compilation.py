@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from . import compile_cache
 from .programs import kept
 
 __all__ = ["accelerators", "compiled_for_device", "over_devices"]
@@ -24,8 +25,10 @@ def compiled_for_device(function: Callable[..., Any], about: Any = None) -> Any:
     """`jax.jit` with the options that suit the default device; over all accelerators where there are several.
 
     Arguments and results are trees of numbers and of arrays whose last axis are the lanes. `about` says what the
-    function computes (see `programs`), so that it can be kept between processes.
+    function computes (see `programs`), so that it can be kept between processes. What is compiled goes into the user's
+    cache (`compile_cache`).
     """
+    compile_cache.enabled_once()
     devices = accelerators()
     if len(devices) > 1:
         return over_devices(function, devices)

@@ -1,26 +1,38 @@
-"""JAX's persistent compilation cache in the user's cache folder: the second run of a job does not compile."""
+"""JAX's persistent compilation cache in the user's cache folder: the second process does not compile.
+
+It is switched on before the first program of this package is compiled, for all that the process compiles from then on;
+JAX's own settings choose another folder or none.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 from pathlib import Path
 
 import jax
 
-__all__ = ["default_folder", "enable", "folder_in_use", "keep", "kept_in"]
+from .machine import instructions
+
+__all__ = ["default_folder", "enable", "enabled_once", "folder_in_use", "keep", "kept_in"]
 
 
 def default_folder() -> Path:
-    """Where compiled programs are kept unless the user chooses: $XDG_CACHE_HOME/hemotwin, or ~/.cache/hemotwin."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hemotwin"
+    """Where compiled programs are kept unless the user chooses: $XDG_CACHE_HOME/hemotwin, or ~/.cache/hemotwin, and
+    there a folder for each kind of processor, as the machines of a cluster may share a home but not all instructions.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hemotwin" / instructions()
 
 
 def enable(folder: str | Path | None = None) -> Path | None:
     """Switch the cache on unless the user has chosen a folder for JAX already; returns the folder in use.
 
-    The default is `default_folder()`. A folder that cannot be made leaves the cache off.
+    The default is `default_folder()`. A folder that cannot be made leaves the cache off, and so does JAX's setting
+    `jax_enable_compilation_cache` (JAX_ENABLE_COMPILATION_CACHE=false).
     """
+    if not _wanted():
+        return None
     chosen = getattr(jax.config, "jax_compilation_cache_dir", None)
     if chosen and folder is None:
         return Path(chosen)
@@ -35,6 +47,16 @@ def enable(folder: str | Path | None = None) -> Path | None:
     return root
 
 
+@functools.cache
+def enabled_once() -> None:
+    """Switch the cache on, the first time this is called."""
+    enable()
+
+
+def _wanted() -> bool:
+    return bool(getattr(jax.config, "jax_enable_compilation_cache", True))
+
+
 def kept_in(name: str) -> Path | None:
     """Where the cache in use keeps a file of ours, None while no cache is in use."""
     folder = folder_in_use()
@@ -44,7 +66,7 @@ def kept_in(name: str) -> Path | None:
 def folder_in_use() -> Path | None:
     """The cache's folder, None while it is off or not a folder of this machine (JAX can keep it in a bucket)."""
     folder = getattr(jax.config, "jax_compilation_cache_dir", None)
-    return Path(folder) if folder and "://" not in str(folder) else None
+    return Path(folder) if folder and _wanted() and "://" not in str(folder) else None
 
 
 def keep(file: Path, content: bytes) -> None:

@@ -19,6 +19,7 @@ from ..core.system import System
 from .beat import BeatMap, compiled
 from .blocks import block_width, in_blocks
 from .compilation import compiled_for_device
+from .crew import usable
 from .periodic import SMALLEST_VOLUME, TOLERANCE, Steady, equal_pressure_state, steady_beat
 from .quasi_newton import nearest, predicted, quasi_newton
 from .reduction import Signals
@@ -28,7 +29,9 @@ __all__ = ["Forward", "Waves", "beat_width", "forward", "record"]
 WIDTH = 64  # lanes per block of plain beats
 SETTLING = 5  # plain beats from the relaxed state before tangents are worth carrying
 NEWTON, BANK = 32, 64  # lanes per block of Newton's method, and how many lanes the others start from
-WIDE = (1024, 512, 256)  # lanes per block of plain beats where there are twice as many
+WIDE, PER_CORE = (1024, 512, 256), 4  # lanes per block of many plain beats: the widest that leaves each core so many
+ONE_CALL = 8192  # lanes that native code takes in one call: of 2,048 to 16,384 there is no faster way
+DIGITS = 4  # binary ones of a number of lanes that has a program of its own
 KERNEL = 1 << 18  # lanes per launch of a GPU kernel: three waves of the largest cards
 RIDGE_STATE, RIDGE_INVERSE = 0.01, 0.1  # penalties per bank lane: of those tried, fewest beats for both priors
 MANY = 2  # banks from which on a second program is worth its compilation
@@ -55,13 +58,24 @@ class Waves(NamedTuple):
 def beat_width(beat: BeatMap, count: int) -> int:
     """Lanes per block for plain beats of `count` lanes: each call, and in XLA each operation of a step, costs besides.
 
-    Native code takes any width without being compiled again; XLA has two (64 and 1024 lanes: 14 and 10 us per beat of a
-    patient of `adult` in float32 on two cores; 16 lanes 59 us, 4096 lanes 9 us).
+    Native code shares the lanes of one call among all cores, so that some thousands are one block, as wide as they are
+    but for an eighth (few programs serve all numbers); more lanes are shared out by blocks, several for each core. XLA
+    has two widths (64 and 1024 lanes: 14 and 10 us per beat of a patient of `adult` in float32 on two cores; 16 lanes
+    59 us, 4096 lanes 9 us).
     """
     if beat.kernel:
         return block_width(WIDTH, count, KERNEL)
-    choices = WIDE if beat.native else WIDE[:1]
-    return next((wide for wide in choices if count >= 2 * wide), min(WIDTH, count))
+    if not beat.native:
+        return WIDE[0] if count >= 2 * WIDE[0] else min(WIDTH, count)
+    if count <= ONE_CALL:
+        return wider(count)
+    return next((wide for wide in WIDE if count >= PER_CORE * wide * usable()), WIDE[-1])
+
+
+def wider(count: int) -> int:
+    """The next number of lanes of four binary digits, at most an eighth more."""
+    unit = 1 << max(0, count.bit_length() - DIGITS)
+    return -(-count // unit) * unit
 
 
 def forward(

@@ -5,6 +5,7 @@ JAX is imported by `devices` alone, when it is called: the rest answers on a mac
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import platform
@@ -21,6 +22,7 @@ __all__ = [
     "cache_in",
     "cores",
     "devices",
+    "instructions",
     "memory",
     "nvidia_driver",
     "processor",
@@ -31,6 +33,7 @@ MEMORY_FACTS = Path("/proc/meminfo")
 PROCESSOR_FACTS = Path("/proc/cpuinfo")
 UNLIMITED = 1 << 60  # bytes; control groups of version 1 write a number near 2^63 for no limit
 KIBIBYTE = 1024
+MARK = 12  # characters that tell processors apart
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,13 @@ def processor(facts: Path = PROCESSOR_FACTS) -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def instructions(facts: Path = PROCESSOR_FACTS) -> str:
+    """A short mark of the instructions that this processor knows: code made for them may not run elsewhere."""
+    lines = (_text(facts) or "").splitlines()
+    known = next((line for line in lines if line.lower().startswith(("flags", "features"))), platform.processor())
+    return f"{platform.machine()}-{hashlib.sha256(known.encode()).hexdigest()[:MARK]}"
 
 
 def nvidia_driver() -> bool:

@@ -29,14 +29,12 @@ def run(options: argparse.Namespace) -> int:
     """Time everything, compile time apart, and print the table in Markdown."""
     import jax
 
-    from ..engine.compile_cache import enable
     from ..engine.compile_clock import compile_clock
     from . import speed
     from .terminal import Progress, say
 
     progress, quick = Progress(), options.quick
     facts = _facts(quick)
-    enable()
     sizes = QUICK_SIZES if quick else SIZES
     if jax.default_backend() == "gpu":
         sizes += GPU_SIZES

@@ -100,10 +100,8 @@ def _predictions(options: argparse.Namespace, twins: list[Any]) -> list[Any]:
     reflex = reflex_of(options, asked)
     if not asked:
         return []
-    from ..engine.compile_cache import enable
     from ..prediction.predict import predict
 
-    enable()
     return [predict(twin, scenario, **reflex)[twin.patient] for twin in twins for scenario in asked]
 
 

@@ -143,7 +143,6 @@ def _wants_pseudonyms(options: argparse.Namespace) -> bool:
 def calibrated(options: argparse.Namespace, records: Any, progress: Any) -> Any:
     """Twins of all patients with something usable; those without are named on the way."""
     from ..calibration.fit import calibrate
-    from ..engine.compile_cache import enable
     from ..physiology.model import circulation
     from ..records.without_twin import where_no_twin, why_no_twin
 
@@ -151,7 +150,6 @@ def calibrated(options: argparse.Namespace, records: Any, progress: Any) -> Any:
     where = {} if _wants_pseudonyms(options) else where_no_twin(records, why)  # the name of a file may name a person
     for patient, reason in why.items():
         progress(f"no twin of {patient}: {reason}" + (f" ({where[patient]})" if patient in where else ""))
-    enable()
     progress("calibrating; the first run on a machine compiles, later ones do not")
     twins = calibrate(
         circulation("adult"), records, prior=options.prior, noise=options.noise, starts=options.starts,

@@ -19,7 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print before, after and change of every twin and what-if; 1 when none could be solved."""
-    from ..engine.compile_cache import enable
     from ..prediction.predict import predict
     from .outcome import failed, say_with_care
     from .terminal import Progress, say, show_what_if
@@ -27,7 +26,6 @@ def run(options: argparse.Namespace) -> int:
     progress = Progress()
     asked = scenarios(options.scenario)
     reflex, twins = reflex_of(options, asked), read_twins(options)
-    enable()
     progress("predicting; the first run on a machine compiles, later ones do not")
     sound = False
     for twin in twins:

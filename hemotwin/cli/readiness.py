@@ -72,8 +72,5 @@ def _deepened(readiness: Any, options: argparse.Namespace) -> Any:
 
     progress = Progress()
     if importlib.util.find_spec("jax") is not None:
-        from ..engine.compile_cache import enable
-
-        enable()
         progress("linearising the circulation; the first run on a machine compiles, later ones do not")
     return deepened(readiness, prior=options.prior, noise=options.noise, about=options.about or (), progress=progress)

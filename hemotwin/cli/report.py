@@ -23,7 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write one page per twin, with the what-ifs asked for or the usual two."""
-    from ..engine.compile_cache import enable
     from ..prediction.predict import predict
     from ..reports.report import report
     from .terminal import Progress, say
@@ -32,7 +31,6 @@ def run(options: argparse.Namespace) -> int:
     asked = [] if options.no_what_if else scenarios(options.scenario)
     reflex, twins = reflex_of(options, asked), read_twins(options)
     if asked:
-        enable()
         progress("predicting; the first run on a machine compiles, later ones do not")
     for twin in twins:
         predictions = [predict(twin, scenario, **reflex)[twin.patient] for scenario in asked]

@@ -68,7 +68,7 @@ def test_the_first_block_runs_alone_until_its_program_is_known(monkeypatch: pyte
         together.wait(timeout=30.0)  # passes only when both blocks are there at the same time
         return np.arange(2 * WIDTH)[lanes]
 
-    monkeypatch.setattr(blocks, "_usable", lambda: 2)
+    monkeypatch.setattr(blocks, "usable", lambda: 2)
     program = object()
     for run in (told_in_order, at_once):
         np.testing.assert_array_equal(blocks.in_blocks(run, 2 * WIDTH, WIDTH, program), np.arange(2 * WIDTH))

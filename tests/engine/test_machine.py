@@ -62,12 +62,12 @@ def test_blocks_run_on_the_cores_that_the_affinity_allows(monkeypatch):
     asked, crew = [], blocks.crew
     monkeypatch.setattr(blocks, "crew", lambda size: asked.append(size) or crew(size))
     for allowed in (3, 1):
-        monkeypatch.setattr(blocks, "_usable", lambda n=allowed: n)
+        monkeypatch.setattr(blocks, "usable", lambda n=allowed: n)
         found = blocks.in_blocks(lambda lanes: np.arange(50)[lanes], 50, 4)
         assert found.tolist() == list(range(50))
     assert asked == [2]  # the caller's thread and two more; one core: no other threads at all
     monkeypatch.undo()
-    assert blocks._usable() == machine.cores().usable
+    assert blocks.usable() == machine.cores().usable
 
 
 def test_machine_is_described_without_importing_jax():

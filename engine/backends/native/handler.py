@@ -1,7 +1,7 @@
 """Machine code from LLVM IR, and its registration as a custom call of XLA.
 
-XLA hands a handler one structure with all buffers (`interface`); the handler is IR too, so that no compiler is needed
-and a call never touches Python.
+XLA hands a handler one structure with all buffers (`interface`); the handler is IR too (`entry`), so that no compiler
+is needed and a call never touches Python.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Any
 
 from ....core.extras import required
 from ... import compile_cache
+from ...crew import spare
 from ...programs import sealed, with_seal
-from .interface import interface
+from .entry import entry
 from .program import NativeProgram
 from .tangents import kernel, results
 
@@ -26,7 +27,6 @@ __all__ = [
     "Target",
     "code_of",
     "compiled_target",
-    "handler",
     "kept_code",
     "loaded",
     "machine_code",
@@ -48,54 +48,6 @@ _engines: dict[str, Any] = {}  # by name; machine code lives as long as its engi
 _codes: dict[str, bytes] = {}  # machine code of registered handlers, by name
 
 
-def handler(name: str, inputs: int, outputs: int, counted: int) -> str:
-    """IR of `@name.call`, which passes the buffers of a call on to `@name`; the last dimension of input `counted` is
-    the number of patients."""
-    api = interface()
-    lines = [
-        f"define ptr @{name}.call(ptr %frame) nounwind {{",
-        f"  %e = getelementptr i8, ptr %frame, i64 {api.extension}",
-        "  %extension = load ptr, ptr %e",
-        "  %asked = icmp ne ptr %extension, null",
-        "  br i1 %asked, label %about, label %execute",
-        "about:",
-        f"  %t = getelementptr i8, ptr %extension, i64 {api.extension_type}",
-        "  %type = load i32, ptr %t",
-        f"  %known = icmp eq i32 %type, {api.asked_type}",
-        "  br i1 %known, label %answer, label %execute",
-        "answer:",
-        f"  %m = getelementptr i8, ptr %extension, i64 {api.metadata}",
-        "  %metadata = load ptr, ptr %m",
-    ]
-    for place, value in ((api.answer_major, api.major), (api.answer_minor, api.minor), (api.answer_traits, 0)):
-        lines.append(f"  %m{place} = getelementptr i8, ptr %metadata, i64 {place}")
-        lines.append(f"  store i32 {value}, ptr %m{place}")
-    lines += ["  ret ptr null", "execute:"]
-    passed = []
-    for side, place, count in (("a", api.arguments, inputs), ("r", api.results, outputs)):
-        lines.append(f"  %{side} = getelementptr i8, ptr %frame, i64 {place}")
-        lines.append(f"  %{side}s = load ptr, ptr %{side}")
-        for i in range(count):
-            lines.append(f"  %{side}{i} = getelementptr ptr, ptr %{side}s, i64 {i}")
-            lines.append(f"  %{side}{i}b = load ptr, ptr %{side}{i}")
-            lines.append(f"  %{side}{i}p = getelementptr i8, ptr %{side}{i}b, i64 {api.data}")
-            lines.append(f"  %{side}{i}d = load ptr, ptr %{side}{i}p")
-            passed.append(f"ptr %{side}{i}d")
-    lines += [
-        f"  %rp = getelementptr i8, ptr %a{counted}b, i64 {api.rank}",
-        "  %rank = load i64, ptr %rp",
-        f"  %dp = getelementptr i8, ptr %a{counted}b, i64 {api.dimensions}",
-        "  %dims = load ptr, ptr %dp",
-        "  %last = sub i64 %rank, 1",
-        "  %lp = getelementptr i64, ptr %dims, i64 %last",
-        "  %patients = load i64, ptr %lp",
-        f"  call void @{name}({', '.join(passed)}, i64 %patients)",
-        "  ret ptr null",
-        "}",
-    ]
-    return "\n".join(lines)
-
-
 @dataclass(frozen=True)
 class Target:
     """A registered function: its name, patients per group, bytes of scratch."""
@@ -109,7 +61,8 @@ def compiled_target(program: NativeProgram) -> Target:
     """Compile a program, or take its machine code from the cache, and register it with XLA under its digest."""
     placeholder = "beat_of_a_digest"
     text, scratch = kernel(program, placeholder)
-    call = handler(placeholder, len(INPUTS), len(results(program)) + 1, INPUTS.index("start"))
+    outputs = len(results(program)) + 1
+    call = entry(placeholder, len(INPUTS), outputs, INPUTS.index("start"), program.width, scratch)
     text = f"{text}\n{call}\n{WEIGHTS}\n"
     name = "hemotwin_" + hashlib.sha256(text.encode()).hexdigest()[:DIGEST]
     registered(name, lambda: text.replace(placeholder, name))
@@ -140,6 +93,7 @@ def _registered(name: str, code: bytes) -> None:
 
     kind = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
     function = _loaded(code, f"{name}.call", kind, name)
+    ctypes.c_void_p.from_address(_engines[name].get_global_value_address(f"{name}.spare")).value = spare()
     jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(function), platform="cpu")
     _codes[name] = code
 

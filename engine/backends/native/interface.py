@@ -26,6 +26,7 @@ COMMENTS = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 STRUCTURES = re.compile(r"\bstruct\s+(\w+)\s*\{([^{}]*)\}")
 ENUMERATIONS = re.compile(r"\btypedef\s+enum\s*\{[^{}]*\}\s*(\w+)\s*;")
 NAMES = re.compile(r"\btypedef\s+(\w+)\s+(\w+)\s*;")
+FUNCTIONS = re.compile(r"\b_XLA_FFI_API_STRUCT_FIELD\(\s*(\w+)\s*\)")
 FIELD = re.compile(r"(?:const\s+|struct\s+)*(\w+)\s*([\s*]*(?:\bconst\b)?)\s*\b(\w+)", re.ASCII)
 
 
@@ -50,6 +51,16 @@ class Interface:
     data: int  # of a buffer
     rank: int
     dimensions: int
+    functions: int  # of a call frame: XLA's own functions
+    context: int  # ... and the run that they are asked about
+    schedule: int  # of the functions: the one that gives work to XLA's threads
+    destroy: int  # ... and the one that frees an error
+    work_size: int  # of what `schedule` is told: its bytes
+    work_context: int
+    work_task: int
+    work_data: int
+    error_size: int  # of what `destroy` is told: its bytes
+    error: int
 
 
 @functools.cache
@@ -65,7 +76,7 @@ def interface() -> Interface:
 
 def declared_interface(header: str) -> Interface:
     """The interface that the text of a header declares; raises `HemotwinError` naming what it lacks."""
-    text = COMMENTS.sub("", header)
+    text = FUNCTIONS.sub(r"void* \1", COMMENTS.sub("", header))
     version = [re.search(rf"#define XLA_FFI_API_{part} (\d+)", text) for part in ("MAJOR", "MINOR")]
     asked = re.search(r"\bXLA_FFI_Extension_Metadata\s*=\s*(\d+)", text)
     if None in version or asked is None:
@@ -76,6 +87,8 @@ def declared_interface(header: str) -> Interface:
     structures = _Structures(text)
     frame, extension = structures["XLA_FFI_CallFrame"], structures.pointed_to("XLA_FFI_CallFrame", "extension_start")
     answer, buffer = structures["XLA_FFI_Metadata"], structures["XLA_FFI_Buffer"]
+    functions, work = structures["XLA_FFI_Api"], structures["XLA_FFI_ThreadPool_Schedule_Args"]
+    error = structures["XLA_FFI_Error_Destroy_Args"]
     return Interface(
         major, minor, int(asked[1]),
         extension=_place(frame, "extension_start"),
@@ -87,6 +100,12 @@ def declared_interface(header: str) -> Interface:
         answer_minor=_place(answer, "api_version", "minor_version"),
         answer_traits=_place(answer, "traits"),
         data=_place(buffer, "data"), rank=_place(buffer, "rank"), dimensions=_place(buffer, "dims"),
+        functions=_place(frame, "api"), context=_place(frame, "ctx"),
+        schedule=_place(functions, "XLA_FFI_ThreadPool_Schedule"),
+        destroy=_place(functions, "XLA_FFI_Error_Destroy"),
+        work_size=ctypes.sizeof(work), work_context=_place(work, "ctx"), work_task=_place(work, "task"),
+        work_data=_place(work, "data"),
+        error_size=ctypes.sizeof(error), error=_place(error, "error"),
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ class Kernel(Emitter):
     def __init__(self, program: NativeProgram) -> None:
         super().__init__(program.dtype, program.width)
         self.program = program
-        self.buffers = ["  %ended = alloca ptr"]
+        self.buffers = ["  %final = alloca ptr"]
         self.places: dict[str, dict[int, tuple[str, str]]] = {}
         self.scratch = 0
 
@@ -38,8 +38,7 @@ class Kernel(Emitter):
         self._tangent_buffers()
         steps, beats = (self.put(f"load i32, ptr {self.at('%counts', i, 'i32')}, align 4") for i in (0, 1))
         self.steps = self._everywhere(steps)
-        self.lines.append("  br label %groups")
-        self._counted("groups", "%patients", self.width, lambda first: self._group(first, steps, beats), "i64")
+        self._groups(steps, beats)
         self.lines.append("  ret void")
         return [self.lines[0], *self.buffers, *self.lines[1:]]
 
@@ -65,6 +64,19 @@ class Kernel(Emitter):
         self.lines[place] = f"  %{name}.i = phi {kind} [ 0, %{before} ], [ %{name}.next, %{last} ]"
         self.label(f"{name}.done")
 
+    def _groups(self, steps: str, beats: str) -> None:
+        """One group after another, as long as one is left that no other thread has taken."""
+        self.lines.append("  br label %groups")
+        self.label("groups")
+        first = self.put(f"atomicrmw add ptr %taken, i64 {self.width} monotonic")
+        more = self.put(f"icmp slt i64 {first}, %patients")
+        self.lines.append(f"  br i1 {more}, label %group, label %groups.done")
+        self.label("group")
+        self._group(first, steps, beats)
+        self.put(f"atomicrmw add ptr %ended, i64 {self.width} release")
+        self.lines.append("  br label %groups")
+        self.label("groups.done")
+
     def _everywhere(self, number: str) -> str:
         """An integer in every lane."""
         vector = f"<{self.width} x i32>"
@@ -86,7 +98,7 @@ class Kernel(Emitter):
         self._prologue("step", program.step)
         self.lines.append("  br label %beats")
         self._counted("beats", beats, 1, lambda _: self._beat(steps))
-        ends = self._end(self.load("%ended", "ptr"))
+        ends = self._end(self.load("%final", "ptr"))
         for i, value in enumerate(ends[: program.state]):
             self.store(value, self._row("%state", str(i), first), align=8)
         for i, value in enumerate(ends[program.state :]):
@@ -148,7 +160,7 @@ class Kernel(Emitter):
         self.lines[place + 1] = f"  %now = phi ptr [ %carried, %{begun} ], [ %after, %{last} ]"
         self.lines[place + 2] = f"  %after = phi ptr [ %next, %{begun} ], [ %now, %{last} ]"
         self.label("stepped")
-        self.store("%now", "%ended", "ptr")
+        self.store("%now", "%final", "ptr")
         for i, value in enumerate(self._end("%now")[: program.state]):
             self.store(value, self.at(self.spaces, program.parameters + i))
 

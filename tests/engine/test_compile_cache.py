@@ -1,0 +1,92 @@
+"""A process that only imports the library finds what another has compiled, and JAX's own settings have their say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hemotwin.engine import compile_cache
+from hemotwin.engine.backends.native import call
+from hemotwin.engine.machine import instructions
+
+# Something else is compiled first, as in a notebook; then a beat as native code and as XLA's program.
+PROCESS = """
+import jax, jax.numpy as jnp, numpy as np
+before = jax.jit(lambda x: x + 1.0)(1.0)
+from hemotwin.engine.beat import BeatMap, compiled
+from hemotwin.engine.forward import equal_start
+from hemotwin.physiology.model import circulation
+model = circulation("regazzoni_2022_a")
+rows = model.system.parameters.pack(model.values, 1)
+start = equal_start(model.system, jnp.asarray(rows))
+for backend in ("native", "xla"):
+    compiled(BeatMap(model.system, backend=backend), None)(rows, start, 100)
+"""
+JAX_SETTINGS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
+
+
+def left_by_a_process(place: Path, **settings: str) -> set[str]:
+    """Kinds of files (how their names end) that a process leaves in the user's cache folder `place`."""
+    environment = {name: value for name, value in os.environ.items() if name not in JAX_SETTINGS}
+    environment |= {"XDG_CACHE_HOME": str(place), **settings}
+    subprocess.run([sys.executable, "-c", PROCESS], check=True, env=environment)
+    kinds = (".code", ".target", "-cache")  # native code, which beat it is, XLA's programs
+    files = [file.name for file in (place / "hemotwin" / instructions()).glob("*")]
+    return {kind for kind in kinds for name in files if name.endswith(kind)}
+
+
+@pytest.mark.skipif(bool(call.why_not()), reason=call.why_not() or "native code runs")
+def test_the_library_keeps_what_it_compiles_unless_jax_is_told_not_to(tmp_path: Path):
+    assert left_by_a_process(tmp_path / "kept") == {".code", ".target", "-cache"}
+    assert not left_by_a_process(tmp_path / "off", JAX_ENABLE_COMPILATION_CACHE="false")
+
+
+@pytest.fixture
+def jax_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """JAX's settings as of a user who has chosen none; they change in this dictionary alone."""
+    settings: dict[str, object] = {"jax_compilation_cache_dir": None, "jax_enable_compilation_cache": True}
+
+    class Config:
+        def __getattr__(self, name: str) -> object:
+            return settings[name]
+
+        def update(self, name: str, value: object) -> None:
+            settings[name] = value
+
+    monkeypatch.setattr(compile_cache.jax, "config", Config())
+    return settings
+
+
+def test_a_folder_chosen_for_jax_is_left_alone(tmp_path: Path, jax_settings: dict[str, object]):
+    jax_settings["jax_compilation_cache_dir"] = str(tmp_path / "own")
+    assert compile_cache.enable() == tmp_path / "own" == compile_cache.folder_in_use()
+    assert len(jax_settings) == 2  # nothing else was set
+
+
+def test_the_cache_stays_off_where_it_cannot_be_or_is_not_wanted(
+    tmp_path: Path, jax_settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert compile_cache.enable() is None and compile_cache.folder_in_use() is None
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    jax_settings["jax_enable_compilation_cache"] = False
+    assert compile_cache.enable() is None and not (tmp_path / "hemotwin").exists()
+    jax_settings["jax_enable_compilation_cache"] = True
+    assert compile_cache.enable() == tmp_path / "hemotwin" / instructions()
+    jax_settings["jax_enable_compilation_cache"] = False  # JAX's programs and our native code alike
+    assert compile_cache.folder_in_use() is None
+
+
+def test_machines_with_other_instructions_keep_their_programs_apart(tmp_path: Path):
+    marks = set()
+    for flags in ("flags : sse avx", "flags : sse avx avx512f", "Features : asimd sve"):
+        facts = tmp_path / "cpuinfo"
+        facts.write_text(f"processor : 0\nmodel name : One\n{flags}\n\nprocessor : 1\n{flags}\n")
+        marks.add(instructions(facts))
+    assert len(marks) == 3
+    assert instructions(tmp_path / "absent").startswith(compile_cache.default_folder().name.rsplit("-", 1)[0])
