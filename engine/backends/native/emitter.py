@@ -16,15 +16,21 @@ ORDERED = {"gt": "ogt", "ge": "oge", "lt": "olt", "le": "ole", "eq": "oeq", "ne"
 COUNTED = {"gt": "sgt", "ge": "sge", "lt": "slt", "le": "sle", "eq": "eq", "ne": "ne"}
 WHOLE = {"add": "add", "sub": "sub", "mul": "mul"}
 LOGIC = {"and": "and", "or": "or", "xor": "xor"}
+NEAR = 16  # instructions after its last use for which a value read from memory stays in its register
 
 
 class Emitter(Writer):
-    """Writes operations into one function; `held` maps a value of the line to its name or to where it is kept."""
+    """Writes operations into one function; `held` maps a value of the line to its name, `kept` to where it lies.
+
+    What lies in memory is read there again once its last use is `NEAR` instructions behind: registers are few, and one
+    taken from it for something else costs a store and a load, where this costs the load.
+    """
 
     def __init__(self, dtype: str, width: int) -> None:
         super().__init__(dtype, width)
         self.held: dict[int, str] = {}
-        self.kept: dict[int, tuple[str, str]] = {}  # value -> (pointer, type), loaded when first read
+        self.kept: dict[int, tuple[str, str]] = {}  # value -> (pointer, type)
+        self.used: dict[int, int] = {}  # value that was loaded -> number of instructions before its last use
         self.types: dict[int, str] = {}
         self.sinks: dict[int, list[str]] = {}  # values that are written to memory as soon as they are made
         self.blocks = 0
@@ -74,9 +80,10 @@ class Emitter(Writer):
             if operand.dtype.startswith(("int", "uint")):
                 return f"splat (i32 {int(operand.value)})"
             return self.number(float(operand.value))
-        if operand not in self.held:
-            pointer, kind = self.kept[operand]
-            self.held[operand] = self.load(pointer, kind)
+        if operand in self.kept:
+            if operand not in self.held or self.count - self.used[operand] > NEAR:
+                self.held[operand] = self.load(*self.kept[operand])
+            self.used[operand] = self.count
         return self.held[operand]
 
     def run(self, body: Iterable[Operation | Rare]) -> None:
@@ -108,10 +115,8 @@ class Emitter(Writer):
 
     def _branch(self, rare: Rare) -> None:
         """A rare part runs when some lane needs it; elsewhere nobody reads its outputs."""
-        for operand in {i for o in rare.operations for i in o.inputs if isinstance(i, int) and i in self.kept}:
-            self.read(operand)
-        name, before = self.fresh(), dict(self.held)
-        needed = self.any(self.read(rare.predicate))
+        name, needed = self.fresh(), self.any(self.read(rare.predicate))
+        before, used = dict(self.held), dict(self.used)  # what is loaded inside is not there after it
         self.lines.append(f"  br label %vote{name}")
         self.label(f"vote{name}")
         self.lines.append(f"  br i1 {needed}, label %rare{name}, label %after{name}, !prof !0")
@@ -123,7 +128,7 @@ class Emitter(Writer):
         self.label(f"end{name}")
         self.lines.append(f"  br label %after{name}")
         self.label(f"after{name}")
-        inside, self.held = self.held, before
+        inside, self.held, self.used = self.held, before, used
         for output in rare.outputs:
             kind = self.types[output]
             text = f"phi {kind} [ zeroinitializer, %vote{name} ], [ {inside[output]}, %end{name} ]"

@@ -14,6 +14,7 @@ from ..jacobian import Jacobian, eliminated
 from ..kernel_program import tracing
 from ..rewriting import rewrite, with_rare
 from ..straight_line import Builder, Operand, Operation, StraightLine, trace
+from ..varying import Varying
 
 __all__ = ["Line", "NativeProgram", "native_program"]
 
@@ -79,7 +80,7 @@ def _line(
 def native_program(beat: BeatMap, dtype: str, width: int, free: tuple[int, ...] | None) -> NativeProgram:
     """The lines of a beat. Raises `HemotwinError` where the step is not made of elementary operations."""
     with double(dtype == "float64"):  # the program is kept by its type, whatever the caller's setting was
-        about = tracing(beat, width, dtype)
+        about = Varying(tracing(beat, width, dtype))
         state = len(beat.system.state)
         rows, count = [*about.rows, about.count], len(about.rows)
         carried, directions = [about.row] * about.size, state + len(free or ())
