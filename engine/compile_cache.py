@@ -17,6 +17,8 @@ from .machine import instructions
 
 __all__ = ["default_folder", "enable", "enabled_once", "folder_in_use", "keep", "kept_in"]
 
+WORTH = 0.02  # s of compiling from which a program is kept: reading it again takes some 5 ms
+
 
 def default_folder() -> Path:
     """Where compiled programs are kept unless the user chooses: $XDG_CACHE_HOME/hemotwin, or ~/.cache/hemotwin, and
@@ -42,7 +44,7 @@ def enable(folder: str | Path | None = None) -> Path | None:
     except OSError:
         return None
     jax.config.update("jax_compilation_cache_dir", str(root))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return root
 
