@@ -11,9 +11,9 @@ import jax
 
 from .kernel_program import Tracing
 from .rewriting import rewrite
-from .straight_line import Constant, trace
+from .straight_line import Constant, operations_of, trace
 
-__all__ = ["Varying"]
+__all__ = ["Varying", "moving"]
 
 
 class Varying:
@@ -21,7 +21,7 @@ class Varying:
 
     def __init__(self, whole: Tracing) -> None:
         self.whole, self.row, self.rows, self.count = whole, whole.row, whole.rows, whole.count
-        self.moving = _moving(whole)
+        self.moving = moving(whole)
         self.size = len(self.moving)
 
     def begin(self, rows: Sequence[Any], state: Sequence[Any], steps: Any) -> list[Any]:
@@ -46,7 +46,7 @@ class Varying:
         return self.whole.ends(full)
 
 
-def _moving(whole: Tracing) -> tuple[int, ...]:
+def moving(whole: Tracing) -> tuple[int, ...]:
     """Carried rows that a step may change, or that the beat's end reads."""
     number, size = len(whole.rows), whole.size
     state = [whole.row] * len(whole.beat.system.state)
@@ -57,9 +57,9 @@ def _moving(whole: Tracing) -> tuple[int, ...]:
         return [*after, *whole.begin(rows, given[size + 1 :], steps)]
 
     line = trace(both, [*whole.rows, whole.count], [*[whole.row] * size, whole.count, *state], rewrite)
-    inner = {i for i in range(line.invariants)} | {operation.output for operation in line.prologue}
+    inner = set(range(line.invariants)) | {operation.output for operation in line.prologue}
     fixed = lambda operand: isinstance(operand, Constant) or operand in inner  # noqa: E731
     after, begun = line.outputs[:size], line.outputs[size:]
     end = trace(lambda _, x: [leaf for part in whole.ends(x) for leaf in part], [], [whole.row] * size, rewrite)
-    read = {*end.outputs, *(i for operation in (*end.prologue, *end.body) for i in operation.inputs)}
+    read = {*end.outputs, *(i for operation in operations_of(end) for i in operation.inputs)}
     return tuple(i for i in range(size) if after[i] != begun[i] or not fixed(after[i]) or i in read)

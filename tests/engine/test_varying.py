@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from hemotwin.core.registry import known
-from hemotwin.engine.backends.kernel_program import tracing
-from hemotwin.engine.backends.varying import Varying
+from hemotwin.engine.backends.kernel_program import Tracing, tracing
+from hemotwin.engine.backends.varying import Varying, moving
 from hemotwin.engine.beat import BeatMap
 from hemotwin.engine.precision import double
 from hemotwin.physiology.model import circulation
+from tests.engine.kernels import small_loop
 
 WIDTH, STEPS, SOME = 4, 400, 30
 
@@ -62,3 +65,24 @@ def test_a_beat_of_what_moves_is_the_beat_of_all():
             found.append(functions.ends(carried))
         for one, other in zip(found[0][0], found[1][0], strict=True):
             np.testing.assert_allclose(other, one, rtol=1e-12)  # XLA joins products and sums differently
+
+
+class FourRows(Tracing):
+    """Rows: a sum; what never changes; what is 1 at first and then 2; what never changes but is read at the end."""
+
+    def __init__(self) -> None:
+        self.beat, self.size, self.row = BeatMap(small_loop()), 4, jax.ShapeDtypeStruct((WIDTH,), "float32")
+        self.rows, self.count = [self.row], jax.ShapeDtypeStruct((), "int32")
+
+    def begin(self, rows: Any, state: Any, steps: Any) -> list[Any]:
+        return [state[0], 2.0 * rows[0], jnp.full(WIDTH, 1.0, "float32"), rows[0] + 1.0]
+
+    def plain(self, rows: Any, steps: Any, carried: Any, k: Any) -> list[Any]:
+        return [carried[0] + carried[1], 2.0 * rows[0], jnp.full(WIDTH, 2.0, "float32"), rows[0] + 1.0]
+
+    def ends(self, carried: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        return (carried[0] * carried[3],), ()
+
+
+def test_a_row_is_carried_that_begins_otherwise_or_is_read_at_the_end():
+    assert moving(FourRows()) == (0, 2, 3)
