@@ -131,9 +131,11 @@ class Program:
 class Tracing:
     """The beat's functions on flat rows: what is carried from step to step is a list of `size` arrays [width]."""
 
-    def __init__(self, beat: BeatMap, width: int, dtype: str, tangents: int, free: tuple[int, ...]) -> None:
+    def __init__(
+        self, beat: BeatMap, width: int, dtype: str, tangents: int, free: tuple[int, ...], *, thin: bool
+    ) -> None:
         self.beat, self.tangents, self.free = beat, tangents, free
-        self.thin = tangents > 0  # then only what the rest follows from is carried: more operations, fewer registers
+        self.thin = thin  # only what the rest follows from is carried: more operations, fewer rows with tangents
         self.row, self.count = jax.ShapeDtypeStruct((width,), dtype), jax.ShapeDtypeStruct((), jnp.int32)
         self.rows = [self.row] * len(beat.system.parameters)
         state = (self.row,) * len(beat.system.state)
@@ -189,13 +191,15 @@ class Tracing:
 
 
 @functools.lru_cache(maxsize=64)
-def tracing(beat: BeatMap, width: int, dtype: str, tangents: int = 0, free: tuple[int, ...] = ()) -> Tracing:
+def tracing(
+    beat: BeatMap, width: int, dtype: str, tangents: int = 0, free: tuple[int, ...] = (), *, thin: bool = False
+) -> Tracing:
     """The beat's functions on flat rows; equal calls share them."""
-    return Tracing(beat, width, dtype, tangents, free)
+    return Tracing(beat, width, dtype, tangents, free, thin=thin)
 
 
 def _tracing(of: Program) -> Tracing:
-    return tracing(of.beat, of.width, of.dtype, of.tangents, of.free)
+    return tracing(of.beat, of.width, of.dtype, of.tangents, of.free, thin=of.tangents > 0)
 
 
 @functools.lru_cache(maxsize=64)
@@ -212,7 +216,7 @@ def program(
     if arithmetic == "exact" and not tangents:
         return Program(beat, width, dtype)
     with double(dtype == "float64"):  # the program is kept by its type, whatever the caller's setting was
-        about = tracing(beat, width, dtype, tangents, free)
+        about = tracing(beat, width, dtype, tangents, free, thin=tangents > 0)
         seed = jax.ShapeDtypeStruct((), dtype)
         invariants = [*about.rows, about.count, *[seed] * (tangents * len(free))]
         state = [about.row] * len(beat.system.state) + [seed] * (0 if free else tangents * len(beat.system.state))

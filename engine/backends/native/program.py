@@ -80,7 +80,7 @@ def _line(
 def native_program(beat: BeatMap, dtype: str, width: int, free: tuple[int, ...] | None) -> NativeProgram:
     """The lines of a beat. Raises `HemotwinError` where the step is not made of elementary operations."""
     with double(dtype == "float64"):  # the program is kept by its type, whatever the caller's setting was
-        about = Varying(tracing(beat, width, dtype))
+        about = Varying(tracing(beat, width, dtype, thin=free is not None))
         state = len(beat.system.state)
         rows, count = [*about.rows, about.count], len(about.rows)
         carried, directions = [about.row] * about.size, state + len(free or ())

@@ -13,10 +13,11 @@ from ..straight_line import Constant, Operand
 from .elementary import definitions
 from .kernel import Kernel
 from .program import NativeProgram
+from .row_order import ordered
 
 __all__ = ["WAYS", "TangentKernel", "kernel", "results"]
 
-NEAR = 8  # rows for which a tangent that was made or read is kept in a register
+NEAR = 12  # rows for which a tangent that was made or read is kept in a register
 WAYS = 2  # directions pushed together: one load of a derivative serves so many products
 
 
@@ -45,13 +46,12 @@ class TangentKernel(Kernel):
         self.first = -(-program.state // WAYS)  # chunks of directions of the state; those of parameters follow
         self.chunks = self.first + -(-len(program.free or ()) // WAYS)
         self.where: dict[int, str] = {}
-        self.jacobian = _known(program.step.jacobian)
+        self.jacobian = ordered(_known(program.step.jacobian))
         self.rows = _Rows(self.jacobian)
 
     def _tangent_buffers(self) -> None:
         self._buffer("tangent", self.chunks * WAYS * self.program.carried)
-        # one chunk of zeros for all directions of the state, then those of the parameters
-        self._buffer("extra", (1 + self.chunks - self.first) * WAYS * len(self.rows.seeded))
+        self._buffer("extra", (self.chunks - self.first) * WAYS * len(self.rows.seeded))
         self._buffer("between", WAYS * len(self.rows.between))
 
     def _slots(self, operands: tuple[Operand, ...], sinks: dict[int, list[str]]) -> None:
@@ -67,7 +67,7 @@ class TangentKernel(Kernel):
         """Tangents at onset: zero but for the derivatives of what is carried by its seeds."""
         program, jacobian = self.program, _known(self.program.onset.jacobian)
         self._cleared("tangent", self.chunks * WAYS * program.carried)
-        self._cleared("extra", (1 + self.chunks - self.first) * WAYS * len(self.rows.seeded))
+        self._cleared("extra", (self.chunks - self.first) * WAYS * len(self.rows.seeded))
         rows = {row.vertex: row for row in jacobian.rows}
         for i, vertex in enumerate(jacobian.outputs):
             if vertex is None or i not in self.rows.carried:
@@ -97,19 +97,21 @@ class TangentKernel(Kernel):
         for row in self.jacobian.rows:
             for parameter, operand in row.seeds:
                 chunk, way = divmod(parameter, WAYS)
-                place = ((1 + chunk) * len(rows.seeded) + rows.seeded[row.vertex]) * WAYS + way
+                place = (chunk * len(rows.seeded) + rows.seeded[row.vertex]) * WAYS + way
                 self.store(self._derivative(operand), self.at("%extra", place))
-        self.lines.append("  br label %chunks")
-        self._counted("chunks", str(self.chunks), 1, self._chunk, "i64")
+        for name, first, count in (("states", 0, self.first), ("seeds", self.first, self.chunks - self.first)):
+            if count:
+                self.lines.append(f"  br label %{name}")
+                inside = lambda chunk, first=first: self._chunk(chunk, first)  # noqa: E731
+                self._counted(name, str(count), 1, inside, "i64")
 
-    def _chunk(self, chunk: str) -> None:
-        """Push the tangents of one chunk of directions through the step, each in its place."""
+    def _chunk(self, chunk: str, first: int) -> None:
+        """Push the tangents of one chunk of directions through the step, each in its place; `first` is that of the
+        state's (0), in which no parameter enters, or of the parameters'."""
         rows = self.rows
-        here = self.at("%tangent", self.put(f"mul i64 {chunk}, {self.program.carried * WAYS}"))
-        after = self.put(f"sub i64 {chunk}, {self.first - 1}")
-        of_state = self.put(f"icmp slt i64 {after}, 0")
-        kind = self.put(f"select i1 {of_state}, i64 0, i64 {after}")
-        extra = self.at("%extra", self.put(f"mul i64 {kind}, {len(rows.seeded) * WAYS}"))
+        size = self.program.carried * WAYS
+        here = self.at(self.at("%tangent", first * size), self.put(f"mul i64 {chunk}, {size}"))
+        extra = self.at("%extra", self.put(f"mul i64 {chunk}, {len(rows.seeded) * WAYS}")) if first else ""
 
         def place(vertex: int, way: int) -> str:
             if vertex < self.jacobian.sources:
@@ -129,7 +131,7 @@ class TangentKernel(Kernel):
 
         for n, row in enumerate(self.jacobian.rows):
             sums: list[str | None] = [None] * WAYS
-            if row.vertex in rows.seeded:
+            if first and row.vertex in rows.seeded:
                 sums = [self.load(self.at(extra, rows.seeded[row.vertex] * WAYS + w)) for w in range(WAYS)]
             for w, value in enumerate(self._row_of(row.edges, sums, lambda v, w, n=n: tangent(v, w, n))):
                 recent[row.vertex, w] = n, value
