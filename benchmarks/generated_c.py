@@ -91,9 +91,11 @@ class Writer:
         return f"({-int(operand.value) if operand.dtype == 'bool' else int(operand.value)} + none)"
 
     def run(self, pieces: Any) -> None:
-        """All operations, those of rare parts too."""
+        """All operations, those of rare parts too; what several of these make is made once."""
         for piece in pieces:
             for one in getattr(piece, "operations", (piece,)):
+                if one.output in self.names:
+                    continue
                 kind = "real" if one.dtype.startswith("float") else "whole"
                 name = f"{self.prefix}{one.output}"
                 code = expression(one, [self.read(i) for i in one.inputs], LETTER[self.width], self.width)
