@@ -18,6 +18,9 @@ from hemotwin.physiology.model import circulation
 from tests.engine.kernels import small_loop
 
 WIDTH, STEPS, SOME = 4, 400, 30
+CIRCULATIONS = [
+    name if name == "adult" else pytest.param(name, marks=pytest.mark.slow) for name in known("circulation")
+]
 
 
 def patients(beat: BeatMap, typical: dict[str, float]) -> tuple[list[jax.Array], list[list[jax.Array]]]:
@@ -28,7 +31,7 @@ def patients(beat: BeatMap, typical: dict[str, float]) -> tuple[list[jax.Array],
     return [jnp.asarray(row) for row in rows], [[jnp.asarray(row) for row in start] for start in starts]
 
 
-@pytest.mark.parametrize("name", known("circulation"))
+@pytest.mark.parametrize("name", CIRCULATIONS)
 def test_what_is_left_out_is_the_same_after_every_step_from_any_start(name: str):
     model = circulation(name)
     beat = BeatMap(model.system)
