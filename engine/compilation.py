@@ -28,7 +28,7 @@ def compiled_for_device(function: Callable[..., Any], about: Any = None) -> Any:
     function computes (see `programs`), so that it can be kept between processes. What is compiled goes into the user's
     cache (`compile_cache`).
     """
-    compile_cache.enabled_once()
+    compile_cache.enable()
     devices = accelerators()
     if len(devices) > 1:
         return over_devices(function, devices)

@@ -6,7 +6,6 @@ JAX's own settings choose another folder or none.
 
 from __future__ import annotations
 
-import functools
 import os
 import tempfile
 from pathlib import Path
@@ -15,7 +14,7 @@ import jax
 
 from .machine import instructions
 
-__all__ = ["default_folder", "enable", "enabled_once", "folder_in_use", "keep", "kept_in"]
+__all__ = ["default_folder", "enable", "folder_in_use", "keep", "kept_in"]
 
 WORTH = 0.02  # s of compiling from which a program is kept: reading it again takes some 5 ms
 
@@ -47,12 +46,6 @@ def enable(folder: str | Path | None = None) -> Path | None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return root
-
-
-@functools.cache
-def enabled_once() -> None:
-    """Switch the cache on, the first time this is called."""
-    enable()
 
 
 def _wanted() -> bool:

@@ -68,11 +68,11 @@ def beat_width(beat: BeatMap, count: int) -> int:
     if not beat.native:
         return WIDE[0] if count >= 2 * WIDE[0] else min(WIDTH, count)
     if count <= ONE_CALL:
-        return wider(count)
+        return _wider(count)
     return next((wide for wide in WIDE if count >= PER_CORE * wide * usable()), WIDE[-1])
 
 
-def wider(count: int) -> int:
+def _wider(count: int) -> int:
     """The next number of lanes of four binary digits, at most an eighth more."""
     unit = 1 << max(0, count.bit_length() - DIGITS)
     return -(-count // unit) * unit

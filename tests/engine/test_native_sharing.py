@@ -26,36 +26,30 @@ pytestmark = pytest.mark.skipif(
 
 # Each patient's number doubled; patient 0 is done only when another is (or after PATIENCE turns: then it gets none).
 TOGETHER = """
-define void @{name}(ptr %in, ptr %out, ptr %own, i64 %patients, ptr %taken, ptr %ended) nounwind {{
-entry:
-  br label %turn
-turn:
-  %i = atomicrmw add ptr %taken, i64 1 monotonic
-  %more = icmp slt i64 %i, %patients
-  br i1 %more, label %body, label %done
-body:
-  %pa = getelementptr float, ptr %in, i64 %i
-  %a = load float, ptr %pa
+@{name}.others = global i64 0
+define void @{name}(ptr %in, ptr %out, ptr %own, i64 %patients, i64 %i) nounwind {{
   %first = icmp eq i64 %i, 0
-  br i1 %first, label %wait, label %write
+  br i1 %first, label %wait, label %other
 wait:
-  %n = phi i64 [ 0, %body ], [ %next, %on ]
-  %others = load atomic i64, ptr %ended acquire, align 8
+  %n = phi i64 [ 0, %0 ], [ %next, %on ]
+  %others = load atomic i64, ptr @{name}.others acquire, align 8
   %some = icmp sgt i64 %others, 0
   br i1 %some, label %write, label %on
 on:
   %next = add i64 %n, 1
   %yielded = call i32 @sched_yield()
   %long = icmp sgt i64 %next, {patience}
-  br i1 %long, label %count, label %wait
+  br i1 %long, label %done, label %wait
+other:
+  %before = atomicrmw add ptr @{name}.others, i64 1 release
+  br label %write
 write:
-  %twice = fmul float %a, 2.0
-  %po = getelementptr float, ptr %out, i64 %i
-  store float %twice, ptr %po
-  br label %count
-count:
-  %one = atomicrmw add ptr %ended, i64 1 release
-  br label %turn
+  %given = getelementptr float, ptr %in, i64 %i
+  %number = load float, ptr %given
+  %twice = fmul float %number, 2.0
+  %place = getelementptr float, ptr %out, i64 %i
+  store float %twice, ptr %place
+  br label %done
 done:
   ret void
 }}

@@ -12,8 +12,23 @@ from .interface import Interface, interface
 __all__ = ["entry"]
 
 LINE = 64  # bytes of a cache line: counters that threads write stand apart
-TAKEN, ENDED, HOLDERS, JOINED, PATIENTS, BUFFERS = 0, LINE, 2 * LINE, 2 * LINE + 8, 2 * LINE + 16, 2 * LINE + 24
+# Places in a job, behind the counter of what is taken.
+ENDED, HOLDERS, JOINED, PATIENTS, BUFFERS = LINE, 2 * LINE, 2 * LINE + 8, 2 * LINE + 16, 2 * LINE + 24
 
+TURNS = """
+define void @{name}.turns({given}, i64 %patients, ptr %taken, ptr %ended) nounwind {{
+  br label %turn
+turn:
+  %first = atomicrmw add ptr %taken, i64 {width} monotonic
+  %more = icmp slt i64 %first, %patients
+  br i1 %more, label %group, label %done
+group:
+  call void @{name}({given}, i64 %patients, i64 %first)
+  %before = atomicrmw add ptr %ended, i64 {width} release
+  br label %turn
+done:
+  ret void
+}}"""
 LEFT = """
 define void @{name}.left(ptr %job) nounwind {{
   %h = getelementptr i8, ptr %job, i64 {holders}
@@ -29,13 +44,12 @@ done:
 
 
 def entry(name: str, inputs: int, outputs: int, counted: int, width: int, scratch: int) -> str:
-    """IR of `@name.call`, which has `void name(buffers..., i64 patients, ptr taken, ptr ended)` work on the buffers of
-    a call.
+    """IR of `@name.call`, which has `void name(buffers..., i64 patients, i64 first)` work on the buffers of a call, on
+    `width` patients from `first` on at a time.
 
     The last dimension of input `counted` is the number of patients; the last output is memory to work in, `scratch`
-    bytes, of which each further thread has its own. `@name` works on `width` patients at a time: those from `taken` on,
-    to which it adds `width`; when they are done it adds `width` to `ended`. Where `@name.spare` points to a number of
-    threads that stand idle, as many help.
+    bytes, of which each further thread has its own. Where `@name.spare` points to a number of cores that stand idle, as
+    many threads help.
     """
     api = interface()
     buffers = inputs + outputs
@@ -46,13 +60,20 @@ def entry(name: str, inputs: int, outputs: int, counted: int, width: int, scratc
         "declare ptr @aligned_alloc(i64, i64)",
         "declare void @free(ptr)",
         "declare i32 @sched_yield()",
+        TURNS.format(name=name, width=width, given=_given(buffers)),
         LEFT.format(name=name, holders=HOLDERS),
         *_help(name, buffers, size, scratch),
         f"define ptr @{name}.call(ptr %frame) nounwind {{",
         *_version(api),
         *_found(api, inputs, outputs, counted),
     ]
-    return "\n".join([*head, *_shared(api, name, buffers, width, size, scratch), "}"])
+    parts = _helpers(name, width), _job(api, name, buffers, size, scratch), _work(name, buffers)
+    return "\n".join([*head, *(line for part in parts for line in part), "}"])
+
+
+def _given(buffers: int) -> str:
+    """The buffers as arguments."""
+    return ", ".join(f"ptr %b{i}" for i in range(buffers))
 
 
 def _version(api: Interface) -> list[str]:
@@ -101,10 +122,8 @@ def _found(api: Interface, inputs: int, outputs: int, counted: int) -> list[str]
     ]
 
 
-def _shared(api: Interface, name: str, buffers: int, width: int, size: int, scratch: int) -> list[str]:
-    """Work on all groups, with as many threads besides as stand idle and find one."""
-    passed = ", ".join(f"ptr %b{i}" for i in range(buffers))
-    kept = [(PATIENTS, "i64 %patients"), *((BUFFERS + 8 * i, f"ptr %b{i}") for i in range(buffers - 1))]
+def _helpers(name: str, width: int) -> list[str]:
+    """How many threads may help: as many as stand idle, and as there are groups besides the caller's first."""
     return [
         f"  %pointed = load ptr, ptr @{name}.spare",
         "  %pointing = icmp ne ptr %pointed, null",
@@ -112,12 +131,20 @@ def _shared(api: Interface, name: str, buffers: int, width: int, size: int, scra
         "ask:",
         "  %idle32 = load atomic i32, ptr %pointed monotonic, align 4",
         "  %idle = sext i32 %idle32 to i64",
-        "  %besides = sub i64 %patients, 1",
-        f"  %groups = sdiv i64 %besides, {width}",  # besides the one that the caller takes
+        "  %others = sub i64 %patients, 1",
+        f"  %groups = sdiv i64 %others, {width}",
         "  %fewer = icmp slt i64 %groups, %idle",
         "  %helpers = select i1 %fewer, i64 %groups, i64 %idle",
         "  %some = icmp sgt i64 %helpers, 0",
         "  br i1 %some, label %share, label %alone",
+    ]
+
+
+def _job(api: Interface, name: str, buffers: int, size: int, scratch: int) -> list[str]:
+    """The call's job, and a word to XLA's threads for each helper."""
+    kept = [(PATIENTS, "i64 %patients"), *((BUFFERS + 8 * i, f"ptr %b{i}") for i in range(buffers - 1))]
+    told = [(api.work_context, "ptr %context"), (api.work_task, f"ptr @{name}.help"), (api.work_data, "ptr %job")]
+    return [
         "share:",
         f"  %works = mul i64 %helpers, {scratch}",
         f"  %bytes = add i64 %works, {size}",
@@ -128,19 +155,15 @@ def _shared(api: Interface, name: str, buffers: int, width: int, size: int, scra
         f"  call void @llvm.memset.p0.i64(ptr %job, i8 0, i64 {size}, i1 false)",
         "  %holders = add i64 %helpers, 1",
         *_stored("job", [(HOLDERS, "i64 %holders"), *kept]),
-        f"  %ended = getelementptr i8, ptr %job, i64 {ENDED}",
         f"  %f = getelementptr i8, ptr %frame, i64 {api.functions}",
         "  %functions = load ptr, ptr %f",
         f"  %s = getelementptr i8, ptr %functions, i64 {api.schedule}",
         "  %schedule = load ptr, ptr %s",
         f"  %cp = getelementptr i8, ptr %frame, i64 {api.context}",
         "  %context = load ptr, ptr %cp",
-        f"  %told = alloca i8, i64 {api.work_size}, align 8",
-        f"  %wrong = alloca i8, i64 {api.error_size}, align 8",
         *_cleared("told", api.work_size),
         *_cleared("wrong", api.error_size),
-        *_stored("told", [(api.work_context, "ptr %context"), (api.work_task, f"ptr @{name}.help"),
-                          (api.work_data, "ptr %job")]),
+        *_stored("told", told),
         "  br label %call",
         "call:",
         "  %n = phi i64 [ 0, %fill ], [ %n.next, %called ]",
@@ -158,14 +181,21 @@ def _shared(api: Interface, name: str, buffers: int, width: int, size: int, scra
         "called:",
         "  %again = icmp slt i64 %n.next, %helpers",
         "  br i1 %again, label %call, label %work",
+    ]
+
+
+def _work(name: str, buffers: int) -> list[str]:
+    """All groups: with the helpers, and then until theirs are done; or alone."""
+    return [
         "work:",
-        f"  call void @{name}({passed}, i64 %patients, ptr %job, ptr %ended)",
+        f"  %ended = getelementptr i8, ptr %job, i64 {ENDED}",
+        f"  call void @{name}.turns({_given(buffers)}, i64 %patients, ptr %job, ptr %ended)",
         "  br label %wait",
         "wait:",
         "  %so_far = load atomic i64, ptr %ended acquire, align 8",
         "  %all = icmp sge i64 %so_far, %patients",
-        "  br i1 %all, label %leave, label %others",
-        "others:",
+        "  br i1 %all, label %leave, label %yield",
+        "yield:",
         "  %yielded = call i32 @sched_yield()",
         "  br label %wait",
         "leave:",
@@ -175,9 +205,9 @@ def _shared(api: Interface, name: str, buffers: int, width: int, size: int, scra
         "  %counters = alloca [2 x i64], align 8",
         "  store [2 x i64] zeroinitializer, ptr %counters",
         "  %second = getelementptr i64, ptr %counters, i64 1",
-        f"  call void @{name}({passed}, i64 %patients, ptr %counters, ptr %second)",
+        f"  call void @{name}.turns({_given(buffers)}, i64 %patients, ptr %counters, ptr %second)",
         "  ret ptr null",
-    ]  # fmt: skip
+    ]
 
 
 def _help(name: str, buffers: int, size: int, scratch: int) -> list[str]:
@@ -196,10 +226,9 @@ def _help(name: str, buffers: int, size: int, scratch: int) -> list[str]:
     for i in range(buffers - 1):
         lines.append(f"  %p{i} = getelementptr i8, ptr %job, i64 {BUFFERS + 8 * i}")
         lines.append(f"  %b{i} = load ptr, ptr %p{i}")
-    passed = ", ".join(f"ptr %b{i}" for i in range(buffers))
     return [
         *lines,
-        f"  call void @{name}({passed}, i64 %patients, ptr %job, ptr %ended)",
+        f"  call void @{name}.turns({_given(buffers)}, i64 %patients, ptr %job, ptr %ended)",
         f"  call void @{name}.left(ptr %job)",
         "  ret void",
         "}",
@@ -209,6 +238,7 @@ def _help(name: str, buffers: int, size: int, scratch: int) -> list[str]:
 def _cleared(structure: str, size: int) -> list[str]:
     """One of XLA's structures with nothing but its size, which it begins with."""
     return [
+        f"  %{structure} = alloca i8, i64 {size}, align 8",
         f"  call void @llvm.memset.p0.i64(ptr %{structure}, i8 0, i64 {size}, i1 false)",
         f"  store i64 {size}, ptr %{structure}",
     ]

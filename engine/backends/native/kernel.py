@@ -38,7 +38,7 @@ class Kernel(Emitter):
         self._tangent_buffers()
         steps, beats = (self.put(f"load i32, ptr {self.at('%counts', i, 'i32')}, align 4") for i in (0, 1))
         self.steps = self._everywhere(steps)
-        self._groups(steps, beats)
+        self._group("%first", steps, beats)
         self.lines.append("  ret void")
         return [self.lines[0], *self.buffers, *self.lines[1:]]
 
@@ -63,19 +63,6 @@ class Kernel(Emitter):
         self.lines.append(f"  br label %{name}")
         self.lines[place] = f"  %{name}.i = phi {kind} [ 0, %{before} ], [ %{name}.next, %{last} ]"
         self.label(f"{name}.done")
-
-    def _groups(self, steps: str, beats: str) -> None:
-        """One group after another, as long as one is left that no other thread has taken."""
-        self.lines.append("  br label %groups")
-        self.label("groups")
-        first = self.put(f"atomicrmw add ptr %taken, i64 {self.width} monotonic")
-        more = self.put(f"icmp slt i64 {first}, %patients")
-        self.lines.append(f"  br i1 {more}, label %group, label %groups.done")
-        self.label("group")
-        self._group(first, steps, beats)
-        self.put(f"atomicrmw add ptr %ended, i64 {self.width} release")
-        self.lines.append("  br label %groups")
-        self.label("groups.done")
 
     def _everywhere(self, number: str) -> str:
         """An integer in every lane."""

@@ -22,13 +22,13 @@ WAYS = 2  # directions pushed together: one load of a derivative serves so many 
 
 
 def kernel(program: NativeProgram, name: str) -> tuple[str, int]:
-    """LLVM IR of `void name(rows, start, counts, state, values[, d_state, d_values], scratch, patients, taken, ended)`,
-    and the bytes of scratch that it needs; `entry` says what the last three are."""
+    """LLVM IR of `void name(rows, start, counts, state, values[, d_state, d_values], scratch, patients, first)`, which
+    runs the beats of the group of patients that begins with `first`, and the bytes of scratch that it needs."""
     writer = (TangentKernel if program.directions else Kernel)(program)
     body = writer.written()
     ends = "".join(f", ptr noalias %{part}" for part in (*results(program), "scratch"))
     head = f"define void @{name}(ptr noalias %rows, ptr noalias %start, ptr noalias %counts{ends}"
-    head = f"{head}, i64 %patients, ptr %taken, ptr %ended)"
+    head = f"{head}, i64 %patients, i64 %first)"
     text = "\n".join([definitions(program.dtype, program.width), f"{head} nounwind {{", *body, "}"])
     return text, writer.scratch
 
