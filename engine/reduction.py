@@ -21,6 +21,7 @@ from .solvers.node import Coefficients, Node, StepRecord
 
 __all__ = ["Reducer", "Signals", "resolve"]
 
+BRIEF = 1e-6  # share of a step: a valve that opens later in it opens here, as a curve needs some time to turn
 NOTHING = 1e30  # an extreme before the first sample; finite, so that its derivative stays 0
 
 
@@ -89,9 +90,9 @@ class Reducer:
         return tuple(sorted(wanted))
 
     def sample(self, p: dict[str, Any], c: Coefficients, node: Node) -> tuple[tuple[Any, Any], ...]:
-        """(value, slope per step) of every curve at a node."""
+        """(value, slope per s) of every curve at a node."""
         signals = Signals(self.system, p, c, node)
-        return tuple((signals.value(q, i), c.h * signals.rate(q, i)) for q, i in self.curves())
+        return tuple((signals.value(q, i), signals.rate(q, i)) for q, i in self.curves())
 
     def start(self, p: dict[str, Any], c: Coefficients, node: Node) -> tuple[Any, Any]:
         """(curve samples, accumulators) before the first step."""
@@ -132,7 +133,7 @@ class Reducer:
     ) -> tuple[Any, ...]:  # fmt: skip
         if r.kind in ("maximum", "minimum"):
             bent = opening if r.kind == "minimum" and self._has_impedance(index) else None
-            return (self._extreme(r, now[0], ends, bent, p, phase, share),)
+            return (self._extreme(r, now[0], ends, bent, p, c.h, phase, share),)
         if r.kind == "mean":
             return (now[0] + share * self._mean(r.quantity, index, p, c, n0, n1, record),)
         if r.kind == "volume":
@@ -142,7 +143,7 @@ class Reducer:
         if r.kind == "work":
             return (now[0] - 0.5 * (ends[0] + ends[2]) * (n1.volume[index] - n0.volume[index]),)
         if r.kind == "peak_rate":
-            return self._steepest(now, ends, opening, c)
+            return self._steepest(now, ends, opening)
         return now
 
     def _mean(
@@ -160,15 +161,15 @@ class Reducer:
         drop = Signals(self.system, p, c, n1).port_drop(index, record.mean_flow)
         return 0.5 * (n0.pressure[index] + n1.pressure[index]) + drop
 
-    def _steepest(self, now: tuple[Any, ...], ends: Any, opening: Any, c: Coefficients) -> tuple[Any, ...]:
+    def _steepest(self, now: tuple[Any, ...], ends: Any, opening: Any) -> tuple[Any, ...]:
         """Largest slope so far, and the slopes of this node and the one before.
 
         Where a valve opens within the step the rise breaks off: the slope is continued to that instant by the parabola
         through the last three nodes.
         """
         best, earlier, earliest = now
-        rate = ends[1] / c.h
-        inside, peak = vertex_peak(earlier, rate, ends[3] / c.h)
+        rate = ends[1]
+        inside, peak = vertex_peak(earlier, rate, ends[3])
         if opening is not None:
             rise = jnp.where(earlier > -0.5 * NOTHING, rate - earlier, 0.0)
             rise = jnp.maximum(rise, 0.0)
@@ -194,15 +195,17 @@ class Reducer:
             found = (opens, moment) if found is None else (found[0] | opens, jnp.where(opens, moment, found[1]))
         return found
 
-    def _extreme(self, r: Reduction, best: Any, ends: Any, bent: Any, p: dict[str, Any], phase: Any, share: Any) -> Any:
+    def _extreme(
+        self, r: Reduction, best: Any, ends: Any, bent: Any, p: dict[str, Any], h: Any, phase: Any, share: Any
+    ) -> Any:
         """Running extreme; `bent` is the valve opening at which a root pressure's curvature jumps (see `_opening`)."""
-        y0, f0, y1, f1 = ends
+        y0, r0, y1, r1 = ends
         sign = 1.0 if r.kind == "maximum" else -1.0
         better = jnp.maximum if sign > 0 else jnp.minimum
-        inside, peak = hermite_peak(y0, y1, f0, f1, sign)
+        inside, peak = hermite_peak(y0, y1, r0, r1, h, sign)
         if bent is not None:
-            left = jnp.where(bent[0], 1.0 - bent[1], 1.0)
-            turns, lowest = hermite_peak(y0 + f0 * bent[1], y1, f0 * left, f1 * left, sign)
+            left = jnp.where(bent[0], jnp.maximum(1.0 - bent[1], BRIEF), 1.0)
+            turns, lowest = hermite_peak(y0 + h * r0 * bent[1], y1, r0, r1, h * left, sign)
             inside, peak = inside | (bent[0] & turns), jnp.where(bent[0] & turns, lowest, peak)
         if r.window is None:
             return jnp.where(inside, better(best, peak), better(best, y0))
@@ -213,7 +216,7 @@ class Reducer:
             x = (jnp.where(edge > 1.0, edge - 1.0, edge) - phase) / share
             within = (x > 0.0) & (x <= 1.0)
             x = jnp.where(within, x, 0.0)
-            rise = y1 - y0
+            rise, f0, f1 = y1 - y0, h * r0, h * r1
             value = y0 + x * (f0 + x * (3.0 * rise - 2.0 * f0 - f1 + x * (f0 + f1 - 2.0 * rise)))
             best = jnp.where(within, better(best, value), best)
         return best

@@ -68,8 +68,9 @@ class Arithmetic:
                 run((piece,), self, values)
 
     def _vote(self, rare: Rare, values: dict[int, Any]) -> None:
-        """A rare part runs when at least one patient of the block needs it; elsewhere nobody reads its outputs."""
-        types = {o.output: o.dtype for o in rare.operations}
+        """A rare part runs when at least one patient of the block needs it; elsewhere its outputs are what they are
+        otherwise, and nobody reads those that are nothing."""
+        types, otherwise = {o.output: o.dtype for o in rare.operations}, dict(rare.otherwise)
 
         def needed() -> tuple[Any, ...]:
             inside = dict(values)
@@ -77,7 +78,8 @@ class Arithmetic:
             return tuple(self._wide(inside[i]) for i in rare.outputs)
 
         def passed_by() -> tuple[Any, ...]:
-            return tuple(jnp.zeros((self.width,), types[i]) for i in rare.outputs)
+            ends = [otherwise.get(i, Constant(0, types[i])) for i in rare.outputs]
+            return tuple(self._wide(x if isinstance(x, Constant) else values[x]) for x in ends)
 
         anybody = jnp.max(self._wide(values[rare.predicate]).astype(jnp.int32)) > 0
         values.update(zip(rare.outputs, lax.cond(anybody, needed, passed_by), strict=True))

@@ -114,6 +114,7 @@ def sunk(line: StraightLine) -> StraightLine:
     for piece in reversed(line.body):
         if isinstance(piece, Rare):
             outside.add(piece.predicate)
+            outside.update(i for _, i in piece.otherwise if isinstance(i, int))
             for i in _read_from_outside(piece):
                 inside.setdefault(i, set()).add(len(pieces))
         elif piece.output not in outside and piece.output in inside:

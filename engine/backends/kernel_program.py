@@ -21,7 +21,8 @@ from ..precision import double
 from .arithmetic import Arithmetic
 from .demand import decided, sunk
 from .jacobian import eliminated
-from .rewriting import gathered_rare, joined, recomputed, rewrite, with_rare
+from .rare import chosen, gathered_rare, with_rare
+from .rewriting import joined, recomputed, rewrite
 from .straight_line import Builder, Constant, Operand, Operation, StraightLine, run, trace
 
 __all__ = ["Outcome", "Program", "Tracing", "program", "tracing"]
@@ -225,7 +226,7 @@ def program(
     if tangents:
         line = recomputed(line)
     elif rare != "always":
-        line = with_rare(line)
+        line = chosen(with_rare(line))
         line = sunk(gathered_rare(line) if rare == "gathered" else line)
     return Program(beat, width, dtype, tangents, free, onset, line)
 

@@ -2,26 +2,19 @@
 
 `rewrite` resolves sums with 0 and products with 0 or 1, divides by multiplying with a reciprocal (that of an invariant
 is formed once, before the loop) and gathers the invariant factors of a product. `joined` makes a product and the sums
-that read it one operation each (one rounding in place of two). `with_rare` finds what only few lanes need: the flow in
-the step in which a valve opens or closes, the vertex where a curve turns. A warp none of whose lanes needs it can pass
-it by. `gathered_rare` puts such parts together that need not wait for each other: one vote of the warp serves them all,
-and what runs then runs side by side.
+that read it one operation each (one rounding in place of two). `recomputed` makes anew in every step what costs more to
+keep.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
-from .demand import demands
-from .straight_line import ISSUED, Builder, Constant, Operand, Operation, Rare, StraightLine, operations_of
+from .straight_line import ISSUED, Builder, Constant, Operand, Operation, StraightLine
 
-__all__ = ["gathered_rare", "joined", "recomputed", "rewrite", "with_rare"]
+__all__ = ["joined", "recomputed", "rewrite"]
 
-SMALLEST_RARE = 6  # instructions of a GPU; fewer are not worth a vote of the warp and a branch
 FOLDED = ("add", "sub", "mul", "neg")
-Costs = Mapping[str, Mapping[str, int]]  # type -> operation -> instructions
 
 
 def rewrite(builder: Builder, name: str, read: list[Operand], dtype: str) -> Operand | None:
@@ -45,8 +38,35 @@ def rewrite(builder: Builder, name: str, read: list[Operand], dtype: str) -> Ope
             inner = _opposite(builder, read[place])
             if inner is not None and (name == "add" or place == 1):
                 return builder.add("sub" if name == "add" else "add", [read[other], inner], dtype)
-        return None
+        return _met(builder, name, read, dtype)
     return _gathered(builder, read, dtype) if name == "mul" else None
+
+
+def _met(builder: Builder, name: str, read: list[Operand], dtype: str) -> Operand | None:
+    """x - (x - y) = y, (x - y) + (y - z) = x - z, and s (x - y) + s y = s x: what was taken away and put back."""
+    first, second = (_difference(builder, i) for i in read)
+    if name == "sub":
+        return second[1] if second is not None and second[0] == read[0] else None
+    for one, a, b in ((read[0], first, second), (read[1], second, first)):
+        if b is not None and b[1] == one:
+            return b[0]
+        if a is not None and b is not None and a[1] == b[0]:
+            return builder.add("sub", [a[0], b[1]], dtype)
+    left, right = (builder.product(i) for i in read)
+    if left is None or right is None:
+        return None
+    for s, x in (left, left[::-1]):
+        for t, y in (right, right[::-1]):
+            whole = _met(builder, "add", [x, y], dtype) if s == t else None
+            if whole is not None:
+                return builder.add("mul", [s, whole], dtype)
+    return None
+
+
+def _difference(builder: Builder, operand: Operand) -> tuple[Operand, Operand] | None:
+    """x and y of an operand that is x - y."""
+    made = None if isinstance(operand, Constant) else builder.made.get(operand)
+    return (made.inputs[0], made.inputs[1]) if made is not None and made.name == "sub" else None
 
 
 def _is(operand: Operand, value: float) -> bool:
@@ -63,6 +83,8 @@ def _identity(name: str, read: list[Operand], dtype: str) -> Operand | None:
         return Constant({"add": a + b, "sub": a - b, "mul": a * b, "neg": -a}[name], dtype)
     if name == "select_n" and len(read) == 3 and read[1] == read[2]:
         return read[1]
+    if name == "sub" and read[0] == read[1]:
+        return Constant(0.0, dtype)
     if name == "mul" and (_is(read[0], 0.0) or _is(read[1], 0.0)):
         return Constant(0.0, dtype)
     for neutral, names, place in (
@@ -94,9 +116,14 @@ def _reciprocal(builder: Builder, operand: Operand, dtype: str) -> Operand:
 
 
 def _gathered(builder: Builder, read: list[Operand], dtype: str) -> Operand | None:
-    """c1 (c2 x) = (c1 c2) x, the invariant factors first and their product formed before the loop."""
+    """c1 (c2 x) = (c1 c2) x, the invariant factors first and their product formed before the loop; a sign goes into
+    an invariant factor, or before the product, where a sum may take it."""
     a, b = read if builder.is_fixed(read[0]) else read[::-1]
     if not builder.is_fixed(a):
+        for one, other in (read, read[::-1]):
+            opposite = _opposite(builder, one)
+            if opposite is not None:
+                return builder.add("neg", [builder.add("mul", [opposite, other], dtype)], dtype)
         return None
     inner, opposite = builder.product(b), _opposite(builder, b)
     if opposite is not None and not builder.is_fixed(b):
@@ -137,66 +164,6 @@ def _with_product(operation: Operation, product: Operation) -> Operation:
     return Operation(name, (*product.inputs, operation.inputs[1 - place]), operation.output, operation.dtype)
 
 
-def _size(operations: Iterable[Operation], costs: Costs) -> int:
-    return sum(costs.get(o.dtype, {}).get(o.name, 1) for o in operations)
-
-
-class _Piece(NamedTuple):
-    """An operation or a rare part of the body with the values that it reads and makes."""
-
-    content: Operation | Rare
-    reads: frozenset[Operand]
-    makes: frozenset[int]
-
-
-def with_rare(line: StraightLine, least: int = SMALLEST_RARE, costs: Costs = ISSUED) -> StraightLine:
-    """The line with what is read only where a predicate holds (the second choice of a select) set apart, in parts of
-    `least` instructions or more; `costs` says of how many an operation is, where it is not one."""
-    body = [piece for piece in line.body if isinstance(piece, Operation)]
-    members: dict[int, dict[int, Operation]] = {}
-    demand = demands(body, line.outputs, implied=False)
-    for operation in body:
-        for predicate, holds in demand.get(operation.output, ()):
-            if holds:
-                members.setdefault(predicate, {})[operation.output] = operation
-    pieces = [_Piece(o, frozenset(o.inputs), frozenset((o.output,))) for o in body]
-    fixed, placed = frozenset(line.kept()), set[int]()
-    for predicate, found in members.items():
-        left = {i: o for i, o in found.items() if i not in placed}
-        if predicate not in fixed and _size(left.values(), costs) >= least:
-            pieces, chosen = _set_apart(pieces, predicate, left, least, costs)
-            placed |= chosen
-    return dataclasses.replace(line, body=tuple(piece.content for piece in pieces))
-
-
-def _set_apart(
-    pieces: list[_Piece], predicate: int, members: dict[int, Operation], least: int, costs: Costs
-) -> tuple[list[_Piece], frozenset[int]]:
-    """The body with one rare part for this predicate, and what went there; nothing where that would be too small.
-
-    A member that reads what depends on the part's own outputs stays outside, so that the part runs at one place: after
-    the last piece that it reads; what depends on it and stood before is put off until then.
-    """
-    early: dict[int, Operation] = {}
-    after: set[int] = set()
-    for piece in pieces:
-        depends = not piece.reads.isdisjoint(after)
-        if not depends and isinstance(piece.content, Operation) and piece.content.output in members:
-            early[piece.content.output] = piece.content
-        elif depends or not piece.reads.isdisjoint(early):
-            after |= piece.makes
-    if _size(early.values(), costs) < least:
-        return pieces, frozenset()
-    rest = [piece for piece in pieces if piece.makes.isdisjoint(early)]
-    read = frozenset[Operand]().union(*(piece.reads for piece in rest))
-    reads = frozenset(i for o in early.values() for i in o.inputs) | {predicate}
-    rare = Rare(predicate, tuple(early.values()), tuple(i for i in early if i in read))
-    last = max(n for n, piece in enumerate(rest) if not piece.makes.isdisjoint(reads)) + 1
-    head = [piece for piece in rest[:last] if piece.makes.isdisjoint(after)]
-    put_off = [piece for piece in rest[:last] if not piece.makes.isdisjoint(after)]
-    return [*head, _Piece(rare, reads, frozenset(early)), *put_off, *rest[last:]], frozenset(early)
-
-
 def recomputed(line: StraightLine) -> StraightLine:
     """The line with what one instruction makes of its invariants made in every step, instead of kept from before the
     loop: an instruction is cheaper than a register that others then lack."""
@@ -210,38 +177,3 @@ def recomputed(line: StraightLine) -> StraightLine:
             again.append(operation)
             read.update(i for i in operation.inputs if isinstance(i, int))
     return dataclasses.replace(line, prologue=tuple(before), body=(*again[::-1], *line.body))
-
-
-def gathered_rare(line: StraightLine) -> StraightLine:
-    """The line with all rare parts of one depth in one part, which runs for lanes that need any of them.
-
-    The depth of a value is the largest number of rare parts on a way to it, so that parts of one depth never wait for
-    each other. What the others make in a lane that does not need them is not read.
-    """
-    depth: dict[Operand, int] = {}
-    deep = lambda read: max((depth.get(i, 0) for i in read), default=0)  # noqa: E731
-    plain: dict[int, list[Operation]] = {}
-    parts: dict[int, list[Rare]] = {}
-    for piece in line.body:
-        if isinstance(piece, Rare):
-            inside = {o.output for o in piece.operations}
-            level = deep([piece.predicate, *(i for o in piece.operations for i in o.inputs if i not in inside)])
-            parts.setdefault(level, []).append(piece)
-            depth |= dict.fromkeys(piece.outputs, level + 1)
-        else:
-            depth[piece.output] = deep(piece.inputs)
-            plain.setdefault(depth[piece.output], []).append(piece)
-    number = max(o.output for o in operations_of(line)) + 1
-    body: list[Operation | Rare] = []
-    for level in range(max((*plain, *parts), default=-1) + 1):
-        body += plain.get(level, [])
-        here = parts.get(level, [])
-        votes = list(dict.fromkeys(part.predicate for part in here))
-        for vote in votes[1:]:
-            body.append(Operation("or", (votes[0], vote), number, "bool"))
-            votes[0], number = number, number + 1
-        if here:
-            operations = {o.output: o for part in here for o in part.operations}
-            outputs = dict.fromkeys(i for part in here for i in part.outputs)
-            body.append(Rare(votes[0], tuple(operations.values()), tuple(outputs)))
-    return dataclasses.replace(line, body=tuple(body))

@@ -69,11 +69,15 @@ class Operation:
 
 @dataclass(frozen=True)
 class Rare:
-    """Operations whose `outputs` matter only to lanes for which `predicate` holds; they may run for those alone."""
+    """Operations whose `outputs` matter only to lanes for which `predicate` holds; they may run for those alone.
+
+    `otherwise` says of some outputs what they are where nobody runs the operations; the others are then not read.
+    """
 
     predicate: int
     operations: tuple[Operation, ...]
     outputs: tuple[int, ...]
+    otherwise: tuple[tuple[int, Operand], ...] = ()
 
 
 Compute = Callable[[Operation, list[Any]], Any]
@@ -211,6 +215,9 @@ class Builder:
             if power in (2, 3):
                 square = self.add("mul", [read[0], read[0]], dtype)
                 return square if power == 2 else self.add("mul", [square, read[0]], dtype)
+            if power in (-1, -2):  # a quotient's derivative; the quotient has the reciprocal already
+                inverse = self.add("div", [Constant(1.0, dtype), read[0]], dtype)
+                return inverse if power == -1 else self.add("mul", [inverse, inverse], dtype)
         instead = self.rewrite(self, name, read, dtype) if self.rewrite else None
         if instead is not None:
             return instead

@@ -72,7 +72,7 @@ class Impulse:
         rows = {key: row for row, key in enumerate(system.flow_states)}
         dp0 = _differences(system, n0.pressure)
         guess = _predict(system, c, n0, dp0, rows)
-        volume1 = _advance(system, c, n0.volume, guess.total)
+        volume1 = tuple(v + c.h * net_inflow(system, guess.total, i) for i, v in enumerate(n0.volume))
         n1 = _evaluate(system, p, c, time, volume1, n0.flow)
         dp1 = _differences(system, n1.pressure)
         rise = _rises(system, c, n0, guess.start)
@@ -239,7 +239,7 @@ def _predict(system: System, c: Coefficients, n0: Node, dp0: tuple[Any, ...], ro
         a, dp = n0.flow[rows[i, False]], dp0[i] + _coupled(c, i, start)
         r, inertance = c.resistance[i], c.inertance[i]
         if branch.kind == "inertial":
-            total[i] = a + c.h * (dp - r * a) / (2.0 * inertance + c.h * r)
+            total[i] = a + (dp - r * a) / (2.0 * inertance / c.h + r)
             end[i] = 2.0 * total[i] - a
             continue
         if branch.kind == "leaflet":
@@ -250,12 +250,11 @@ def _predict(system: System, c: Coefficients, n0: Node, dp0: tuple[Any, ...], ro
             end[i] = flow_after(c.orifice[row], a, area, dp, r, c.h)
             total[i] = 0.5 * (a + end[i])
             continue
-        total[i] = predict_valve(a, dp, r, c.loss[i], inertance, c.h)
-        end[i] = jnp.maximum(2.0 * total[i] - a, 0.0)
+        total[i], end[i] = predict_valve(a, dp, r, c.loss[i], inertance, c.h)
         if branch.leak is not None:
             back = n0.flow[rows[i, True]]
             leaked = predict_valve(back, -dp, c.resistance[i], c.leak_loss[i], c.leak_inertance[i], c.h)
-            total[i], end[i] = total[i] - leaked, end[i] - jnp.maximum(2.0 * leaked - back, 0.0)
+            total[i], end[i] = total[i] - leaked[0], end[i] - leaked[1]
     for group in system.resistor_groups:
         pushed = {i: _predicted_push(system, c, n0, dp0, start, i) for i in group}
         push = {i: beyond(c.coupling, group, i, total, pushed[i][0]) for i in group}
@@ -271,8 +270,8 @@ def _predicted_push(
     """Implicit midpoint (R + g) q = push, dp with its change by drive and neighbours; g = h (S_up + S_down)/2."""
     up, down = system.branches[index].up, system.branches[index].down
     s_up, s_down = _total_slope(system, n0, up), _total_slope(system, n0, down)
-    others_up = net_inflow(system, start, up) + start[index]
-    others_down = net_inflow(system, start, down) - start[index]
+    others = [0.0 if i == index else q for i, q in enumerate(start)]
+    others_up, others_down = net_inflow(system, others, up), net_inflow(system, others, down)
     push = dp0[index] + 0.5 * c.h * (_driven(system, n0, up) - _driven(system, n0, down))
     push = push + 0.5 * c.h * (s_up * others_up - s_down * others_down)
     return push, 0.5 * c.h * (s_up + s_down)
@@ -297,7 +296,7 @@ def net_inflow(system: System, flows: tuple[Any, ...] | list[Any], store: int) -
 
 def _advance(system: System, c: Coefficients, volume: tuple[Any, ...], flows: tuple[Any, ...]) -> tuple[Any, ...]:
     """Volumes after the step; the slack store takes what is left of the total."""
-    moved = [volume[i] + c.h * net_inflow(system, flows, i) for i in range(len(system.stores))]
+    moved = [v + c.h * net_inflow(system, flows, i) for i, v in enumerate(volume)]
     moved[system.slack] = c.total - sum(v for i, v in enumerate(moved) if i != system.slack)
     return tuple(moved)
 
@@ -335,9 +334,9 @@ def _finish(
                 mean[i] = mean[i] - back
     for i, branch in enumerate(system.branches):
         if branch.kind == "inertial":
-            a, r, inertance = n0.flow[rows[i, False]], c.resistance[i], c.inertance[i]
-            impulse = 0.5 * c.h * (dp0[i] + dp1[i]) + c.h * _coupled(c, i, tuple(mean))
-            end = (a * (inertance - 0.5 * c.h * r) + impulse) / (inertance + 0.5 * c.h * r)
+            a, r, twice = n0.flow[rows[i, False]], c.resistance[i], 2.0 * c.inertance[i] / c.h
+            push = dp0[i] + dp1[i] + 2.0 * _coupled(c, i, tuple(mean))
+            end = a * ((twice - r) / (twice + r)) + push / (twice + r)
             flow[rows[i, False]], mean[i] = end, 0.5 * (a + end)
     for group in system.resistor_groups:
         pushed = {i: _final_push(system, c, n1, dp0, dp1, guess, mean, i) for i in group}

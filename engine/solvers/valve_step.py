@@ -14,12 +14,17 @@ from ...core.smooth import safe_divide, safe_sqrt
 __all__ = ["finish_valve", "opening_valve", "predict_valve"]
 
 
-def predict_valve(a: Any, dp: Any, r: Any, loss: Any, inertance: Any, h: Any) -> Any:
-    """Mean flow over the step from the pressure difference at its start."""
-    push = jnp.where(a > 0.0, dp, jnp.maximum(dp, 0.0))
-    k = (a * inertance + h * push - 0.5 * h * r * a) / (inertance + h * (0.5 * r + loss * a))
-    shutting = k < 0.0
-    return jnp.where(shutting, safe_divide(a * a, 2.0 * (a - k), shutting), 0.5 * (a + k))
+def predict_valve(a: Any, dp: Any, r: Any, loss: Any, inertance: Any, h: Any) -> tuple[Any, Any]:
+    """(mean flow over the step, flow at its end) from the pressure difference at its start.
+
+    L (k - a) / h = dp - R (a + k) / 2 - B a k gives the end k; where it is negative the flow has stopped before, and
+    a^2 / (2 (a - k)) is the area under its line until then.
+    """
+    twice = 2.0 * inertance / h
+    k = (a * (twice - r) + 2.0 * dp) / (twice + (r + 2.0 * loss * a))
+    shutting, half = (k < 0.0) & (a > 0.0), 0.5 * a
+    mean = jnp.where(shutting, safe_divide(half * a, a - k, shutting), jnp.maximum(half + 0.5 * k, 0.0))
+    return mean, jnp.maximum(k, 0.0)
 
 
 def opening_valve(dp0: Any, rise: Any, dp1: Any, opening: Any) -> tuple[Any, Any, Any]:
@@ -45,28 +50,44 @@ def finish_valve(
 
     dp0 and dp1 are the pressure differences at both ends of the step, `rise` the first's slope times h.
     """
-    shut, opening = a <= 0.0, (a <= 0.0) & (dp0 < 0.0) & (dp1 > 0.0)
-    crossing, late, opened_share = opening_valve(dp0, rise, dp1, opening)
-    whole, late = 0.5 * h * (dp0 + dp1), h * late
+    flowing = a > 0.0
+    waiting = ~flowing & (dp0 < 0.0)
     # decay by R + 2 B a under a linear dp, to fifth order in the share of the step: in a root it is not small
-    hr, decay = h * r, h * (r + 2.0 * loss * a)
-    stiff = decay * decay / (12.0 * inertance)
-    whole = whole + (dp1 - dp0) * h * decay / (12.0 * inertance)
-    impulse = jnp.where(shut, jnp.where(dp0 < 0.0, 0.0, jnp.maximum(whole, 0.0)), whole)
-    end = (a * (inertance - 0.5 * hr + stiff) + impulse) / (inertance + 0.5 * hr + stiff + h * loss * a)
-    # the flow grows with the square of time from the opening on: R and B see a third and a fifth of its end
-    lost = crossing * hr / 3.0 + (crossing * hr) ** 2 / (36.0 * inertance)
-    free_end = late / (inertance + lost)
-    end = jnp.where(opening, late / (inertance + lost + 0.2 * h * crossing * loss * free_end), end)
-    start = h * (dp0 - r * a - loss * a * a) / inertance
-    closing = (a > 0.0) & (end < 0.0)
+    twice, decay, rate = 2.0 * inertance / h, r + 2.0 * loss * a, h / (6.0 * inertance)
+    lag = decay * rate
+    stiff = lag * decay
+    push = jnp.where(waiting, 0.0, dp0 + dp1 + lag * (dp1 - dp0))
+    end = (a * (twice - r + stiff) + push) / (twice + decay + stiff)
+    stopped = end <= 0.0
+    # the cubic through both flows with the first's slope: (2 a + end + start / 2) / 3, start as in `_closed`
+    open_area = a * ((2.0 / 3.0 - 0.5 * rate * r) - 0.5 * lag) + (rate * dp0 + end / 3.0)
+    idle = ~flowing & stopped
+    mean, flow, share = jnp.where(idle, 0.0, open_area), jnp.maximum(end, 0.0), jnp.where(idle, 0.0, 1.0)
+    closing = flowing & stopped
+    closed_area, closed_share = _closed(a, end, h * (dp0 - r * a - loss * a * a) / inertance, closing)
+    mean, share = jnp.where(closing, closed_area, mean), jnp.where(closing, closed_share, share)
+    opening = waiting & (dp1 > 0.0)
+    opened_area, opened_flow, opened_share = _opened(dp0, rise, dp1, r, loss, inertance, h, opening)
+    mean, share = jnp.where(opening, opened_area, mean), jnp.where(opening, opened_share, share)
+    return mean, jnp.where(opening, opened_flow, flow), share
+
+
+def _closed(a: Any, end: Any, start: Any, closing: Any) -> tuple[Any, Any]:
+    """(area until the flow stops, share of the step before) of a + start x + curve x^2 / 2, which is `end` at x = 1."""
     curve = 2.0 * (end - a - start)
     root = safe_sqrt(start * start - 2.0 * a * curve) - start
     share = jnp.where(closing, jnp.minimum(1.0, safe_divide(2.0 * a, root, closing & (root > 0.0), 1.0)), 1.0)
-    closed_area = a * share + start * share**2 / 2.0 + curve * share**3 / 6.0
-    opened_area = end * opened_share
-    open_area = (2.0 * a + end + 0.5 * start) / 3.0
-    mean = jnp.where(closing, closed_area, jnp.where(opening, opened_area, open_area))
-    idle = shut & (end <= 0.0)
-    open_share = jnp.where(idle, 0.0, jnp.where(closing, share, jnp.where(opening, crossing, 1.0)))
-    return jnp.where(idle, 0.0, mean), jnp.maximum(end, 0.0), open_share
+    return a * share + start * share**2 / 2.0 + curve * share**3 / 6.0, share
+
+
+def _opened(
+    dp0: Any, rise: Any, dp1: Any, r: Any, loss: Any, inertance: Any, h: Any, opening: Any
+) -> tuple[Any, Any, Any]:
+    """(area since the opening, flow at the end, share of the step since the opening)."""
+    left, late, share = opening_valve(dp0, rise, dp1, opening)
+    hr, late = h * r, h * late
+    # the flow grows with the square of time from the opening on: R and B see a third and a fifth of its end
+    lost = left * hr / 3.0 + (left * hr) ** 2 / (36.0 * inertance)
+    free = late / (inertance + lost)
+    end = late / (inertance + lost + 0.2 * h * left * loss * free)
+    return end * share, end, left

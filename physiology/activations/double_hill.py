@@ -78,10 +78,11 @@ class DoubleHill(Activation):
     def activation(self, time: Any, period: Any) -> Any:
         """Degree of contraction (0..1) at `time` s after the beat's onset."""
         since = time - self.onset * period
-        since = jnp.maximum(jnp.where(since < 0.0, since + period, since), EARLIEST)
+        since = jnp.where(since < 0.0, since + period, since)
+        since = jnp.where(since > EARLIEST, since, EARLIEST)
         peak = _normaliser(self.fall_time / self.rise_time, self.rise_exponent, self.fall_exponent)
         # numbers of Python's take the type of the rows; numpy's would make float32 beats float64
-        log_x = jnp.log(since) - 0.5 * jnp.log(period) - jnp.log(self.time_scale)
-        g1 = jnp.exp(self.rise_exponent * (log_x - math.log(self.rise_time)))
-        g2 = jnp.exp(self.fall_exponent * (log_x - math.log(self.fall_time)))
-        return peak * g1 / ((1.0 + g1) * (1.0 + g2))
+        log_t, stretch = jnp.log(since), 0.5 * jnp.log(period) + jnp.log(self.time_scale)
+        unrisen = jnp.exp(self.rise_exponent * (stretch + math.log(self.rise_time)) - self.rise_exponent * log_t)
+        fallen = jnp.exp(self.fall_exponent * log_t - self.fall_exponent * (stretch + math.log(self.fall_time)))
+        return peak / ((1.0 + unrisen) * (1.0 + fallen))  # unrisen is 1 / g1

@@ -67,5 +67,5 @@ class TimeVaryingElastance(Chamber):
         """Transmural pressure (mmHg)."""
         stretch = volume - self.unloaded_volume
         active = self.maximal_elastance * stretch
-        passive = self.passive_pressure * (jnp.exp(self.passive_exponent * stretch) - 1.0)
-        return activation * active + (1.0 - activation) * passive
+        passive = self.passive_pressure * jnp.exp(self.passive_exponent * stretch) - self.passive_pressure
+        return passive + activation * (active - passive)

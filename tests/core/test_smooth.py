@@ -16,7 +16,7 @@ def test_the_guarded_branches_have_finite_values_and_gradients():
 
 def test_a_cubic_peaks_where_its_slope_vanishes():
     """y = 3 x^2 - 2 x^3 + ... : y = x (1 - x) has its maximum 1/4 in the middle."""
-    inside, value = hermite_peak(jnp.float32(0.0), jnp.float32(0.0), jnp.float32(1.0), jnp.float32(-1.0), 1.0)
+    inside, value = hermite_peak(jnp.float32(0.0), jnp.float32(0.0), jnp.float32(1.0), jnp.float32(-1.0), 1.0, 1.0)
     assert bool(inside)
     assert value == pytest.approx(0.25)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from hemotwin.core.smooth import safe_divide, safe_sqrt
 from hemotwin.engine.backends.demand import decided, demands, sunk
-from hemotwin.engine.backends.rewriting import gathered_rare, with_rare
+from hemotwin.engine.backends.rare import gathered_rare, with_rare
 from hemotwin.engine.backends.straight_line import Operation, Rare, StraightLine
 from tests.engine.test_straight_line import WIDTH, computed, traced
 

@@ -34,9 +34,12 @@ from hemotwin.engine.precision import double
 from tests.engine.kernels import REDUCTIONS, STEPS, patients, small_beat, small_loop
 from tests.problems import solved
 
-pytestmark = pytest.mark.skipif(
-    bool(call.why_not()) or jax.default_backend() != "cpu", reason="native code needs a CPU and llvmlite"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        bool(call.why_not()) or jax.default_backend() != "cpu", reason="native code needs a CPU and llvmlite"
+    ),
+    pytest.mark.filterwarnings("error:this circulation runs on XLA"),  # else XLA would be compared with itself
+]
 FREE = (0, 1, 2)
 CIRCULATIONS = [  # XLA takes some 10 s to compile one with all readings
     name if name == "adult" else pytest.param(name, marks=pytest.mark.slow) for name in known("circulation")

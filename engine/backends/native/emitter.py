@@ -114,8 +114,10 @@ class Emitter(Writer):
         return self.put(f"icmp ne i{self.width} {bits}, 0")
 
     def _branch(self, rare: Rare) -> None:
-        """A rare part runs when some lane needs it; elsewhere nobody reads its outputs."""
+        """A rare part runs when some lane needs it; elsewhere its outputs are what they are otherwise, and nobody reads
+        those that are nothing."""
         name, needed = self.fresh(), self.any(self.read(rare.predicate))
+        otherwise = {output: self.read(value) for output, value in rare.otherwise}
         before, used = dict(self.held), dict(self.used)  # what is loaded inside is not there after it
         self.lines.append(f"  br label %vote{name}")
         self.label(f"vote{name}")
@@ -129,10 +131,12 @@ class Emitter(Writer):
         self.lines.append(f"  br label %after{name}")
         self.label(f"after{name}")
         inside, self.held, self.used = self.held, before, used
+        merged = []
         for output in rare.outputs:
-            kind = self.types[output]
-            text = f"phi {kind} [ zeroinitializer, %vote{name} ], [ {inside[output]}, %end{name} ]"
-            self._made(output, self.put(text), kind)
+            passed, kind = otherwise.get(output, "zeroinitializer"), self.types[output]
+            merged.append(self.put(f"phi {kind} [ {passed}, %vote{name} ], [ {inside[output]}, %end{name} ]"))
+        for output, value in zip(rare.outputs, merged, strict=True):
+            self._made(output, value, self.types[output])
 
     def _operation(self, operation: Operation) -> str:
         name, kind = operation.name, self.type_of(operation.dtype)

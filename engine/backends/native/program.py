@@ -12,14 +12,15 @@ from ...precision import double
 from ..demand import decided, sunk
 from ..jacobian import Jacobian, eliminated
 from ..kernel_program import tracing
-from ..rewriting import rewrite, with_rare
+from ..rare import chosen, with_rare
+from ..rewriting import rewrite
 from ..straight_line import Builder, Operand, Operation, StraightLine, trace
 from ..varying import Varying
 
 __all__ = ["Line", "NativeProgram", "native_program"]
 
 # Least cost of a rare part, and costs of operations where they are not those of one product: a CPU is slow at division.
-SMALLEST_RARE = 8
+SMALLEST_RARE = 7
 SLOW = {"reciprocal": 4, "div": 4, "sqrt": 5, "exp": 15, "log": 20, "cos": 15, "sin": 15, "tanh": 20, "pow": 40}
 COSTS = {"float32": SLOW, "float64": SLOW}
 
@@ -73,7 +74,7 @@ def _line(
 
     whole = trace(function, invariant, varying, rewrite, None if linearised is None else more)
     size = len(whole.outputs) - (sum(len(r.edges) + len(r.seeds) for r in found[0].rows) if found else 0)
-    return Line(sunk(with_rare(decided(whole), SMALLEST_RARE, COSTS)), size, found[0] if found else None)
+    return Line(sunk(chosen(with_rare(decided(whole), SMALLEST_RARE, COSTS))), size, found[0] if found else None)
 
 
 @functools.lru_cache(maxsize=64)

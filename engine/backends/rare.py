@@ -1,0 +1,211 @@
+"""Parts of a step that only few lanes need, set apart so that a group of lanes none of which needs one passes it by.
+
+`with_rare` finds them: the flow in the step in which a valve opens or closes, the vertex where a curve turns. `chosen`
+puts the choice between what a part makes and what stands without it into the part, so that passing by chooses for
+nothing. `gathered_rare` joins parts that need not wait for each other: one vote of the group serves them all, and what
+runs then runs side by side.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from .demand import demands
+from .straight_line import ISSUED, Operand, Operation, Rare, StraightLine, operations_of
+
+__all__ = ["chosen", "gathered_rare", "with_rare"]
+
+SMALLEST_RARE = 6  # instructions of a GPU; fewer are not worth a vote of the warp and a branch
+Costs = Mapping[str, Mapping[str, int]]  # type -> operation -> instructions
+
+
+def _size(operations: Iterable[Operation], costs: Costs) -> int:
+    return sum(costs.get(o.dtype, {}).get(o.name, 1) for o in operations)
+
+
+class _Piece(NamedTuple):
+    """An operation or a rare part of the body with the values that it reads and makes."""
+
+    content: Operation | Rare
+    reads: frozenset[Operand]
+    makes: frozenset[int]
+
+
+def with_rare(line: StraightLine, least: int = SMALLEST_RARE, costs: Costs = ISSUED) -> StraightLine:
+    """The line with what is read only where a predicate holds (the second choice of a select) set apart, in parts of
+    `least` instructions or more; `costs` says of how many an operation is, where it is not one."""
+    body = [piece for piece in line.body if isinstance(piece, Operation)]
+    members: dict[int, dict[int, Operation]] = {}
+    demand = demands(body, line.outputs, implied=False)
+    for operation in body:
+        for predicate, holds in demand.get(operation.output, ()):
+            if holds:
+                members.setdefault(predicate, {})[operation.output] = operation
+    pieces = [_Piece(o, frozenset(o.inputs), frozenset((o.output,))) for o in body]
+    fixed, placed = frozenset(line.kept()), set[int]()
+    for predicate, found in members.items():
+        left = {i: o for i, o in found.items() if i not in placed}
+        if predicate not in fixed and _size(left.values(), costs) >= least:
+            pieces, chosen = _set_apart(pieces, predicate, left, least, costs)
+            placed |= chosen
+    return dataclasses.replace(line, body=tuple(piece.content for piece in pieces))
+
+
+def _set_apart(
+    pieces: list[_Piece], predicate: int, members: dict[int, Operation], least: int, costs: Costs
+) -> tuple[list[_Piece], frozenset[int]]:
+    """The body with one rare part for this predicate, and what went there; nothing where that would be too small.
+
+    A member that reads what depends on the part's own outputs stays outside, so that the part runs at one place: after
+    the last piece that it reads; what depends on it and stood before is put off until then.
+    """
+    early: dict[int, Operation] = {}
+    after: set[int] = set()
+    for piece in pieces:
+        depends = not piece.reads.isdisjoint(after)
+        if not depends and isinstance(piece.content, Operation) and piece.content.output in members:
+            early[piece.content.output] = piece.content
+        elif depends or not piece.reads.isdisjoint(early):
+            after |= piece.makes
+    if _size(early.values(), costs) < least:
+        return pieces, frozenset()
+    rest = [piece for piece in pieces if piece.makes.isdisjoint(early)]
+    read = frozenset[Operand]().union(*(piece.reads for piece in rest))
+    reads = frozenset(i for o in early.values() for i in o.inputs) | {predicate}
+    rare = Rare(predicate, tuple(early.values()), tuple(i for i in early if i in read))
+    last = max(n for n, piece in enumerate(rest) if not piece.makes.isdisjoint(reads)) + 1
+    head = [piece for piece in rest[:last] if piece.makes.isdisjoint(after)]
+    put_off = [piece for piece in rest[:last] if not piece.makes.isdisjoint(after)]
+    return [*head, _Piece(rare, reads, frozenset(early)), *put_off, *rest[last:]], frozenset(early)
+
+
+def chosen(line: StraightLine) -> StraightLine:
+    """The line with selects between a part's value and another one moved into the part; where it is passed by, its
+    output is the other one. A select stays outside where the other value follows from the part itself."""
+    pieces = list(line.body)
+    for part in line.body:
+        if isinstance(part, Rare):
+            pieces = _in_order(_with_choices(part, pieces, line.outputs))
+    return dataclasses.replace(line, body=tuple(pieces))
+
+
+def _with_choices(part: Rare, pieces: list[Operation | Rare], outputs: Iterable[Operand]) -> list[Operation | Rare]:
+    """The pieces, in no order yet, with the choices that can be made inside this part there."""
+    inside: dict[int, Operation] = {}
+    follows = set(part.outputs)
+    for piece in pieces[pieces.index(part) + 1 :]:
+        if isinstance(piece, Operation) and _of_part(piece, part) and piece.inputs[1] not in follows:
+            inside[piece.output] = piece
+            follows.add(piece.output)
+        elif not follows.isdisjoint(_reads(piece)):
+            follows |= _makes(piece)
+    if not inside:
+        return pieces
+    others = [p for p in pieces if p is not part and not (isinstance(p, Operation) and p.output in inside)]
+    read = {i for p in others for i in _reads(p)}.union(outputs)
+    more = Rare(
+        part.predicate, (*part.operations, *inside.values()), (*(i for i in part.outputs if i in read), *inside),
+        tuple((i, o.inputs[1]) for i, o in inside.items()),
+    )  # fmt: skip
+    return [more if p is part else p for p in pieces if p is part or p in others]
+
+
+def _of_part(operation: Operation, part: Rare) -> bool:
+    """Whether an operation chooses what a part makes where the part's predicate holds."""
+    chooses = operation.name == "select_n" and len(operation.inputs) == 3
+    return chooses and operation.inputs[0] == part.predicate and operation.inputs[2] in part.outputs
+
+
+def _reads(piece: Operation | Rare) -> set[Operand]:
+    if isinstance(piece, Operation):
+        return set(piece.inputs)
+    within = {o.output for o in piece.operations}
+    return {piece.predicate} | {i for o in piece.operations for i in o.inputs if i not in within}
+
+
+def _makes(piece: Operation | Rare) -> set[int]:
+    return {piece.output} if isinstance(piece, Operation) else set(piece.outputs)
+
+
+def _in_order(pieces: list[Operation | Rare]) -> list[Operation | Rare]:
+    """The pieces with each after what it reads; as they stand where that leaves a choice."""
+    maker: dict[Operand, int] = {i: n for n, piece in enumerate(pieces) for i in _makes(piece)}
+    missing = [{maker[i] for i in _reads(piece) if i in maker} for piece in pieces]
+    readers: list[list[int]] = [[] for _ in pieces]
+    for n, needs in enumerate(missing):
+        for m in needs:
+            readers[m].append(n)
+    ready = [n for n, needs in enumerate(missing) if not needs]
+    ordered: list[Operation | Rare] = []
+    while ready:
+        n = heapq.heappop(ready)
+        ordered.append(pieces[n])
+        for m in readers[n]:
+            missing[m].discard(n)
+            if not missing[m]:
+                heapq.heappush(ready, m)
+    return ordered
+
+
+def gathered_rare(line: StraightLine) -> StraightLine:
+    """The line with all rare parts of one depth in one part, which runs for lanes that need any of them.
+
+    The depth of a value is the largest number of votes on a way to it: parts of one depth never wait for each other's
+    votes. A part that reads another's outputs as they are, with nothing between, runs after it at the same depth. What
+    the others make in a lane that does not need them is not read.
+    """
+    depth: dict[Operand, int] = {}
+    level_of: dict[Operand, int] = {}
+    plain: dict[int, list[Operation]] = {}
+    parts: dict[int, list[Rare]] = {}
+    for piece in line.body:
+        if isinstance(piece, Rare):
+            found = [level_of.get(i, depth.get(i, 0)) for i in _reads(piece) if i != piece.predicate]
+            level = max(depth.get(piece.predicate, 0), *found, 0)
+            parts.setdefault(level, []).append(piece)
+            depth |= dict.fromkeys(piece.outputs, level + 1)
+            level_of |= dict.fromkeys(piece.outputs, level)
+        else:
+            depth[piece.output] = max((depth.get(i, 0) for i in piece.inputs), default=0)
+            plain.setdefault(depth[piece.output], []).append(piece)
+    number = max(o.output for o in operations_of(line)) + 1
+    body: list[Operation | Rare] = []
+    for level in range(max((*plain, *parts), default=-1) + 1):
+        body += plain.get(level, [])
+        here = parts.get(level, [])
+        votes = list(dict.fromkeys(part.predicate for part in here))
+        for vote in votes[1:]:
+            body.append(Operation("or", (votes[0], vote), number, "bool"))
+            votes[0], number = number, number + 1
+        if here:
+            body.append(_together(votes[0], here))
+    return dataclasses.replace(line, body=tuple(_pruned(body, line.outputs)))
+
+
+def _together(predicate: int, parts: list[Rare]) -> Rare:
+    """Several parts as one, the later of which may read what the earlier ones make."""
+    operations = {o.output: o for part in parts for o in part.operations}
+    otherwise: dict[int, Operand] = {}
+    for part in parts:
+        for output, value in part.otherwise:
+            before = otherwise.get(value, value) if isinstance(value, int) else value
+            if before not in operations:
+                otherwise[output] = before
+    outputs = dict.fromkeys(i for part in parts for i in part.outputs)
+    return Rare(predicate, tuple(operations.values()), tuple(outputs), tuple(otherwise.items()))
+
+
+def _pruned(body: list[Operation | Rare], outputs: Iterable[Operand]) -> list[Operation | Rare]:
+    """The body with no outputs of rare parts that nothing else reads."""
+    read = {i for piece in body for i in _reads(piece)}.union(outputs)
+    return [
+        dataclasses.replace(
+            piece, outputs=tuple(i for i in piece.outputs if i in read),
+            otherwise=tuple((i, v) for i, v in piece.otherwise if i in read),
+        )
+        if isinstance(piece, Rare) else piece
+        for piece in body
+    ]  # fmt: skip

@@ -1,0 +1,146 @@
+"""Parts that only few lanes need: they change no value, whether they run or are passed by, alone or together.
+
+The line without parts is the reference; what a lane gets must not depend on what its neighbours need.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hemotwin.core.smooth import safe_sqrt
+from hemotwin.engine.backends.demand import sunk
+from hemotwin.engine.backends.rare import chosen, gathered_rare, with_rare
+from hemotwin.engine.backends.rewriting import joined
+from hemotwin.engine.backends.straight_line import Operation, Rare, StraightLine
+from tests.engine.test_straight_line import WIDTH, computed, traced
+
+
+def parts(line: StraightLine) -> list[Rare]:
+    return [piece for piece in line.body if isinstance(piece, Rare)]
+
+
+def equal_however_many_need_it(line: StraightLine, plain: StraightLine) -> None:
+    """Where no lane, one lane and every lane is positive, in either input."""
+    c, one = np.linspace(1.0, 2.0, WIDTH), np.where(np.arange(WIDTH) == 5, 0.7, -0.7)
+    kinds = (np.linspace(-1.0, -0.5, WIDTH), one, one[::-1], np.linspace(0.5, 1.0, WIDTH))
+    for a in kinds:
+        for b in kinds:
+            for found, expected in zip(computed(line, c, a, b), computed(plain, c, a, b), strict=True):
+                np.testing.assert_allclose(found, expected, rtol=1e-15)  # XLA joins products within a branch
+
+
+def event(c, v):
+    """A long correction where v[0] > 0, and something outside that reads what the correction made."""
+    moved = safe_sqrt(v[0] * v[1] + 1.0) * v[1] + safe_sqrt(v[1] + 2.0) / (v[0] * v[0] + 3.0) + jnp.exp(v[1])
+    first = jnp.where(v[0] > 0.0, moved, v[1])
+    return [first, jnp.where(v[0] > 0.0, first * moved, c[0])]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_rare_part_changes_no_value_whether_run_or_passed_by(sign: float):
+    plain = joined(traced(event))
+    apart = with_rare(plain)
+    assert len(parts(apart)) == 1 and len(parts(apart)[0].operations) >= 10
+    c, b = np.linspace(1.0, 2.0, WIDTH), np.linspace(0.1, 0.9, WIDTH)
+    for a in (sign * np.linspace(0.5, 1.0, WIDTH), np.where(np.arange(WIDTH) == 5, 0.7, -0.7)):
+        for found, expected in zip(computed(apart, c, a, b), computed(plain, c, a, b), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_what_reads_a_rare_part_waits_for_what_the_part_reads():
+    """The first choice reads the part and stands before the sum that the part's other half reads."""
+
+    def two_halves(c, v):
+        first = jnp.where(v[0] > 0.0, jnp.exp(v[1]) * safe_sqrt(v[1] + 2.0), v[1])
+        late = v[0] * v[1] - 3.0
+        return [first, late, jnp.where(v[0] > 0.0, jnp.exp(late) * safe_sqrt(late * late + 1.0), c[0])]
+
+    plain = joined(traced(two_halves))
+    apart = with_rare(plain)
+    kinds = [isinstance(piece, Rare) for piece in apart.body]
+    assert sum(kinds) == 1 and not kinds[-1]
+    inputs = np.linspace(1.0, 2.0, WIDTH), np.linspace(-1.0, 1.0, WIDTH), np.linspace(0.1, 0.9, WIDTH)
+    for found, expected in zip(computed(apart, *inputs), computed(plain, *inputs), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def two_events(c, v):
+    """Two independent corrections, for v[0] > 0 and for v[1] > 0.5, and one that needs the first's outcome."""
+    long = lambda x, y: jnp.exp(x) * safe_sqrt(x * y + 3.0) / (y * y + 2.0) + safe_sqrt(y + 4.0) * jnp.exp(y)  # noqa: E731
+    first = jnp.where(v[0] > 0.0, long(v[0], v[1]), v[1])
+    second = jnp.where(v[1] > 0.5, long(v[1], c[0]), v[0])
+    return [first, second, jnp.where(first > 1.5, long(first, second), c[0])]
+
+
+def test_rare_parts_that_need_not_wait_run_in_one_place_and_change_no_value():
+    plain = joined(traced(two_events))
+    apart = with_rare(plain)
+    gathered = gathered_rare(apart)
+    number = lambda line: [len(piece.outputs) for piece in parts(line)]  # noqa: E731
+    assert number(apart) == [1, 1, 1] and number(gathered) == [2, 1]
+    c, b = np.linspace(1.0, 2.0, WIDTH), np.linspace(0.1, 0.9, WIDTH)
+    for a in (np.full(WIDTH, -0.5), np.linspace(-1.0, 1.0, WIDTH)):
+        for low in (b, 0.4 * b):
+            for found, expected in zip(computed(gathered, c, a, low), computed(plain, c, a, low), strict=True):
+                np.testing.assert_allclose(found, expected, rtol=1e-15)  # XLA joins products within a branch
+
+
+def long(x, y):
+    """Dear enough for a part of its own."""
+    return jnp.exp(x) * safe_sqrt(x * x + 3.0) / (y * y + 2.0) + safe_sqrt(y * y + 4.0) * jnp.exp(y)
+
+
+def test_a_choice_is_made_inside_the_part_and_passing_by_gives_the_other_value():
+    plain = joined(traced(lambda c, v: [jnp.where(v[0] > 0.0, long(v[0], v[1]), v[1] * c[0]), v[0] + v[1]]))
+    inside = chosen(with_rare(plain))
+    (part,) = parts(inside)
+    assert inside.always["select_n"] == 0 and [o.name for o in part.operations].count("select_n") > 0
+    assert len(part.outputs) == 1 and dict(part.otherwise).keys() == set(part.outputs)
+    equal_however_many_need_it(inside, plain)
+    equal_however_many_need_it(sunk(inside), plain)
+
+
+def test_a_choice_whose_other_value_follows_from_the_part_stays_outside():
+    """The second choice falls back on what the first one gave."""
+
+    def both(c, v):
+        first = jnp.where(v[0] > 0.0, long(v[0], v[1]), v[1])
+        return [first, jnp.where(v[0] > 0.0, long(v[1], v[0]), first * c[0])]
+
+    plain = joined(traced(both))
+    inside = chosen(with_rare(plain))
+    assert inside.always["select_n"] == 1 and len(parts(inside)) == 1
+    equal_however_many_need_it(inside, plain)
+
+
+def test_a_part_waits_for_the_other_values_of_its_choices():
+    """The other value is made after the part would have run."""
+
+    def late(c, v):
+        return [jnp.where(v[0] > 0.0, long(v[0], c[0]), jnp.exp(v[1]) - v[0])]
+
+    plain = joined(traced(late))
+    inside = chosen(with_rare(plain))
+    kinds = [isinstance(piece, Rare) for piece in inside.body]
+    assert kinds.count(True) == 1 and kinds[-1]
+    equal_however_many_need_it(inside, plain)
+
+
+def test_choices_upon_choices_take_one_vote():
+    """As a valve that closes, opens or does neither: the second choice falls back on the first."""
+
+    def valve(c, v):
+        first = jnp.where(v[0] > 0.0, long(v[0], v[1]), v[0] * v[1])
+        return [jnp.where(v[1] > 0.0, long(v[1], c[0]), first)]
+
+    plain = joined(traced(valve))
+    apart = chosen(with_rare(plain))
+    together = gathered_rare(apart)
+    assert len(parts(apart)) == 2 and len(parts(together)) == 1
+    (part,) = parts(together)
+    product = next(o for o in together.body if isinstance(o, Operation) and o.name == "mul")
+    assert together.always["select_n"] == 0 and part.otherwise == ((part.outputs[0], product.output),)
+    for line in (apart, together, sunk(together)):
+        equal_however_many_need_it(line, plain)
