@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from .straight_line import Constant, Operation, Rare, run
+from .straight_line import Constant, Operation, Piece, Rare, Votes, run
 
 __all__ = ["Arithmetic"]
 
+WORD = 31  # bits of a signed number that count patients
 TERMS = {"float32": 7, "float64": 11}  # of Taylor's series; up to a quarter turn the next one is lost in rounding
 
 
@@ -59,30 +60,53 @@ class Arithmetic:
     width: int
     ptx: bool
 
-    def run(self, body: Iterable[Operation | Rare], values: dict[int, Any]) -> None:
+    def run(self, body: Iterable[Piece], values: dict[int, Any]) -> None:
         """Compute a body in order, adding every output to `values` (number -> array)."""
         for piece in body:
-            if isinstance(piece, Rare):
-                self._vote(piece, values)
-            else:
+            if isinstance(piece, Operation):
                 run((piece,), self, values)
+            elif isinstance(piece, Rare):
+                anybody = jnp.max(self._wide(values[piece.predicate]).astype(jnp.int32)) > 0
+                self._where(anybody, piece, lambda v, o=piece.operations: run(o, self, v), values)
+            else:
+                self._votes(piece, values)
 
-    def _vote(self, rare: Rare, values: dict[int, Any]) -> None:
-        """A rare part runs when at least one patient of the block needs it; elsewhere its outputs are what they are
-        otherwise, and nobody reads those that are nothing."""
-        types, otherwise = {o.output: o.dtype for o in rare.operations}, dict(rare.otherwise)
+    def _votes(self, votes: Votes, values: dict[int, Any]) -> None:
+        """Every part's patients are counted in bits of their own of one number, whose sum is one instruction."""
+        bits = self.width.bit_length()
+        room = WORD // bits
+        words: list[Any] = []
+        for n, part in enumerate(votes.parts):
+            needs = self._wide(values[part.predicate])
+            one = jnp.where(needs, jnp.int32(1 << n % room * bits), jnp.int32(0))
+            words = [*words, one] if n % room == 0 else [*words[:-1], words[-1] + one]
+        counts = [jnp.sum(word) for word in words]
+
+        def each(inside: dict[int, Any]) -> None:
+            for n, part in enumerate(votes.parts):
+                mine = (counts[n // room] >> n % room * bits) & ((1 << bits) - 1)
+                self._where(mine > 0, part, lambda v, o=part.operations: run(o, self, v), inside)
+
+        anybody = functools.reduce(lambda a, b: a | b, [count > 0 for count in counts])
+        self._where(anybody, votes, each, values)
+
+    def _where(
+        self, anybody: Any, piece: Rare | Votes, make: Callable[[dict[int, Any]], None], values: dict[int, Any]
+    ) -> None:
+        """Adds a piece's outputs: what `make` adds if anybody needs it, else what they are otherwise; nobody then reads
+        those that are nothing."""
+        types, otherwise = {o.output: o.dtype for o in piece.operations}, dict(piece.otherwise)
 
         def needed() -> tuple[Any, ...]:
             inside = dict(values)
-            run(rare.operations, self, inside)
-            return tuple(self._wide(inside[i]) for i in rare.outputs)
+            make(inside)
+            return tuple(self._wide(inside[i]) for i in piece.outputs)
 
         def passed_by() -> tuple[Any, ...]:
-            ends = [otherwise.get(i, Constant(0, types[i])) for i in rare.outputs]
+            ends = [otherwise.get(i, Constant(0, types[i])) for i in piece.outputs]
             return tuple(self._wide(x if isinstance(x, Constant) else values[x]) for x in ends)
 
-        anybody = jnp.max(self._wide(values[rare.predicate]).astype(jnp.int32)) > 0
-        values.update(zip(rare.outputs, lax.cond(anybody, needed, passed_by), strict=True))
+        values.update(zip(piece.outputs, lax.cond(anybody, needed, passed_by), strict=True))
 
     def __call__(self, operation: Operation, inputs: list[Any]) -> Any:
         name, dtype = operation.name, operation.dtype

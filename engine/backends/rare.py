@@ -2,8 +2,8 @@
 
 `with_rare` finds them: the flow in the step in which a valve opens or closes, the vertex where a curve turns. `chosen`
 puts the choice between what a part makes and what stands without it into the part, so that passing by chooses for
-nothing. `gathered_rare` joins parts that need not wait for each other: one vote of the group serves them all, and what
-runs then runs side by side.
+nothing. `gathered_rare` puts parts that need not wait for each other at one place, where one vote of the group tells
+which of them run.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from .demand import demands
-from .straight_line import ISSUED, Operand, Operation, Rare, StraightLine, operations_of
+from .straight_line import ISSUED, Operand, Operation, Piece, Rare, StraightLine, Votes, operations_of
 
 __all__ = ["chosen", "gathered_rare", "with_rare"]
 
 SMALLEST_RARE = 6  # instructions of a GPU; fewer are not worth a vote of the warp and a branch
+MOST_PARTS = 5  # at one place: so many counts of up to 32 lanes are bits of one 32-bit number
 Costs = Mapping[str, Mapping[str, int]]  # type -> operation -> instructions
 
 
@@ -29,7 +30,7 @@ def _size(operations: Iterable[Operation], costs: Costs) -> int:
 class _Piece(NamedTuple):
     """An operation or a rare part of the body with the values that it reads and makes."""
 
-    content: Operation | Rare
+    content: Piece
     reads: frozenset[Operand]
     makes: frozenset[int]
 
@@ -92,7 +93,7 @@ def chosen(line: StraightLine) -> StraightLine:
     return dataclasses.replace(line, body=tuple(pieces))
 
 
-def _with_choices(part: Rare, pieces: list[Operation | Rare], outputs: Iterable[Operand]) -> list[Operation | Rare]:
+def _with_choices(part: Rare, pieces: list[Piece], outputs: Iterable[Operand]) -> list[Piece]:
     """The pieces, in no order yet, with the choices that can be made inside this part there."""
     inside: dict[int, Operation] = {}
     follows = set(part.outputs)
@@ -119,18 +120,20 @@ def _of_part(operation: Operation, part: Rare) -> bool:
     return chooses and operation.inputs[0] == part.predicate and operation.inputs[2] in part.outputs
 
 
-def _reads(piece: Operation | Rare) -> set[Operand]:
+def _reads(piece: Piece) -> set[Operand]:
     if isinstance(piece, Operation):
         return set(piece.inputs)
+    if isinstance(piece, Votes):
+        return {i for part in piece.parts for i in _reads(part)}.difference(_makes(piece))
     within = {o.output for o in piece.operations}
     return {piece.predicate} | {i for o in piece.operations for i in o.inputs if i not in within}
 
 
-def _makes(piece: Operation | Rare) -> set[int]:
+def _makes(piece: Piece) -> set[int]:
     return {piece.output} if isinstance(piece, Operation) else set(piece.outputs)
 
 
-def _in_order(pieces: list[Operation | Rare]) -> list[Operation | Rare]:
+def _in_order(pieces: list[Piece]) -> list[Piece]:
     """The pieces with each after what it reads; as they stand where that leaves a choice."""
     maker: dict[Operand, int] = {i: n for n, piece in enumerate(pieces) for i in _makes(piece)}
     missing = [{maker[i] for i in _reads(piece) if i in maker} for piece in pieces]
@@ -139,7 +142,7 @@ def _in_order(pieces: list[Operation | Rare]) -> list[Operation | Rare]:
         for m in needs:
             readers[m].append(n)
     ready = [n for n, needs in enumerate(missing) if not needs]
-    ordered: list[Operation | Rare] = []
+    ordered: list[Piece] = []
     while ready:
         n = heapq.heappop(ready)
         ordered.append(pieces[n])
@@ -150,12 +153,14 @@ def _in_order(pieces: list[Operation | Rare]) -> list[Operation | Rare]:
     return ordered
 
 
-def gathered_rare(line: StraightLine) -> StraightLine:
-    """The line with all rare parts of one depth in one part, which runs for lanes that need any of them.
+def gathered_rare(line: StraightLine, costs: Costs = ISSUED) -> StraightLine:
+    """The line with all rare parts of one depth at one place, where one vote tells which of them somebody needs.
 
     The depth of a value is the largest number of votes on a way to it: parts of one depth never wait for each other's
-    votes. A part that reads another's outputs as they are, with nothing between, runs after it at the same depth. What
-    the others make in a lane that does not need them is not read.
+    votes. A part that reads another's outputs as they are, with nothing between, runs after it at the same depth.
+    Parts that read one another, or of which one repeats half of another, run together for lanes that need any of them,
+    and so do the least where there are more than `MOST_PARTS`. What a part makes in a lane that does not need it is not
+    read.
     """
     depth: dict[Operand, int] = {}
     level_of: dict[Operand, int] = {}
@@ -168,44 +173,81 @@ def gathered_rare(line: StraightLine) -> StraightLine:
             parts.setdefault(level, []).append(piece)
             depth |= dict.fromkeys(piece.outputs, level + 1)
             level_of |= dict.fromkeys(piece.outputs, level)
-        else:
+        elif isinstance(piece, Operation):
             depth[piece.output] = max((depth.get(i, 0) for i in piece.inputs), default=0)
             plain.setdefault(depth[piece.output], []).append(piece)
     number = max(o.output for o in operations_of(line)) + 1
-    body: list[Operation | Rare] = []
+    body: list[Piece] = []
     for level in range(max((*plain, *parts), default=-1) + 1):
         body += plain.get(level, [])
-        here = parts.get(level, [])
-        votes = list(dict.fromkeys(part.predicate for part in here))
-        for vote in votes[1:]:
-            body.append(Operation("or", (votes[0], vote), number, "bool"))
-            votes[0], number = number, number + 1
-        if here:
-            body.append(_together(votes[0], here))
+        together = []
+        for group in _groups(parts.get(level, []), costs):
+            votes = list(dict.fromkeys(part.predicate for part in group))
+            for vote in votes[1:]:
+                body.append(Operation("or", (votes[0], vote), number, "bool"))
+                votes[0], number = number, number + 1
+            together.append(_together(votes[0], group))
+        if together:
+            outputs, otherwise = _ends(together)
+            body.append(together[0] if len(together) == 1 else Votes(tuple(together), outputs, otherwise))
     return dataclasses.replace(line, body=tuple(_pruned(body, line.outputs)))
+
+
+def _groups(parts: list[Rare], costs: Costs) -> list[list[Rare]]:
+    """The parts of one depth, in the groups that run together."""
+    groups: list[list[Rare]] = []
+    for part in parts:
+        with_it = [group for group in groups if any(_belong(other, part, costs) for other in group)]
+        groups = [*(g for g in groups if g not in with_it), [*(p for g in with_it for p in g), part]]
+    cost = lambda group: sum(_size(part.operations, costs) for part in group)  # noqa: E731
+    while len(groups) > MOST_PARTS:
+        least, second, *others = sorted(groups, key=cost)
+        groups = [*others, [part for part in parts if part in least or part in second]]
+    return groups
+
+
+def _belong(part: Rare, other: Rare, costs: Costs) -> bool:
+    """Whether one reads what the other makes, or repeats half of it."""
+    if not _reads(other).isdisjoint(part.outputs) or not _reads(part).isdisjoint(other.outputs):
+        return True
+    common = set(part.operations) & set(other.operations)
+    return 2 * _size(common, costs) >= min(_size(p.operations, costs) for p in (part, other))
 
 
 def _together(predicate: int, parts: list[Rare]) -> Rare:
     """Several parts as one, the later of which may read what the earlier ones make."""
     operations = {o.output: o for part in parts for o in part.operations}
+    return Rare(predicate, tuple(operations.values()), *_ends(parts))
+
+
+def _ends(parts: list[Rare]) -> tuple[tuple[int, ...], tuple[tuple[int, Operand], ...]]:
+    """Outputs of several parts, and what these are where none of them runs."""
+    made = {o.output for part in parts for o in part.operations}
     otherwise: dict[int, Operand] = {}
     for part in parts:
         for output, value in part.otherwise:
             before = otherwise.get(value, value) if isinstance(value, int) else value
-            if before not in operations:
+            if before not in made:
                 otherwise[output] = before
-    outputs = dict.fromkeys(i for part in parts for i in part.outputs)
-    return Rare(predicate, tuple(operations.values()), tuple(outputs), tuple(otherwise.items()))
+    return tuple(dict.fromkeys(i for part in parts for i in part.outputs)), tuple(otherwise.items())
 
 
-def _pruned(body: list[Operation | Rare], outputs: Iterable[Operand]) -> list[Operation | Rare]:
+def _pruned(body: list[Piece], outputs: Iterable[Operand]) -> list[Piece]:
     """The body with no outputs of rare parts that nothing else reads."""
     read = {i for piece in body for i in _reads(piece)}.union(outputs)
-    return [
-        dataclasses.replace(
-            piece, outputs=tuple(i for i in piece.outputs if i in read),
-            otherwise=tuple((i, v) for i, v in piece.otherwise if i in read),
-        )
-        if isinstance(piece, Rare) else piece
-        for piece in body
-    ]  # fmt: skip
+    short = lambda piece, read: {  # noqa: E731
+        "outputs": tuple(i for i in piece.outputs if i in read),
+        "otherwise": tuple((i, v) for i, v in piece.otherwise if i in read),
+    }
+    found: list[Piece] = []
+    for piece in body:
+        if isinstance(piece, Votes):
+            parts = []
+            for part in piece.parts:
+                beside = {i for other in piece.parts if other is not part for i in _reads(other)}
+                parts.append(dataclasses.replace(part, **short(part, read | beside)))
+            piece = dataclasses.replace(piece, parts=tuple(parts), **short(piece, read))
+        elif isinstance(piece, Rare):
+            piece = dataclasses.replace(piece, **short(piece, read))
+        found.append(piece)
+    return found

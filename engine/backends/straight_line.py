@@ -24,8 +24,10 @@ __all__ = [
     "Constant",
     "Operand",
     "Operation",
+    "Piece",
     "Rare",
     "StraightLine",
+    "Votes",
     "needed",
     "operations_of",
     "run",
@@ -80,6 +82,24 @@ class Rare:
     otherwise: tuple[tuple[int, Operand], ...] = ()
 
 
+@dataclass(frozen=True)
+class Votes:
+    """Rare parts at one place, each of which runs if some lane needs it; one vote tells of all of them.
+
+    Of their outputs, `outputs` are read elsewhere; `otherwise` says what these are where no part runs.
+    """
+
+    parts: tuple[Rare, ...]
+    outputs: tuple[int, ...]
+    otherwise: tuple[tuple[int, Operand], ...]
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Those of all parts."""
+        return tuple(o for part in self.parts for o in part.operations)
+
+
+Piece = Operation | Rare | Votes
 Compute = Callable[[Operation, list[Any]], Any]
 
 
@@ -90,7 +110,7 @@ class StraightLine:
     invariants: int
     inputs: int
     prologue: tuple[Operation, ...]
-    body: tuple[Operation | Rare, ...]
+    body: tuple[Piece, ...]
     outputs: tuple[Operand, ...]
 
     @property
@@ -101,13 +121,13 @@ class StraightLine:
     @property
     def rare(self) -> Counter[str]:
         """How many operations of each name stand in rare parts."""
-        return Counter(o.name for piece in self.body if isinstance(piece, Rare) for o in piece.operations)
+        return Counter(o.name for piece in self.body if not isinstance(piece, Operation) for o in piece.operations)
 
     def kept(self) -> tuple[int, ...]:
         """Values of the prologue, or invariant inputs, that the body or the outputs read."""
         made, read = set(range(self.invariants, self.inputs)), set(self.outputs)
         for piece in self.body:
-            for operation in piece.operations if isinstance(piece, Rare) else (piece,):
+            for operation in (piece,) if isinstance(piece, Operation) else piece.operations:
                 read.update(operation.inputs)
                 made.add(operation.output)
         return tuple(sorted(i for i in read if isinstance(i, int) and i not in made))
@@ -124,7 +144,7 @@ def operations_of(line: StraightLine) -> Iterator[Operation]:
     """Every operation of a line, those of rare parts too."""
     yield from line.prologue
     for piece in line.body:
-        yield from piece.operations if isinstance(piece, Rare) else (piece,)
+        yield from (piece,) if isinstance(piece, Operation) else piece.operations
 
 
 Rewrite = Callable[["Builder", str, list[Operand], str], Operand | None]

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from hemotwin.core.smooth import safe_sqrt
+from hemotwin.engine.backends import arithmetic, rare
 from hemotwin.engine.backends.demand import sunk
-from hemotwin.engine.backends.rare import chosen, gathered_rare, with_rare
+from hemotwin.engine.backends.rare import MOST_PARTS, chosen, gathered_rare, with_rare
 from hemotwin.engine.backends.rewriting import joined
-from hemotwin.engine.backends.straight_line import Operation, Rare, StraightLine
+from hemotwin.engine.backends.straight_line import Operation, Rare, StraightLine, Votes
 from tests.engine.test_straight_line import WIDTH, computed, traced
 
 
-def parts(line: StraightLine) -> list[Rare]:
-    return [piece for piece in line.body if isinstance(piece, Rare)]
+def parts(line: StraightLine) -> list[Rare | Votes]:
+    return [piece for piece in line.body if isinstance(piece, Rare | Votes)]
 
 
 def equal_however_many_need_it(line: StraightLine, plain: StraightLine) -> None:
@@ -89,7 +90,7 @@ def test_rare_parts_that_need_not_wait_run_in_one_place_and_change_no_value():
 
 def long(x, y):
     """Dear enough for a part of its own."""
-    return jnp.exp(x) * safe_sqrt(x * x + 3.0) / (y * y + 2.0) + safe_sqrt(y * y + 4.0) * jnp.exp(y)
+    return jnp.exp(x) * jnp.sqrt(x * x + 3.0) / (y * y + 2.0) + jnp.sqrt(y * y + 4.0) * jnp.exp(y)
 
 
 def test_a_choice_is_made_inside_the_part_and_passing_by_gives_the_other_value():
@@ -144,3 +145,49 @@ def test_choices_upon_choices_take_one_vote():
     assert together.always["select_n"] == 0 and part.otherwise == ((part.outputs[0], product.output),)
     for line in (apart, together, sunk(together)):
         equal_however_many_need_it(line, plain)
+
+
+def six_events(c, v):
+    """Six corrections by six predicates, one of them dearer and two of which share most of their work."""
+    common = long(v[0], v[1])
+    half = lambda x: common * jnp.exp(x) + jnp.sqrt(x * x + 1.0) * jnp.exp(-x)  # noqa: E731
+    shared = [jnp.where(x > 0.6, half(x), x) for x in v]
+    apart = [jnp.where(v[0] < y, long(v[1] + y, v[0] * y), v[0]) for y in (-0.6, -0.65, -0.8)]
+    return [*shared, *apart, jnp.where(v[1] < -0.6, long(v[0] + 0.1, v[1] + 0.5) * long(c[0], v[0] + 0.2), c[0])]
+
+
+def test_one_vote_tells_which_parts_run_and_there_are_no_more_than_it_can_count(monkeypatch: pytest.MonkeyPatch):
+    plain = joined(traced(six_events))
+    apart = sunk(chosen(with_rare(plain)))
+    assert len(parts(apart)) == 6
+    (votes,) = parts(gathered_rare(apart))
+    assert isinstance(votes, Votes) and len(votes.parts) == MOST_PARTS
+    assert sorted(len(part.outputs) for part in votes.parts) == [1, 1, 1, 1, 2]
+    equal_however_many_need_it(gathered_rare(apart), plain)
+    monkeypatch.setattr(rare, "MOST_PARTS", 3)
+    (votes,) = parts(gathered_rare(apart))
+    assert isinstance(votes, Votes) and len(votes.parts) == 3
+    equal_however_many_need_it(gathered_rare(apart), plain)
+
+
+def test_more_parts_than_one_number_counts_take_several(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(arithmetic, "WORD", 8)  # two counts of up to 8 lanes, so that five parts take three numbers
+    plain = joined(traced(six_events))
+    equal_however_many_need_it(gathered_rare(sunk(chosen(with_rare(plain)))), plain)
+
+
+def test_a_part_runs_only_when_a_lane_needs_it(monkeypatch: pytest.MonkeyPatch):
+    """Counted by what the branches return: a vote for nobody gives what is otherwise, without computing."""
+    line = gathered_rare(sunk(chosen(with_rare(joined(traced(six_events))))))
+    ran: list[bool] = []
+    monkeypatch.setattr(
+        arithmetic.lax, "cond", lambda need, yes, no: ran.append(bool(need)) or (yes() if need else no())
+    )
+    c, quiet = np.ones(WIDTH), np.zeros(WIDTH)
+    one = np.where(np.arange(WIDTH) == 3, -0.62, 0.0)
+    for a, b in ((quiet, quiet), (one, quiet), (quiet, one), (one, one)):
+        ran.clear()
+        computed(line, c, a, b)
+        needed = (a is one) + (b is one)
+        assert ran[0] == (needed > 0) and len(ran) == (1 + MOST_PARTS if needed else 1)
+        assert sum(ran[1:]) == needed

@@ -13,7 +13,7 @@ from hemotwin.engine.backends.arithmetic import Arithmetic
 from hemotwin.engine.backends.jacobian import eliminated
 from hemotwin.engine.backends.pallas import PallasBeat
 from hemotwin.engine.backends.rewriting import joined, recomputed, rewrite
-from hemotwin.engine.backends.straight_line import Constant, Operation, Rare, StraightLine, run, trace
+from hemotwin.engine.backends.straight_line import Constant, Operation, Rare, StraightLine, Votes, run, trace
 from hemotwin.engine.folded import folded
 from hemotwin.engine.precision import double
 from tests.engine.kernels import NAMES, TYPICAL, patients, small_beat, small_loop
@@ -114,13 +114,24 @@ def test_every_value_is_made_before_it_is_read():
     with double():
         line = PallasBeat(beat.system, beat.reductions).program("float64").line
     made = set(line.kept()) | set(range(line.invariants, line.inputs))
+    assert any(isinstance(piece, Votes) for piece in line.body)
     for piece in line.body:
-        inside = piece.operations if isinstance(piece, Rare) else (piece,)
-        local = set(made) if isinstance(piece, Rare) else made
-        for operation in inside:
-            assert {i for i in operation.inputs if isinstance(i, int)} <= local
-            local.add(operation.output)
-        made |= set(piece.outputs) if isinstance(piece, Rare) else set()
+        parts = piece.parts if isinstance(piece, Votes) else (piece,) if isinstance(piece, Rare) else ()
+        outside = set(made)
+        for part in parts:
+            local = set(outside)
+            assert part.predicate in made and {i for _, i in part.otherwise if isinstance(i, int)} <= outside
+            for operation in part.operations:
+                assert {i for i in operation.inputs if isinstance(i, int)} <= local
+                local.add(operation.output)
+            assert set(part.outputs) <= local
+            outside |= set(part.outputs)
+        if isinstance(piece, Operation):
+            assert {i for i in piece.inputs if isinstance(i, int)} <= made
+            made.add(piece.output)
+        else:
+            assert set(piece.outputs) <= outside and {i for _, i in piece.otherwise if isinstance(i, int)} <= made
+            made |= set(piece.outputs)
     assert {o for o in line.outputs if isinstance(o, int)} <= made
     assert sum(line.rare.values()) > 100, "opening and closing of two valves and four extremes are rare"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ....core.errors import HemotwinError
-from ..straight_line import Constant, Operand, Operation, Rare
+from ..straight_line import Constant, Operand, Operation, Piece, Rare, Votes
 from .elementary import FUNCTIONS, Writer
 
 __all__ = ["Emitter"]
@@ -86,11 +86,13 @@ class Emitter(Writer):
             self.used[operand] = self.count
         return self.held[operand]
 
-    def run(self, body: Iterable[Operation | Rare]) -> None:
+    def run(self, body: Iterable[Piece]) -> None:
         """Write a body in order."""
         for piece in body:
             if isinstance(piece, Rare):
                 self._branch(piece)
+            elif isinstance(piece, Votes):
+                raise TypeError("native code votes for each rare part by itself")
             else:
                 self._made(piece.output, self._operation(piece), self.type_of(piece.dtype))
 
