@@ -144,7 +144,7 @@ def remade(line: StraightLine) -> StraightLine:
     product that a step makes are made of it, and what rare parts alone read and one instruction makes of what is kept
     anyway is made in them."""
     body = _of_products(line)
-    first = {o.output: o for o in line.prologue}
+    first: dict[Operand, Operation] = {o.output: o for o in line.prologue}
     always = {i for o in body if isinstance(o, Operation) for i in o.inputs}.union(line.outputs)
     at_hand = lambda i: isinstance(i, Constant) or i in always  # noqa: E731
 
@@ -159,14 +159,16 @@ def remade(line: StraightLine) -> StraightLine:
 
 def _of_products(line: StraightLine) -> list[Piece]:
     """The body with (c k) x as c (k x), where the body has made k x before."""
-    multiples = {o.output: o.inputs for o in line.prologue if o.name == "mul" and isinstance(o.inputs[0], Constant)}
+    multiples: dict[Operand, tuple[Operand, ...]] = {
+        o.output: o.inputs for o in line.prologue if o.name == "mul" and isinstance(o.inputs[0], Constant)
+    }
     products: dict[tuple[Operand, ...], int] = {}
     found: list[Piece] = []
     for piece in line.body:
         if isinstance(piece, Operation) and piece.name == "mul":
             for k, x in (piece.inputs, piece.inputs[::-1]):
-                constant, inner = multiples.get(k, (None, None)) if isinstance(k, int) else (None, None)
-                if constant is not None and (inner, x) in products:
+                if k in multiples and (multiples[k][1], x) in products:
+                    constant, inner = multiples[k]
                     piece = dataclasses.replace(piece, inputs=(constant, products[inner, x]))
                     break
             else:
