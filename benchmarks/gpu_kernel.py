@@ -27,7 +27,7 @@ import numpy as np
 from bars import Bars
 
 from hemotwin.core.system import System
-from hemotwin.engine.backends.page_locked import host_program, page_locked
+from hemotwin.engine.backends.page_locked import SHARES, host_program, page_locked
 from hemotwin.engine.backends.pallas import Launch, PallasBeat, on_backend
 from hemotwin.engine.backends.straight_line import ISSUED, StraightLine
 from hemotwin.engine.beat import BeatMap, compiled
@@ -53,6 +53,7 @@ FREE = {
 }  # fmt: skip
 WITHIN = {"adult": 25.0, "regazzoni_2022_b": 10.0}  # ms for a million patients in float32, kernel and host to host
 SWEEP = (Launch(rare="apart"), Launch(rare="always"))
+EVEN = (1, 1, 1, 1)  # parts of one size, beside those of `page_locked`
 # Warps that a multiprocessor shall hold at once, for which the compiler then saves registers: left alone it gives a
 # thread 206 (Regazzoni) and 255 (`adult`), so that a multiprocessor holds eight.
 RESIDENT, OPTION = (10, 12, 16), ("xla_gpu_ptx_compiler_extra_flags", "--minnctapersm={}")
@@ -230,9 +231,12 @@ def measure(bars: Bars, m: Measurement, program: Any) -> None:
             bars.most(f"{label(m)}.over_roofline", took / roofline(m.case, m.dtype, m.count), 2.0)
         movable = seconds(lambda: [np.asarray(x) for x in program(*(jax.device_put(x) for x in host))], 3)
         bars.figure(f"{label(m)}.from_movable_memory", 1e3 * movable, "ms")
-        parts, moved = [page_locked(x) for x in host], host_program(m.case.kernel())
-        whole = seconds(lambda: moved(*parts, STEPS))
-        bars.figure(f"{label(m)}.host_to_host", 1e3 * whole, "ms")
+        moved, spent = host_program(m.case.kernel()), {}
+        for name, shares in (("host_to_host", SHARES), ("host_to_host.even", EVEN)):
+            parts = [page_locked(x, shares) for x in host]
+            spent[name] = seconds(lambda parts=parts: moved(*parts, STEPS))
+            bars.figure(f"{label(m)}.{name}", 1e3 * spent[name], "ms")
+        whole = spent["host_to_host"]
         if (m.count, m.dtype) == (LARGE, "float32"):
             bars.most(f"{m.case.name}.million", 1e3 * took, WITHIN[m.case.name], "ms")
             bars.most(f"{m.case.name}.million.host_to_host", 1e3 * whole, WITHIN[m.case.name], "ms")
