@@ -89,15 +89,16 @@ def chosen(line: StraightLine) -> StraightLine:
     pieces = list(line.body)
     for part in line.body:
         if isinstance(part, Rare):
-            pieces = _in_order(_with_choices(part, pieces, line.outputs))
+            pieces = _with_choices(part, pieces, line.outputs)
     return dataclasses.replace(line, body=tuple(pieces))
 
 
 def _with_choices(part: Rare, pieces: list[Piece], outputs: Iterable[Operand]) -> list[Piece]:
-    """The pieces, in no order yet, with the choices that can be made inside this part there."""
+    """The pieces with the choices that can be made inside this part there."""
     inside: dict[int, Operation] = {}
     follows = set(part.outputs)
-    for piece in pieces[pieces.index(part) + 1 :]:
+    place = next(n for n, piece in enumerate(pieces) if piece is part)
+    for piece in pieces[place + 1 :]:
         if isinstance(piece, Operation) and _of_part(piece, part) and piece.inputs[1] not in follows:
             inside[piece.output] = piece
             follows.add(piece.output)
@@ -111,7 +112,7 @@ def _with_choices(part: Rare, pieces: list[Piece], outputs: Iterable[Operand]) -
         part.predicate, (*part.operations, *inside.values()), (*(i for i in part.outputs if i in read), *inside),
         tuple((i, o.inputs[1]) for i, o in inside.items()),
     )  # fmt: skip
-    return [more if p is part else p for p in pieces if p is part or p in others]
+    return _in_order([*others[:place], more, *others[place:]])
 
 
 def _of_part(operation: Operation, part: Rare) -> bool:
@@ -198,11 +199,13 @@ def _groups(parts: list[Rare], costs: Costs) -> list[list[Rare]]:
     groups: list[list[Rare]] = []
     for part in parts:
         with_it = [group for group in groups if any(_belong(other, part, costs) for other in group)]
-        groups = [*(g for g in groups if g not in with_it), [*(p for g in with_it for p in g), part]]
+        alone = [group for group in groups if not any(group is other for other in with_it)]
+        groups = [*alone, [*(p for group in with_it for p in group), part]]
     cost = lambda group: sum(_size(part.operations, costs) for part in group)  # noqa: E731
     while len(groups) > MOST_PARTS:
         least, second, *others = sorted(groups, key=cost)
-        groups = [*others, [part for part in parts if part in least or part in second]]
+        joined = {id(part) for part in (*least, *second)}
+        groups = [*others, [part for part in parts if id(part) in joined]]
     return groups
 
 

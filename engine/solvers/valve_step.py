@@ -20,8 +20,7 @@ def predict_valve(a: Any, dp: Any, r: Any, loss: Any, inertance: Any, h: Any) ->
     L (k - a) / h = dp - R (a + k) / 2 - B a k gives the end k; where it is negative the flow has stopped before, and
     a^2 / (2 (a - k)) is the area under its line until then.
     """
-    twice = 2.0 * inertance / h
-    k = (a * (twice - r) + 2.0 * dp) / (twice + (r + 2.0 * loss * a))
+    k = (a * (inertance / h - 0.5 * r) + dp) / (inertance / h + 0.5 * r + loss * a)
     shutting, half = (k < 0.0) & (a > 0.0), 0.5 * a
     mean = jnp.where(shutting, safe_divide(half * a, a - k, shutting), jnp.maximum(half + 0.5 * k, 0.0))
     return mean, jnp.maximum(k, 0.0)
@@ -53,14 +52,14 @@ def finish_valve(
     flowing = a > 0.0
     waiting = ~flowing & (dp0 < 0.0)
     # decay by R + 2 B a under a linear dp, to fifth order in the share of the step: in a root it is not small
-    twice, decay, rate = 2.0 * inertance / h, r + 2.0 * loss * a, h / (6.0 * inertance)
-    lag = decay * rate
+    rate, decay = h / (6.0 * inertance), r + 2.0 * loss * a
+    lag = decay * (0.5 * rate)
     stiff = lag * decay
-    push = jnp.where(waiting, 0.0, dp0 + dp1 + lag * (dp1 - dp0))
-    end = (a * (twice - r + stiff) + push) / (twice + decay + stiff)
+    push = jnp.where(waiting, 0.0, dp0 * (0.5 - lag) + dp1 * (0.5 + lag))
+    end = (a * (inertance / h - 0.5 * r + stiff) + push) / (inertance / h + 0.5 * r + loss * a + stiff)
     stopped = end <= 0.0
     # the cubic through both flows with the first's slope: (2 a + end + start / 2) / 3, start as in `_closed`
-    open_area = a * ((2.0 / 3.0 - 0.5 * rate * r) - 0.5 * lag) + (rate * dp0 + end / 3.0)
+    open_area = a * ((2.0 / 3.0 - 0.5 * rate * r) - lag) + (rate * dp0 + end / 3.0)
     idle = ~flowing & stopped
     mean, flow, share = jnp.where(idle, 0.0, open_area), jnp.maximum(end, 0.0), jnp.where(idle, 0.0, 1.0)
     closing = flowing & stopped
