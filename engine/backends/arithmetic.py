@@ -48,8 +48,9 @@ APPROXIMATE: dict[str, tuple[str, float | None, float | None]] = {
 }  # fmt: skip
 OWN: dict[str, Any] = {  # what rewriting and derivatives make
     "add": lax.add, "sub": lax.sub, "mul": lax.mul, "neg": lax.neg, "integer_pow": lax.integer_pow, "pow": lax.pow,
-    "log": lax.log, "sqrt": lax.sqrt, "max": lax.max, "select_n": lax.select_n, "gt": lax.gt, "lt": lax.lt,
-    "eq": lax.eq, "and": lax.bitwise_and, "or": lax.bitwise_or, "not": lax.bitwise_not, "stop_gradient": lambda x: x,
+    "exp": lax.exp, "log": lax.log, "sqrt": lax.sqrt, "max": lax.max, "select_n": lax.select_n, "gt": lax.gt,
+    "lt": lax.lt, "eq": lax.eq, "and": lax.bitwise_and, "or": lax.bitwise_or, "not": lax.bitwise_not,
+    "stop_gradient": lambda x: x,
 }  # fmt: skip
 
 

@@ -238,6 +238,9 @@ class Builder:
             if power in (-1, -2):  # a quotient's derivative; the quotient has the reciprocal already
                 inverse = self.add("div", [Constant(1.0, dtype), read[0]], dtype)
                 return inverse if power == -1 else self.add("mul", [inverse, inverse], dtype)
+        if name == "logistic" and self.rewrite:
+            grown = self.add("exp", [self.add("neg", [read[0]], dtype)], dtype)
+            return self.add("div", [Constant(1.0, dtype), self.add("add", [Constant(1.0, dtype), grown], dtype)], dtype)
         instead = self.rewrite(self, name, read, dtype) if self.rewrite else None
         if instead is not None:
             return instead

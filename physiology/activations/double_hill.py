@@ -6,9 +6,12 @@ import functools
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import minimize_scalar
+from jax import lax
+from scipy.optimize import brentq
+from scipy.special import expit
 
 from ...core.quantity import quantity
 from ...core.registry import register
@@ -16,20 +19,23 @@ from ..interfaces import Activation
 
 __all__ = ["DoubleHill"]
 
+BEYOND = 20.0  # of a time constant's logarithm: there one Hill function is 0 or 1 for every exponent
 EARLIEST = 1e-9  # s; keeps the logarithm and its derivative finite at the onset
 
 
 @functools.lru_cache(maxsize=64)
 def _normaliser(ratio: float, rise: float, fall: float) -> float:
-    """1 / max over x of g1/(1+g1)/(1+g2) with g1 = x^rise, g2 = (x/ratio)^fall, so that the activation peaks at 1."""
+    """1 / max over x of g1/(1+g1)/(1+g2) with g1 = x^rise, g2 = (x/ratio)^fall, so that the activation peaks at 1.
 
-    def lowered(log_x: float) -> float:
-        g1, g2 = np.exp(rise * log_x), np.exp(fall * (log_x - np.log(ratio)))
-        return -g1 / (1.0 + g1) / (1.0 + g2)
+    In log x each factor's logarithm is concave, so that the slope of their sum has one root.
+    """
+    between = math.log(ratio)
 
-    best = minimize_scalar(lowered, bounds=(np.log(ratio) - 3.0, np.log(ratio) + 1.0), method="bounded",
-                           options={"xatol": 1e-12})  # fmt: skip
-    return float(-1.0 / best.fun)
+    def slope(log_x: float) -> float:
+        return float(rise * expit(-rise * log_x) - fall * expit(fall * (log_x - between)))
+
+    best = brentq(slope, min(0.0, between) - BEYOND, max(0.0, between) + BEYOND, xtol=1e-13)
+    return float(np.exp(np.logaddexp(0.0, -rise * best) + np.logaddexp(0.0, fall * (best - between))))
 
 
 @register("activation", "double_hill")
@@ -83,6 +89,20 @@ class DoubleHill(Activation):
         peak = _normaliser(self.fall_time / self.rise_time, self.rise_exponent, self.fall_exponent)
         # numbers of Python's take the type of the rows; numpy's would make float32 beats float64
         log_t, stretch = jnp.log(since), 0.5 * jnp.log(period) + jnp.log(self.time_scale)
-        unrisen = jnp.exp(self.rise_exponent * (stretch + math.log(self.rise_time)) - self.rise_exponent * log_t)
-        fallen = jnp.exp(self.fall_exponent * log_t - self.fall_exponent * (stretch + math.log(self.fall_time)))
-        return peak / ((1.0 + unrisen) * (1.0 + fallen))  # unrisen is 1 / g1
+        before = self.rise_exponent * (stretch + math.log(self.rise_time)) - self.rise_exponent * log_t
+        after = self.fall_exponent * log_t - self.fall_exponent * (stretch + math.log(self.fall_time))
+        return _hills(peak, before, after)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _hills(peak: float, before: Any, after: Any) -> Any:
+    """peak / ((1 + exp before) (1 + exp after)): before = -log g1, after = log g2."""
+    return peak * (lax.logistic(-before) * lax.logistic(-after))
+
+
+@_hills.defjvp
+def _(peak: float, at: tuple[Any, Any], along: tuple[Any, Any]) -> tuple[Any, Any]:
+    """By the logarithmic derivative, which is finite where a power is too large for float32."""
+    risen, unfallen = (lax.logistic(-x) for x in at)
+    value = peak * (risen * unfallen)
+    return value, -value * ((1.0 - risen) * along[0] + (1.0 - unfallen) * along[1])
