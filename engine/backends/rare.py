@@ -27,7 +27,7 @@ def _size(operations: Iterable[Operation], costs: Costs) -> int:
     return sum(costs.get(o.dtype, {}).get(o.name, 1) for o in operations)
 
 
-class _Piece(NamedTuple):
+class _Placed(NamedTuple):
     """An operation or a rare part of the body with the values that it reads and makes."""
 
     content: Piece
@@ -45,19 +45,19 @@ def with_rare(line: StraightLine, least: int = SMALLEST_RARE, costs: Costs = ISS
         for predicate, holds in demand.get(operation.output, ()):
             if holds:
                 members.setdefault(predicate, {})[operation.output] = operation
-    pieces = [_Piece(o, frozenset(o.inputs), frozenset((o.output,))) for o in body]
+    pieces = [_Placed(o, frozenset(o.inputs), frozenset((o.output,))) for o in body]
     fixed, placed = frozenset(line.kept()), set[int]()
     for predicate, found in members.items():
         left = {i: o for i, o in found.items() if i not in placed}
         if predicate not in fixed and _size(left.values(), costs) >= least:
-            pieces, chosen = _set_apart(pieces, predicate, left, least, costs)
-            placed |= chosen
+            pieces, taken = _set_apart(pieces, predicate, left, least, costs)
+            placed |= taken
     return dataclasses.replace(line, body=tuple(piece.content for piece in pieces))
 
 
 def _set_apart(
-    pieces: list[_Piece], predicate: int, members: dict[int, Operation], least: int, costs: Costs
-) -> tuple[list[_Piece], frozenset[int]]:
+    pieces: list[_Placed], predicate: int, members: dict[int, Operation], least: int, costs: Costs
+) -> tuple[list[_Placed], frozenset[int]]:
     """The body with one rare part for this predicate, and what went there; nothing where that would be too small.
 
     A member that reads what depends on the part's own outputs stays outside, so that the part runs at one place: after
@@ -80,7 +80,7 @@ def _set_apart(
     last = max(n for n, piece in enumerate(rest) if not piece.makes.isdisjoint(reads)) + 1
     head = [piece for piece in rest[:last] if piece.makes.isdisjoint(after)]
     put_off = [piece for piece in rest[:last] if not piece.makes.isdisjoint(after)]
-    return [*head, _Piece(rare, reads, frozenset(early)), *put_off, *rest[last:]], frozenset(early)
+    return [*head, _Placed(rare, reads, frozenset(early)), *put_off, *rest[last:]], frozenset(early)
 
 
 def chosen(line: StraightLine) -> StraightLine:
