@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -24,9 +25,7 @@ COMMAND = [sys.executable, "-m", "hemotwin.cli"]
 RECORD = Path(__file__).parents[1] / "configs" / "records" / "ph9" / "P1.json"
 PROMPT, COLD, WARM = 0.5, 60.0, 15.0  # s
 FORWARD, CALIBRATION = 5.0, 20.0  # s of compiling
-LANES, APART_OPTION = 1024, "--apart"
-OBSERVED = ("sbp", "dbp", "map", "pa_pressure_systolic", "pa_pressure_diastolic", "pa_pressure_mean", "pcwp_mean",
-            "ra_pressure_mean", "lv_edv", "lv_esv", "rv_edv", "cardiac_output")  # fmt: skip
+LANES = 1024
 
 
 def seconds_of(command: list[str], cache: str | None = None) -> float:
@@ -46,6 +45,7 @@ def forward_compile() -> float:
     """Seconds that the first beat of `adult` takes beyond the second, in float32."""
     import jax
     import numpy as np
+    from throughput import OBSERVED
 
     from hemotwin.engine.beat import BeatMap, compiled
     from hemotwin.engine.forward import equal_start
@@ -75,15 +75,14 @@ def calibration_compile() -> float:
         return clock.between(began, time.perf_counter())
 
 
-APART = {"forward": (forward_compile, FORWARD), "calibration": (calibration_compile, CALIBRATION)}
-
-
-def in_fresh_process(name: str, cache: str) -> float:
-    """What a function of `APART` gives in a process of its own, with this folder for the compilation cache."""
-    command = [sys.executable, __file__, APART_OPTION, name]
-    environment = {**os.environ, "XDG_CACHE_HOME": cache}
-    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
-    return float(said.split()[-1])
+def in_fresh_process(function: Callable[[], float]) -> float:
+    """What a function of this file gives in a process of its own, with an empty compilation cache."""
+    command = [sys.executable, "-c", f"import startup; print(startup.{function.__name__}())"]
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "XDG_CACHE_HOME": cache}
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment,
+                              cwd=Path(__file__).parent)  # fmt: skip
+    return float(said.stdout.split()[-1])
 
 
 def main() -> int:
@@ -96,14 +95,10 @@ def main() -> int:
             twin = [*COMMAND, "twin", str(RECORD), "--out", place]
             bars.most("twin.cold_cache", seconds_of(twin, place), COLD, "s")
             bars.most("twin.again", seconds_of(twin, place), WARM, "s")
-        for name, (_, limit) in APART.items():
-            with tempfile.TemporaryDirectory() as place:
-                bars.most(f"{name}.compile", in_fresh_process(name, place), limit, "s")
+        bars.most("forward.compile", in_fresh_process(forward_compile), FORWARD, "s")
+        bars.most("calibration.compile", in_fresh_process(calibration_compile), CALIBRATION, "s")
     return bars.finish()
 
 
 if __name__ == "__main__":
-    if APART_OPTION in sys.argv:
-        print(APART[sys.argv[-1]][0]())
-        sys.exit()
     sys.exit(main())

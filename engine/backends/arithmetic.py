@@ -79,13 +79,13 @@ class Arithmetic:
         words: list[Any] = []
         for n, part in enumerate(votes.parts):
             needs = self._wide(values[part.predicate])
-            one = jnp.where(needs, jnp.int32(1 << n % room * bits), jnp.int32(0))
+            one = jnp.where(needs, jnp.int32(1 << (n % room) * bits), jnp.int32(0))
             words = [*words, one] if n % room == 0 else [*words[:-1], words[-1] + one]
         counts = [jnp.sum(word) for word in words]
 
         def each(inside: dict[int, Any]) -> None:
             for n, part in enumerate(votes.parts):
-                mine = (counts[n // room] >> n % room * bits) & ((1 << bits) - 1)
+                mine = (counts[n // room] >> (n % room) * bits) & ((1 << bits) - 1)
                 self._where(mine > 0, part, lambda v, o=part.operations: run(o, self, v), inside)
 
         anybody = functools.reduce(lambda a, b: a | b, [count > 0 for count in counts])

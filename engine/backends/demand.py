@@ -11,9 +11,9 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable
 
-from .straight_line import ISSUED, Constant, Operand, Operation, Piece, Rare, StraightLine, Votes, needed, operations_of
+from .straight_line import Constant, Operand, Operation, Piece, Rare, StraightLine, Votes, needed, operations_of
 
-__all__ = ["Literal", "decided", "demands", "remade", "sunk"]
+__all__ = ["Literal", "decided", "demands", "sunk"]
 
 Literal = tuple[int, bool]  # a predicate of the line and what it is
 NOTHING: frozenset[Literal] = frozenset()
@@ -137,41 +137,3 @@ def sunk(line: StraightLine) -> StraightLine:
 def _read_from_outside(part: Rare) -> set[int]:
     made = {o.output for o in part.operations}
     return {i for o in part.operations for i in o.inputs if isinstance(i, int) and i not in made}
-
-
-def remade(line: StraightLine) -> StraightLine:
-    """The line with fewer numbers kept from before the loop, for as many operations in every step: multiples of a
-    product that a step makes are made of it, and what rare parts alone read and one instruction makes of what is kept
-    anyway is made in them."""
-    body = _of_products(line)
-    first: dict[Operand, Operation] = {o.output: o for o in line.prologue}
-    always = {i for o in body if isinstance(o, Operation) for i in o.inputs}.union(line.outputs)
-    at_hand = lambda i: isinstance(i, Constant) or i in always  # noqa: E731
-
-    def again(part: Rare) -> Rare:
-        read = dict.fromkeys(i for o in part.operations for i in o.inputs if i in first and i not in always)
-        cheap = [o for i in read if (o := first[i]) and ISSUED.get(o.dtype, {}).get(o.name, 1) == 1]
-        made = tuple(o for o in cheap if all(at_hand(i) for i in o.inputs) and o.name != "reciprocal")
-        return dataclasses.replace(part, operations=(*made, *part.operations))
-
-    return dataclasses.replace(line, body=tuple(again(p) if isinstance(p, Rare) else p for p in body))
-
-
-def _of_products(line: StraightLine) -> list[Piece]:
-    """The body with (c k) x as c (k x), where the body has made k x before."""
-    multiples: dict[Operand, tuple[Operand, ...]] = {
-        o.output: o.inputs for o in line.prologue if o.name == "mul" and isinstance(o.inputs[0], Constant)
-    }
-    products: dict[tuple[Operand, ...], int] = {}
-    found: list[Piece] = []
-    for piece in line.body:
-        if isinstance(piece, Operation) and piece.name == "mul":
-            for k, x in (piece.inputs, piece.inputs[::-1]):
-                if k in multiples and (multiples[k][1], x) in products:
-                    constant, inner = multiples[k]
-                    piece = dataclasses.replace(piece, inputs=(constant, products[inner, x]))
-                    break
-            else:
-                products[piece.inputs] = products[piece.inputs[::-1]] = piece.output
-        found.append(piece)
-    return found

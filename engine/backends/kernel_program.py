@@ -19,7 +19,7 @@ from jax import lax
 from ..beat import BeatMap
 from ..precision import double
 from .arithmetic import Arithmetic
-from .demand import decided, remade, sunk
+from .demand import decided, sunk
 from .jacobian import eliminated
 from .rare import chosen, gathered_rare, with_rare
 from .rewriting import joined, recomputed, rewrite
@@ -226,7 +226,7 @@ def program(
     if tangents:
         line = recomputed(line)
     elif rare != "always":
-        line = remade(sunk(chosen(with_rare(line))))
+        line = sunk(chosen(with_rare(line)))
         line = gathered_rare(line) if rare == "gathered" else line
     return Program(beat, width, dtype, tangents, free, onset, line)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import heapq
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from .demand import demands
 from .straight_line import ISSUED, Operand, Operation, Piece, Rare, StraightLine, Votes, operations_of
@@ -27,60 +26,50 @@ def _size(operations: Iterable[Operation], costs: Costs) -> int:
     return sum(costs.get(o.dtype, {}).get(o.name, 1) for o in operations)
 
 
-class _Placed(NamedTuple):
-    """An operation or a rare part of the body with the values that it reads and makes."""
-
-    content: Piece
-    reads: frozenset[Operand]
-    makes: frozenset[int]
-
-
 def with_rare(line: StraightLine, least: int = SMALLEST_RARE, costs: Costs = ISSUED) -> StraightLine:
     """The line with what is read only where a predicate holds (the second choice of a select) set apart, in parts of
     `least` instructions or more; `costs` says of how many an operation is, where it is not one."""
     body = [piece for piece in line.body if isinstance(piece, Operation)]
+    pieces: list[Piece] = [*body]
     members: dict[int, dict[int, Operation]] = {}
     demand = demands(body, line.outputs, implied=False)
     for operation in body:
         for predicate, holds in demand.get(operation.output, ()):
             if holds:
                 members.setdefault(predicate, {})[operation.output] = operation
-    pieces = [_Placed(o, frozenset(o.inputs), frozenset((o.output,))) for o in body]
     fixed, placed = frozenset(line.kept()), set[int]()
     for predicate, found in members.items():
-        left = {i: o for i, o in found.items() if i not in placed}
-        if predicate not in fixed and _size(left.values(), costs) >= least:
+        left = {i for i in found if i not in placed}
+        if predicate not in fixed and _size((found[i] for i in left), costs) >= least:
             pieces, taken = _set_apart(pieces, predicate, left, least, costs)
             placed |= taken
-    return dataclasses.replace(line, body=tuple(piece.content for piece in pieces))
+    return dataclasses.replace(line, body=tuple(pieces))
 
 
 def _set_apart(
-    pieces: list[_Placed], predicate: int, members: dict[int, Operation], least: int, costs: Costs
-) -> tuple[list[_Placed], frozenset[int]]:
+    pieces: list[Piece], predicate: int, members: set[int], least: int, costs: Costs
+) -> tuple[list[Piece], set[int]]:
     """The body with one rare part for this predicate, and what went there; nothing where that would be too small.
 
-    A member that reads what depends on the part's own outputs stays outside, so that the part runs at one place: after
-    the last piece that it reads; what depends on it and stood before is put off until then.
+    A member that reads what depends on the part's own outputs stays outside, so that the part runs at one place.
     """
     early: dict[int, Operation] = {}
     after: set[int] = set()
     for piece in pieces:
-        depends = not piece.reads.isdisjoint(after)
-        if not depends and isinstance(piece.content, Operation) and piece.content.output in members:
-            early[piece.content.output] = piece.content
-        elif depends or not piece.reads.isdisjoint(early):
-            after |= piece.makes
+        reads = _reads(piece)
+        depends = not reads.isdisjoint(after)
+        if not depends and isinstance(piece, Operation) and piece.output in members:
+            early[piece.output] = piece
+        elif depends or not reads.isdisjoint(early):
+            after |= _makes(piece)
     if _size(early.values(), costs) < least:
-        return pieces, frozenset()
-    rest = [piece for piece in pieces if piece.makes.isdisjoint(early)]
-    read = frozenset[Operand]().union(*(piece.reads for piece in rest))
-    reads = frozenset(i for o in early.values() for i in o.inputs) | {predicate}
+        return pieces, set()
+    rest = [piece for piece in pieces if _makes(piece).isdisjoint(early)]
+    read = {i for piece in rest for i in _reads(piece)}
     rare = Rare(predicate, tuple(early.values()), tuple(i for i in early if i in read))
-    last = max(n for n, piece in enumerate(rest) if not piece.makes.isdisjoint(reads)) + 1
-    head = [piece for piece in rest[:last] if piece.makes.isdisjoint(after)]
-    put_off = [piece for piece in rest[:last] if not piece.makes.isdisjoint(after)]
-    return [*head, _Placed(rare, reads, frozenset(early)), *put_off, *rest[last:]], frozenset(early)
+    needs = _reads(rare)
+    last = max(n for n, piece in enumerate(rest) if not _makes(piece).isdisjoint(needs)) + 1
+    return _in_order([*rest[:last], rare, *rest[last:]]), set(early)
 
 
 def chosen(line: StraightLine) -> StraightLine:

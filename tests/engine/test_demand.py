@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hemotwin.core.smooth import safe_divide, safe_sqrt
-from hemotwin.engine.backends.demand import decided, demands, remade, sunk
+from hemotwin.engine.backends.demand import decided, demands, sunk
 from hemotwin.engine.backends.rare import gathered_rare, with_rare
 from hemotwin.engine.backends.straight_line import Operation, Rare, StraightLine
 from tests.engine.test_straight_line import WIDTH, computed, traced
@@ -105,18 +105,3 @@ def test_work_that_only_rare_parts_read_moves_into_each_of_them():
     assert apart.always["sqrt"] == 1 and not {"sqrt", "exp"} & set(moved.always)
     equal_in_every_lane(moved, line)
     equal_in_every_lane(gathered_rare(moved), line)
-
-
-def test_multiples_and_what_rare_parts_alone_read_need_not_be_kept():
-    """2 c k x is twice k x, which the step makes anyway; c + 1 is one instruction inside the part that reads it."""
-
-    def kept(c, v):
-        product = jnp.exp(c[0]) * v[0]
-        seldom = jnp.exp(v[1] * (c[0] + 1.0)) * jnp.sqrt(v[1] * v[1] + 3.0) / (v[0] * v[0] + 1.0)
-        return [product, (2.0 * jnp.exp(c[0])) * v[0] + c[0], jnp.where(v[1] > 1.0, seldom, v[0])]
-
-    line = sunk(with_rare(decided(traced(kept))))
-    fewer = remade(line)
-    assert len(line.kept()) == 4 and len(fewer.kept()) == 2
-    assert fewer.always == line.always and fewer.rare.total() == line.rare.total() + 1
-    equal_in_every_lane(fewer, line)
