@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from .straight_line import Constant, Operand, Operation, Piece, Rare, StraightLine, Votes, needed, operations_of
 
-__all__ = ["Literal", "decided", "demands", "sunk"]
+__all__ = ["Literal", "chooses", "decided", "demands", "sunk"]
 
 Literal = tuple[int, bool]  # a predicate of the line and what it is
 NOTHING: frozenset[Literal] = frozenset()
@@ -35,13 +35,14 @@ def demands(
             if not isinstance(i, int):
                 continue
             mine = own
-            if place and _chooses(operation):
+            if place and chooses(operation):
                 mine = own | _implied(operation.inputs[0], place == 2, made)
             found[i] = found[i] & mine if i in found else mine
     return found
 
 
-def _chooses(operation: Operation) -> bool:
+def chooses(operation: Operation) -> bool:
+    """Whether an operation is a choice between two values: inputs predicate, otherwise, where it holds."""
     return operation.name == "select_n" and len(operation.inputs) == 3
 
 
@@ -67,7 +68,7 @@ def decided(line: StraightLine) -> StraightLine:
     for operation in body:
         read = tuple(same.get(i, i) for i in operation.inputs)
         known = demand.get(operation.output, NOTHING)
-        if _chooses(operation):
+        if chooses(operation):
             choice = {(operation.inputs[0], holds) for holds in (False, True)} & known
             if len(choice) == 1:
                 same[operation.output] = read[1 + next(iter(choice))[1]]
@@ -96,7 +97,7 @@ def _rooted(body: list[Operation], outputs: tuple[Operand, ...], first: int) -> 
 
 def _guarded_root(operation: Operation, made: dict[int, Operation]) -> Operand | None:
     """x of select(x > 0, 0, sqrt x)."""
-    if not _chooses(operation):
+    if not chooses(operation):
         return None
     guard, otherwise, root = operation.inputs
     test, inner = (made.get(i) if isinstance(i, int) else None for i in (guard, root))

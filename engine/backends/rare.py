@@ -12,7 +12,7 @@ import dataclasses
 import heapq
 from collections.abc import Iterable, Mapping
 
-from .demand import demands
+from .demand import chooses, demands
 from .straight_line import ISSUED, Operand, Operation, Piece, Rare, StraightLine, Votes, operations_of
 
 __all__ = ["chosen", "gathered_rare", "with_rare"]
@@ -106,8 +106,7 @@ def _with_choices(part: Rare, pieces: list[Piece], outputs: Iterable[Operand]) -
 
 def _of_part(operation: Operation, part: Rare) -> bool:
     """Whether an operation chooses what a part makes where the part's predicate holds."""
-    chooses = operation.name == "select_n" and len(operation.inputs) == 3
-    return chooses and operation.inputs[0] == part.predicate and operation.inputs[2] in part.outputs
+    return chooses(operation) and operation.inputs[0] == part.predicate and operation.inputs[2] in part.outputs
 
 
 def _reads(piece: Piece) -> set[Operand]:
