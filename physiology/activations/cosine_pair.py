@@ -48,8 +48,7 @@ class CosinePair(Activation):
         """Degree of contraction (0..1) at `time` s after the beat's onset."""
         phase = time / period - self.onset
         phase = jnp.where(phase < -AT_ONSET, phase + 1.0, phase)
-        # half a turn while contracting, another while relaxing: one cosine serves both
-        falling = (phase - self.contraction) / self.relaxation
-        relaxed = 1.0 + jnp.where(falling < 1.0, falling, 1.0)
-        turn = jnp.where(phase < self.contraction, phase / self.contraction, relaxed)
-        return 0.5 - 0.5 * jnp.cos(jnp.pi * turn)
+        # half a turn while contracting, another while relaxing: one cosine serves both, and none the rest of the beat
+        contracting, falling = phase < self.contraction, (phase - self.contraction) / self.relaxation
+        turn = jnp.where(contracting, phase / self.contraction, 1.0 + falling)
+        return jnp.where(contracting | (falling < 1.0), 0.5 - 0.5 * jnp.cos(jnp.pi * turn), 0.0)
