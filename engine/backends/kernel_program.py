@@ -21,7 +21,7 @@ from ..precision import double
 from .arithmetic import Arithmetic
 from .demand import decided, sunk
 from .jacobian import eliminated
-from .rare import chosen, gathered_rare, with_rare
+from .rare import SMALLEST_PLACE, chosen, gathered_rare, with_rare
 from .rewriting import joined, recomputed, rewrite
 from .straight_line import Builder, Constant, Operand, Operation, StraightLine, run, trace
 
@@ -227,7 +227,7 @@ def program(
         line = recomputed(line)
     elif rare != "always":
         line = sunk(chosen(with_rare(line)))
-        line = gathered_rare(line) if rare == "gathered" else line
+        line = gathered_rare(line, least=SMALLEST_PLACE) if rare == "gathered" else line
     return Program(beat, width, dtype, tangents, free, onset, line)
 
 

@@ -15,9 +15,10 @@ from collections.abc import Iterable, Mapping
 from .demand import chooses, demands
 from .straight_line import ISSUED, Operand, Operation, Piece, Rare, StraightLine, Votes, operations_of
 
-__all__ = ["chosen", "gathered_rare", "with_rare"]
+__all__ = ["SMALLEST_PLACE", "chosen", "gathered_rare", "with_rare"]
 
 SMALLEST_RARE = 6  # instructions of a GPU; fewer are not worth a vote of the warp and a branch
+SMALLEST_PLACE = 48  # instructions of all parts at one place that are worth its vote
 MOST_PARTS = 5  # at one place: so many counts of up to 32 lanes are bits of one 32-bit number
 Costs = Mapping[str, Mapping[str, int]]  # type -> operation -> instructions
 
@@ -142,29 +143,20 @@ def _in_order(pieces: list[Piece]) -> list[Piece]:
     return ordered
 
 
-def gathered_rare(line: StraightLine, costs: Costs = ISSUED) -> StraightLine:
+def gathered_rare(line: StraightLine, costs: Costs = ISSUED, least: int = 0) -> StraightLine:
     """The line with all rare parts of one depth at one place, where one vote tells which of them somebody needs.
 
     The depth of a value is the largest number of votes on a way to it: parts of one depth never wait for each other's
     votes. A part that reads another's outputs as they are, with nothing between, runs after it at the same depth.
     Parts that read one another, or of which one repeats half of another, run together for lanes that need any of them,
     and so do the least where there are more than `MOST_PARTS`. What a part makes in a lane that does not need it is not
-    read.
+    read. Where all parts of a depth are of less than `least` instructions together, they run always, without a vote.
     """
-    depth: dict[Operand, int] = {}
-    level_of: dict[Operand, int] = {}
-    plain: dict[int, list[Operation]] = {}
-    parts: dict[int, list[Rare]] = {}
-    for piece in line.body:
-        if isinstance(piece, Rare):
-            found = [level_of.get(i, depth.get(i, 0)) for i in _reads(piece) if i != piece.predicate]
-            level = max(depth.get(piece.predicate, 0), *found, 0)
-            parts.setdefault(level, []).append(piece)
-            depth |= dict.fromkeys(piece.outputs, level + 1)
-            level_of |= dict.fromkeys(piece.outputs, level)
-        elif isinstance(piece, Operation):
-            depth[piece.output] = max((depth.get(i, 0) for i in piece.inputs), default=0)
-            plain.setdefault(depth[piece.output], []).append(piece)
+    plain, parts = _by_depth(line)
+    size = {level: _size((o for part in found for o in part.operations), costs) for level, found in parts.items()}
+    if small := [part for level, found in parts.items() if size[level] < least for part in found]:
+        line = _always(line, small)
+        plain, parts = _by_depth(line)
     number = max(o.output for o in operations_of(line)) + 1
     body: list[Piece] = []
     for level in range(max((*plain, *parts), default=-1) + 1):
@@ -180,6 +172,35 @@ def gathered_rare(line: StraightLine, costs: Costs = ISSUED) -> StraightLine:
             outputs, otherwise = _ends(together)
             body.append(together[0] if len(together) == 1 else Votes(tuple(together), outputs, otherwise))
     return dataclasses.replace(line, body=tuple(_pruned(body, line.outputs)))
+
+
+def _by_depth(line: StraightLine) -> tuple[dict[int, list[Operation]], dict[int, list[Rare]]]:
+    """Operations outside of rare parts, and rare parts, by their depth."""
+    depth: dict[Operand, int] = {}
+    level_of: dict[Operand, int] = {}
+    plain: dict[int, list[Operation]] = {}
+    parts: dict[int, list[Rare]] = {}
+    for piece in line.body:
+        if isinstance(piece, Rare):
+            found = [level_of.get(i, depth.get(i, 0)) for i in _reads(piece) if i != piece.predicate]
+            level = max(depth.get(piece.predicate, 0), *found, 0)
+            parts.setdefault(level, []).append(piece)
+            depth |= dict.fromkeys(piece.outputs, level + 1)
+            level_of |= dict.fromkeys(piece.outputs, level)
+        elif isinstance(piece, Operation):
+            depth[piece.output] = max((depth.get(i, 0) for i in piece.inputs), default=0)
+            plain.setdefault(depth[piece.output], []).append(piece)
+    return plain, parts
+
+
+def _always(line: StraightLine, parts: list[Rare]) -> StraightLine:
+    """The line with these parts' operations outside, each once."""
+    body: dict[int, Piece] = {}
+    for piece in line.body:
+        alone = isinstance(piece, Rare) and any(piece is part for part in parts)
+        for one in piece.operations if isinstance(piece, Rare) and alone else (piece,):
+            body.setdefault(min(_makes(one), default=-1), one)
+    return dataclasses.replace(line, body=tuple(body.values()))
 
 
 def _groups(parts: list[Rare], costs: Costs) -> list[list[Rare]]:

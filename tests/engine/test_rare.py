@@ -113,6 +113,29 @@ def test_rare_parts_that_need_not_wait_run_in_one_place_and_change_no_value():
                 np.testing.assert_allclose(found, expected, rtol=1e-15)  # XLA joins products within a branch
 
 
+@pytest.mark.parametrize(("least", "places"), [(100, [2]), (1000, [])])
+def test_a_place_with_little_to_pass_by_has_no_vote(least: int, places: list[int]):
+    """What ran there runs always: the last part of the three alone, then all; no value changes."""
+    plain = joined(traced(two_events))
+    gathered = gathered_rare(sunk(chosen(with_rare(plain))), least=least)
+    assert [len(piece.outputs) for piece in parts(gathered)] == places
+    equal_however_many_need_it(gathered, plain)
+    equal_however_many_need_it(gathered_rare(with_rare(plain), least=least), plain)
+
+
+def test_parts_that_waited_for_a_place_without_a_vote_wait_no_longer():
+    def small_then_large(c, v):
+        first = jnp.where(v[0] > 0.0, long(v[0], v[1]), v[1])
+        return [first, jnp.where(first > 0.5, long(v[1], first) + long(first, v[1]) + long(first, v[0]), v[0])]
+
+    plain = joined(traced(small_then_large))
+    apart = sunk(chosen(with_rare(plain)))
+    assert len(parts(gathered_rare(apart))) == 2
+    (only,) = parts(gathered_rare(apart, least=120))
+    assert isinstance(only, Rare)
+    equal_however_many_need_it(gathered_rare(apart, least=120), plain)
+
+
 def long(x, y):
     """Dear enough for a part of its own."""
     return jnp.exp(x) * jnp.sqrt(x * x + 3.0) / (y * y + 2.0) + jnp.sqrt(y * y + 4.0) * jnp.exp(y)
