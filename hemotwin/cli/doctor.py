@@ -135,14 +135,14 @@ def _computing() -> list[Finding]:
 def _beats(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, list[Problem]]:
     """How beats run, added to what is told of the device: as its own code, or through XLA and why."""
     from ..core.errors import HemotwinError
-    from ..engine.backends.choice import SETTING, chosen, takes_kernel
+    from ..engine.backends.choice import SETTING, chosen, no_compiler, on_nvidia, takes_kernel
 
     try:
         kernel, asked = takes_kernel("auto"), chosen()
     except HemotwinError as error:
         return facts, shown, [Problem(str(error), f"unset {SETTING}", blocking=True)]
     on_cpu = facts["backend"] == "cpu"
-    reason, fix = _no_native() if on_cpu else ("", "")
+    reason, fix = _no_native() if on_cpu else (no_compiler() if on_nvidia() else "", "install a JAX that has it")
     own = asked != "xla" and (not reason if on_cpu else kernel)
     facts = facts | ({"native": own, "native_obstacle": reason or None} if on_cpu else {"kernel": own})
     if own:

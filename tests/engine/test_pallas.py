@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import subprocess
@@ -148,6 +149,16 @@ def test_where_jax_runs_on_a_gpu_beats_are_kernels(monkeypatch: pytest.MonkeyPat
         assert text.count("@__gpu$xla.gpu.triton") == kernels
     monkeypatch.setenv(choice.SETTING, "xla")
     assert not small_beat().kernel
+
+
+def test_where_jax_has_dropped_the_compiler_beats_run_through_xla(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(choice, "on_nvidia", lambda: True)
+    monkeypatch.setattr(choice, "no_compiler", choice.no_compiler.__wrapped__)  # its answer of before is kept
+    assert small_beat().kernel
+    monkeypatch.setitem(sys.modules, choice.COMPILER, None)
+    assert not small_beat().kernel
+    with pytest.raises(HemotwinError, match=f"JAX {jax.__version__} has no Triton compiler.*take backend 'xla'"):
+        _ = dataclasses.replace(small_beat(), backend="pallas").kernel
 
 
 def lowered(beat: BeatMap, dtype: str, free: tuple[int, ...] | None = None) -> int:
