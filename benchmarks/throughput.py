@@ -277,6 +277,7 @@ def model_sizes(bars: Bars) -> None:
     cost = {n: found[f"states{n}"][0] / (again(count) * count * steps * n) for n in (6, 12, 24, 40)}
     for n, one in cost.items():
         bars.figure(f"ring.states{n}", 1e9 * one, "ns per state, step and patient")
+    bars.figure("ring.state_of_40_over_state_of_6", cost[40] / cost[6], "x: below 1 where a larger model is cheaper")
     bars.most("ring.per_state_6_to_40", max(cost.values()) / min(cost.values()), 2.0, "x")
 
 

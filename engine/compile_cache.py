@@ -26,18 +26,18 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hemotwin" / instructions()
 
 
-def enable(folder: str | Path | None = None) -> Path | None:
-    """Switch the cache on unless the user has chosen a folder for JAX already; returns the folder in use.
+def enable() -> Path | None:
+    """Switch the cache on in `default_folder()`, unless the user has chosen a folder for JAX; returns the one in use.
 
-    The default is `default_folder()`. A folder that cannot be made leaves the cache off, and so does JAX's setting
+    A folder that cannot be made leaves the cache off, and so does JAX's setting
     `jax_enable_compilation_cache` (JAX_ENABLE_COMPILATION_CACHE=false).
     """
     if not _wanted():
         return None
     chosen = getattr(jax.config, "jax_compilation_cache_dir", None)
-    if chosen and folder is None:
+    if chosen:
         return Path(chosen)
-    root = Path(folder) if folder else default_folder()
+    root = default_folder()
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError:
