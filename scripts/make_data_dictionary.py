@@ -359,7 +359,15 @@ def _governance() -> str:
     policies = [[_code(one.name), one.purpose, one.ingest_consent, one.export_consent, one.pseudonyms, one.k,
                  _listed(one.formats)] for one in map(load_policy, files)]  # fmt: skip
     columns = ["policy", "purpose", "consent to read", "consent to export", "pseudonyms", "k", "formats"]
-    return f"{_table(['purpose', 'label', 'HL7', 'DUO', 'words'], rows)}\n\n{_table(columns, policies)}"
+    k = (
+        "k is how many distinct people must share sex, age, body size, pattern of times and site, as far as they are "
+        "shown. For `hemotwin deidentify` rows and visits are no people: the patients that the rule "
+        "`likely_repeat_visit` links are one person, and a patient whom no source names (a file without a patient "
+        "column, a contained FHIR Patient without identifier, a recording without code) adds nobody to a group; a "
+        "group of such patients alone is one person. `hemotwin export` counts each twin, of which a patient has one, "
+        "as a person."
+    )
+    return f"{_table(['purpose', 'label', 'HL7', 'DUO', 'words'], rows)}\n\n{_table(columns, policies)}\n\n{k}"
 
 
 if __name__ == "__main__":

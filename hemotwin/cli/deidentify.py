@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key-file", metavar="FILE", help="the key (default: the file in HEMOTWIN_KEY_FILE)")
     parser.add_argument("--new-key", metavar="FILE", help="make a key, and nothing else")
     shared = (
-        "people who must share sex, age, body size and pattern of times (default: the policy's, or 5; 1: not checked)"
+        "distinct people, not visits, who must share sex, age, body size and pattern of times (default: the policy's, "
+        "or 5; 1: not checked); patients whom the source does not name count as one"
     )
     parser.add_argument("--k", type=int, metavar="K", help=shared)
     coarser = (
@@ -83,6 +84,7 @@ def _write(
     from ..core.provenance import sha256_of
     from ..records.anonymity import as_shown, check_anonymity, shown_of
     from ..records.deidentify import deidentify
+    from ..records.persons import persons_of
     from ..records.write import write_csv
 
     safe = deidentify(records, key)
@@ -97,7 +99,9 @@ def _write(
     sets = [as_shown(one, coarser) for one in safe]
     leaving = [one for one in sets if one.counted or one.covariates]
     k = options.k if options.k is not None else policy.k if policy else 5
-    check_anonymity([shown_of(one) for one in leaving], max(k, policy.k if policy else 1))
+    persons = persons_of(list(safe))  # by the values in full: rounding would make strangers alike
+    shown = [shown_of(one, person=persons[one.patient]) for one in leaving]
+    check_anonymity(shown, max(k, policy.k if policy else 1))
     written = [write_csv(leaving, options.out, "de-identified: keyed pseudonyms, moved dates. Not for clinical use.")]
     if safe.governance and safe.governance.facts():
         written.append(_governance(safe.governance, [one.patient for one in leaving], written[0]))

@@ -1,5 +1,7 @@
 """k-anonymity of what is about to leave: how many people share each combination of all that points at a person.
 
+k counts distinct persons, never rows, visits or files: see `smallest_class`.
+
 Source: Sweeney L. k-anonymity: a model for protecting privacy. IJUFKS 2002;10:557-570, doi 10.1142/S0218488502001648.
 """
 
@@ -8,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 from ..core.errors import InputError
+from .persons import NOBODY_KNOWN
 from .record import MeasurementSet
 from .values import moment
 
@@ -53,9 +55,15 @@ def as_shown(one: MeasurementSet, steps: Mapping[str, float | None]) -> Measurem
     return dataclasses.replace(one, covariates=generalised(one.covariates, steps), measurements=measurements)
 
 
-def shown_of(one: MeasurementSet, site: str = "") -> dict[str, Any]:
-    """The quasi-identifiers that a patient's rows show: covariates, the pattern of their times, the site."""
-    return {**one.covariates, "times": time_pattern(m.time for m in one.counted), "site": site}
+def shown_of(one: MeasurementSet, site: str = "", person: str | None = None) -> dict[str, Any]:
+    """The quasi-identifiers that a patient's rows show: covariates, the pattern of their times, the site.
+
+    `person` is who it is (`persons.persons_of`), by default the patient's name, or nobody known where none is given.
+    """
+    if person is None:
+        person = one.patient if one.identified else NOBODY_KNOWN
+    times = time_pattern(m.time for m in one.counted)
+    return {**one.covariates, "times": times, "site": site, "person": person}
 
 
 def time_pattern(times: Iterable[str | None]) -> tuple[tuple[int, float | None], ...]:
@@ -129,28 +137,68 @@ def smallest_class(people: Iterable[Mapping[str, Any]]) -> int:
     """How many people share the rarest combination of quasi-identifiers (k); 0 when there is nobody.
 
     Values are compared as they are given, so that k holds for exactly what is written; "not recorded" is a value too.
+    Entries with the same `person` are one person, however many visits or rows they are. An entry whose `person` is ""
+    (nobody knows who) may be of anyone: it adds nobody to a group in which somebody is known, and all that are alone
+    together count as one. An entry without `person` is a person of its own.
     """
-    return min(Counter(_class_of(one) for one in people).values(), default=0)
+    return min((_size(group) for group in _groups(people).values()), default=0)
 
 
 def check_anonymity(people: Iterable[Mapping[str, Any]], k: int) -> None:
     """Raise `InputError` unless every combination of quasi-identifiers is shared by at least `k` people.
 
-    The message counts and never names anybody. Quasi-identifiers are what `QUASI_IDENTIFIERS` lists, as far as it is
-    shown. Measured values are none here: who already knows a patient's readings finds the patient by them, whatever k
-    is.
+    People are counted as in `smallest_class`. The message counts and never names anybody. Quasi-identifiers are what
+    `QUASI_IDENTIFIERS` lists, as far as it is shown. Measured values are none here: who already knows a patient's
+    readings finds the patient by them, whatever k is.
     """
-    counts = Counter(_class_of(one) for one in people)
-    few = {values: count for values, count in counts.items() if count < k}
+    groups = _groups(people)
+    few = {values: group for values, group in groups.items() if _size(group) < k}
     if not few:
         return
-    varied = [name for number, name in enumerate(QUASI_IDENTIFIERS) if len({values[number] for values in counts}) > 1]
+    varied = [name for number, name in enumerate(QUASI_IDENTIFIERS) if len({values[number] for values in groups}) > 1]
+    smallest = min(map(_size, few.values()))
     raise InputError(
-        f"the export must be {k}-anonymous in {', '.join(varied) or 'number of people'}, but {sum(few.values())} of "
-        f"{sum(counts.values())} people are in groups of fewer than {k} (the smallest has {min(few.values())}): round "
-        "age, height and weight to coarser steps and times to days (time: 1), leave one of them out, or export more "
-        "people together."
+        f"the export must be {k}-anonymous in {', '.join(varied) or 'number of people'}, but {_all_in(few)} of "
+        f"{_all_in(groups)} people are in groups of fewer than {k} (the smallest has {smallest}): round age, height "
+        "and weight to coarser steps and times to days (time: 1), leave one of them out, or export more people "
+        "together." + _uncounted(groups)
     )
+
+
+_Groups = dict[tuple[Any, ...], list[Any]]
+
+
+def _groups(people: Iterable[Mapping[str, Any]]) -> _Groups:
+    """The person of every entry, by combination of quasi-identifiers."""
+    found: _Groups = {}
+    for number, one in enumerate(people):
+        found.setdefault(_class_of(one), []).append(one.get("person", number))
+    return found
+
+
+def _size(group: Iterable[Any]) -> int:
+    return len(set(group) - {NOBODY_KNOWN}) or 1
+
+
+def _all_in(groups: _Groups) -> int:
+    return _size(person for group in groups.values() for person in group)
+
+
+def _uncounted(groups: _Groups) -> str:
+    """Why there are fewer people than patients."""
+    entries = [person for group in groups.values() for person in group]
+    unknown = entries.count(NOBODY_KNOWN)
+    known = len(entries) - unknown
+    again = known - len(set(entries) - {NOBODY_KNOWN})
+    parts = []
+    if again:
+        parts.append(f" {again} of {len(entries)} patients are likely further visits of another and count with it.")
+    if unknown:
+        parts.append(
+            f" {unknown} of {len(entries)} patients are named by a file or resource alone, may all be one person, and "
+            "count as nobody beside others: name the person in the source (a patient column, Patient.identifier)."
+        )
+    return "".join(parts)
 
 
 def _class_of(covariates: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,21 +52,37 @@ class Collector:
         self._rules: Counter[str] = Counter()
         self.joined: dict[str, tuple[str, ...]] = {}  # origin of a reading made of several rows: those of the others
         self._kept: dict[str, dict[tuple, Agreement]] = {}
+        self._stand_ins: set[str] = set()  # names that the source being read does not give itself
+        self._unidentified: set[str] = set()  # patients of whom no source has given a name yet
         self._births = Births(self.log)
         self._fractions: dict[str, list[int]] = {}
         self._count = 0
         self._hints = HINT_LIMIT
         self._met = False  # a reading of the encounter that was asked for
 
+    def begin_source(self) -> None:
+        """From here on rows are of another source, whose names are its own until `stand_in` says otherwise."""
+        self._stand_ins.clear()
+
+    def stand_in(self, name: str) -> None:
+        """The source being read names no patient here: `name`, that of its file or of a resource, stands for one.
+
+        To be said before the first row under that name. Such a patient is not `identified`, unless another source
+        gives the same name as that of a patient.
+        """
+        self._stand_ins.add(_patient_name(name))
+
     def see(self, patient: str) -> str:
         """A patient who is in the source, with or without a usable value; returns the name that is kept."""
-        if patient in self._kept:
-            return patient
-        name = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(patient).strip()[:64])
-        if name and len(self._kept) >= PATIENT_LIMIT and name not in self._kept:
-            raise InputError(f"more than {PATIENT_LIMIT:,} patients in one source; split it and read the parts.")
-        if name:
-            self._kept.setdefault(name, {})
+        name = patient if patient in self._kept else _patient_name(patient)
+        if name and name not in self._kept:
+            if len(self._kept) >= PATIENT_LIMIT:
+                raise InputError(f"more than {PATIENT_LIMIT:,} patients in one source; split it and read the parts.")
+            self._kept[name] = {}
+            if name in self._stand_ins:
+                self._unidentified.add(name)
+        elif name in self._unidentified and name not in self._stand_ins:
+            self._unidentified.discard(name)
         return name
 
     def set_aside(self, place: Place, patient: str, field: str, text: Any, unit: str, reason: str) -> None:
@@ -174,6 +191,7 @@ class Collector:
         """Judge every patient's readings together and hand over the records; each row has its fate from here on."""
         judge = Judge(self.log, self.selection, self._binned())
         sets = [judge.set_of(name, *self._gathered(kept), self._births.of(name)) for name, kept in self._kept.items()]
+        sets = [replace(one, identified=one.patient not in self._unidentified) for one in sets]
         if self.selection.encounter and not self._met:
             raise InputError(
                 f"no usable reading names the encounter `{self.selection.encounter}`: give what Observation.encounter "
@@ -275,6 +293,11 @@ class Collector:
                     origin, *others = (self.log[row].origin for row in (reading.row, *reading.more))
                     self.joined[origin] = tuple(others)
         return readings, contradictions
+
+
+def _patient_name(written: object) -> str:
+    """A patient's name as it is kept: at most 64 characters, with a mark in place of what does not print."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(written).strip()[:64])
 
 
 def _order(key: tuple) -> tuple:

@@ -188,6 +188,7 @@ def _read_source(
         if problem := collector.exposures.unread.get(name):  # without its states, readings would pass for rest
             raise InputError(problem)
         collector.exposures.source = name
+        collector.begin_source()
         digest = _digest(files[0]) if len(files) == 1 else _digest_of_all(files)
         reader.read(path, collector, load_mapping(path, mapping) if reader.takes_mapping else None)
     except OSError as error:

@@ -80,7 +80,8 @@ class MeasurementSet:
 
     `covariates` holds any of sex ("male", "female"), age (years), height (cm), weight (kg) and bsa (m2, Mosteller 1987,
     sqrt(height weight / 3600)); what is not known is absent. `flags` are the findings of the quality rules, `conflicts`
-    their sentences that a twin carries, and `choice` says which visit and condition the readings are of.
+    their sentences that a twin carries, and `choice` says which visit and condition the readings are of. `identified`
+    is False where no source names the patient, and the name of a file or of a FHIR resource stands in.
     """
 
     patient: str
@@ -89,6 +90,7 @@ class MeasurementSet:
     conflicts: tuple[str, ...] = ()
     flags: tuple[Flag, ...] = ()
     choice: str = ""
+    identified: bool = True
 
     @property
     def counted(self) -> tuple[Measurement, ...]:

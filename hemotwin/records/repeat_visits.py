@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .quality import flag_of
 from .quality_rules import Flag, rule
 
-__all__ = ["flags_between"]
+__all__ = ["flags_between", "repeated"]
 
 _COMMON = 50  # a value that more patients share says nothing about who they are
 _FEW = 20  # names written out in a sentence
@@ -24,7 +24,27 @@ def flags_between(sets: Sequence[Any]) -> tuple[Flag, ...]:
     return (*_repeats(sets), *_without_values(sets))
 
 
+def repeated(sets: Sequence[Any]) -> Iterator[tuple[str, str]]:
+    """The pairs of patients who are likely one, by the rule likely_repeat_visit."""
+    for a, b, _, _ in _pairs(sets):
+        yield sets[a].patient, sets[b].patient
+
+
 def _repeats(sets: Sequence[Any]) -> list[Flag]:
+    found = []
+    for a, b, same, fewer in _pairs(sets):
+        patients = (sets[a].patient, sets[b].patient)
+        names = tuple(name for name, *_ in same)
+        sentence = (
+            f"{patients[0]} and {patients[1]} share {len(same)} of {fewer} values to the digit "
+            f"({', '.join(names[:8])}): a likely repeat visit of one patient, or one row twice."
+        )
+        found.append(flag_of("likely_repeat_visit", sentence, names, patients))
+    return found
+
+
+def _pairs(sets: Sequence[Any]) -> Iterator[tuple[int, int, list[tuple], int]]:
+    """(first, second, the values that they share, how many the one has who has fewer)."""
     by = rule("likely_repeat_visit")
     values = [_values(one) for one in sets]
     holders: dict[tuple, list[int]] = {}
@@ -35,19 +55,11 @@ def _repeats(sets: Sequence[Any]) -> list[Flag]:
     for held in holders.values():
         if 1 < len(held) <= _COMMON:
             shared.update((a, b) for k, a in enumerate(held) for b in held[k + 1 :])
-    found = []
     for (a, b), _ in sorted(pair for pair in shared.items() if pair[1] > 1):
         same = sorted(values[a] & values[b])
         fewer = min(len(values[a]), len(values[b]))
         if len(same) >= by.limit("least") and len(same) >= by.limit("share") * fewer:
-            patients = (sets[a].patient, sets[b].patient)
-            names = tuple(name for name, *_ in same)
-            sentence = (
-                f"{patients[0]} and {patients[1]} share {len(same)} of {fewer} values to the digit "
-                f"({', '.join(names[:8])}): a likely repeat visit of one patient, or one row twice."
-            )
-            found.append(flag_of(by.name, sentence, names, patients))
-    return found
+            yield a, b, same, fewer
 
 
 def _values(one: Any) -> set[tuple]:

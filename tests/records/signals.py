@@ -42,11 +42,13 @@ def write_wfdb(folder: Path, record: str, signals: dict[str, np.ndarray], units:
     return folder / f"{record}.hea"
 
 
-def write_edf(path: Path, signals: dict[str, np.ndarray], units: list[str], rate: float = RATE) -> Path:
+def write_edf(
+    path: Path, signals: dict[str, np.ndarray], units: list[str], rate: float = RATE, code: str = "E7"
+) -> Path:
     import pyedflib
 
     with pyedflib.EdfWriter(str(path), len(signals), file_type=pyedflib.FILETYPE_EDFPLUS) as file:
-        file.setPatientCode("E7")
+        file.setPatientCode(code)
         file.setPatientName("Grace_Example")
         file.setSex(0)
         file.setStartdatetime(BEGINS)

@@ -26,6 +26,7 @@ def test_fields_of_a_structure_are_readings_of_the_patient_that_the_file_is_name
     held = {"data": {"SBP": np.uint8(126), "EDV": 140.7, "flow": np.zeros((40, 3)), "note": "x"}}
     records = read(tmp_path, held, {"columns": {"data.SBP": SBP, "data.EDV": EDV}, "ignore": ["data.note"]})
     assert values(records, "P1") == {("sbp", "cuff"): 126, ("lv_edv", "cmr"): 140.7}
+    assert not records["P1"].identified
     (flow,) = [row for row in records.rows if row.fate == "quarantined"]
     assert flow.field == "data.flow" and flow.text == "40 x 3 values" and "add it under `columns`" in flow.reason
 
@@ -35,7 +36,7 @@ def test_vectors_are_a_table_with_one_patient_a_row_and_gaps_stay_gaps(tmp_path)
     columns = {"edv": EDV, "sbp": SBP, "odd": EDV}
     records = read(tmp_path, held, {"patient": "id", "columns": columns})
     assert values(records, "7") == {("lv_edv", "cmr"): 120, ("sbp", "cuff"): 118}
-    assert values(records, "9") == {("sbp", "cuff"): 131}
+    assert values(records, "9") == {("sbp", "cuff"): 131} and records["9"].identified
     (odd,) = [row for row in records.rows if row.fate == "quarantined"]
     assert "holds 3 values where there must be 2 for 2 patients" in odd.reason
 

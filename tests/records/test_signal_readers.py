@@ -62,6 +62,17 @@ def test_edf_gives_code_and_sex_and_never_the_name(tmp_path):
     assert "Grace" not in repr(records.table()) + repr(records["E7"].table())
 
 
+def test_recording_identifies_a_person_by_a_code_or_a_folder_and_not_by_its_own_name(tmp_path):
+    lines, units = {"ABP": pulses()}, ["mmHg"]
+    coded, plain = (write_edf(tmp_path / f"{code}.edf", lines, units, code=code) for code in ("E7", "X"))
+    folder = tmp_path / "p000033"
+    folder.mkdir()
+    matched = write_wfdb(folder, "p000033-2116-12-24-12-35", lines, units)
+    record = write_wfdb(tmp_path, "r1", lines, units)
+    known = [next(iter(checked(ht.read(path)))).identified for path in (coded, plain, matched, record)]
+    assert known == [True, False, True, False]
+
+
 def test_segments_with_a_gap_are_one_record(tmp_path):
     path = segments(tmp_path, pulses(20), 1000, pulses(20))
     records = checked(ht.read(path))

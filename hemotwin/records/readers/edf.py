@@ -46,8 +46,11 @@ class Edf(Reader):
             file = library.EdfReader(str(path))
         try:
             with refusal(path.name, "the recording"):
-                patient = _code(file) or path.stem
+                code = _code(file)
+                patient = code or path.stem
                 channels = _channels(file, path)
+            if not code:
+                collector.stand_in(patient)
             collector.see(patient)
             _offer_person(collector, path, patient, file)
             offer_channels(collector, path.name, patient, channels)

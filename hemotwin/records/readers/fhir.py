@@ -101,6 +101,8 @@ class _File:
         elif kind == "Observation":
             above = self.links.membership(full, resource)
             patient = self.links.subject(resource) or (self.links.subject(above.whose) if above.whose else "")
+            if patient in self.links.stand_ins:
+                self.collector.stand_in(patient)
             whole = {**resource, **above.time} if above.time else resource
             self._observation(place, whole, patient, above)
             self._contained(place, whole, patient, above)

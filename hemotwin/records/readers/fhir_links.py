@@ -21,6 +21,7 @@ class Links:
         self._patients: dict[str, str] = {}  # id of a Patient by the end of its address, or by system|identifier
         self._systems: dict[str, str] = {}  # of an identifier that names a patient: the same in another is another
         self._groups = Groups()  # by the end of the address of each member
+        self.stand_ins: set[str] = set()  # names that `subject` made up for contained Patients without identifier
 
     def add(self, full: str, resource: Mapping[str, Any]) -> None:
         """A Patient, with its address and identifiers, or an Observation, with its members."""
@@ -39,10 +40,14 @@ class Links:
         if reference.startswith("#"):
             inside = (object_of(one) for one in list_of(resource.get("contained")))
             person = next((one for one in inside if reference == f"#{text_of(one.get('id'))}"), {})
-            return self._identified(person) or f"{text_of(resource.get('id'))}{reference}"
+            return self._identified(person) or self._stand_in(f"{text_of(resource.get('id'))}{reference}")
         if reference:
             return self._patients.get(tail(reference), tail(reference))
         return self._identified({"identifier": [subject.get("identifier")]})
+
+    def _stand_in(self, name: str) -> str:
+        self.stand_ins.add(name)
+        return name
 
     def _identified(self, person: Mapping[str, Any]) -> str:
         for system, value in _identifiers(person):

@@ -55,6 +55,9 @@ class Matlab(Reader):
             )
         wide = WideMapping.of(given, path) if given.get("columns") or not signals else WideMapping({}, {})
         patients = _patients(path, wide, held)
+        if not patients:
+            patients = [path.stem]
+            collector.stand_in(path.stem)
         _File(path, collector, held).take(wide, patients, signals)
 
 
@@ -130,12 +133,13 @@ class _File:
 
 
 def _patients(path: Path, wide: WideMapping, held: Mapping[str, np.ndarray]) -> list[str]:
+    """The names in the variable that the mapping's `patient` gives; none where the file is one patient."""
     name = wide.roles.get("patient")
     if name is None:
-        return [path.stem]
+        return []
     if name not in held:
         raise InputError(f"{path.name}: the mapping's `patient` variable `{name}` is not in the file.")
-    return [_text(value) for value in held[name].flat] or [path.stem]
+    return [_text(value) for value in held[name].flat]
 
 
 def _text(value: Any) -> str:

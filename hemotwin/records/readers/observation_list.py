@@ -34,10 +34,13 @@ class ObservationList(Reader):
     def read(self, path: Path, collector: Collector, mapping: Mapping[str, Any] | None) -> None:
         """Offer every observation; raises `InputError` for malformed JSON or when there is no observation in it."""
         patient, count = path.stem, 0
+        named = False
         for key, value in elements(path):  # the patient may be named after the list
             count += key == "observations"
             if key == "object" and isinstance(value.get("patient"), str | int):
-                patient = str(value["patient"])
+                patient, named = str(value["patient"]), True
+        if not named:
+            collector.stand_in(patient)
         if not count:
             raise InputError(
                 f"{path.name}: `observations` must be a list of readings, each with observable, value, unit."

@@ -106,6 +106,8 @@ def _read_long(
 ) -> int:
     count, widest = 0, len(names)
     births = _Births(names, columns, collector)
+    if "patient" not in columns:
+        collector.stand_in(path.stem)
     for number, cells in rows:
         count += 1
         place = Place(prefix, number)
@@ -160,6 +162,8 @@ def _read_wide(
     columns = [(k, name, mapping.column(name)) for k, name in enumerate(names) if k not in (patient_at, time_at)]
     suffixes = [f" column {name[:60]}" for name in names]
     count = 0
+    if patient_at is None:
+        collector.stand_in(path.stem)
     for number, cells in rows:
         count += 1
         patient = path.stem if patient_at is None else cells[patient_at].strip() if patient_at < len(cells) else ""
@@ -197,11 +201,18 @@ def _own_mapping(names: Sequence[str], path: Path) -> WideMapping:
         target: Target | None = find_name(match[1]) if match else find_name(name)
         if target is not None and (match or target.name in _WITHOUT_UNIT):
             columns[name] = Column(target, match[2] if match else "")
-        elif not match and (role := next((r for r in ("patient", "time") if normalise(name) in HEADERS[r]), None)):
-            roles.setdefault(role, name)
+        elif not match and normalise(name) in HEADERS["patient"]:
+            roles["patient"] = min(name, roles.get("patient", name), key=_rank)
+        elif not match and normalise(name) in HEADERS["time"]:
+            roles.setdefault("time", name)
     if all(column.target is None or column.target.name in _WITHOUT_UNIT for column in columns.values()):
         raise InputError(_no_mapping(names, path))
     return WideMapping(roles, columns)
+
+
+def _rank(name: str) -> int:
+    """How little a header says of whose rows they are: an `id` beside a `patient_id` is that of the row or visit."""
+    return HEADERS["patient"].index(normalise(name))
 
 
 def _no_mapping(names: Sequence[str], path: Path) -> str:

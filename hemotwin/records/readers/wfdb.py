@@ -61,7 +61,10 @@ class Wfdb(Reader):
         stem = str(path.with_suffix(""))
         with refusal(path.name, "the header"):
             header = library.rdheader(stem, rd_segments=True)
-        patient = _patient(path)
+        patient = _subject(path)
+        if not patient:  # the name of a recording, of which one person may have several
+            patient = re.sub(r"_\d{4}$", "", path.stem)
+            collector.stand_in(patient)
         collector.see(patient)
         _offer_person(collector, path, patient, header)
         with refusal(path.name, "the signal"):
@@ -204,15 +207,15 @@ def _sizes_hold(path: Path, lines: Sequence[Sequence[str]]) -> None:
             )
 
 
-def _patient(path: Path) -> str:
-    """The subject of a record: in the layout of the matched MIMIC waveforms the folder, otherwise the record's name."""
+def _subject(path: Path) -> str:
+    """The subject of a record: in the layout of the matched MIMIC waveforms the folder, otherwise none is named."""
     matched = _MATCHED.fullmatch(path.stem)
     if matched:
         return matched[1]
     folder = path.parent.name
     if folder and next(path.parent.glob(f"{_escaped(folder)}-????-??-??-??-??*.hea"), None):
         return folder
-    return re.sub(r"_\d{4}$", "", path.stem)
+    return ""
 
 
 def _escaped(name: str) -> str:
