@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from ..core.errors import InputError
+from ..core.errors import InputError, required
 from ..core.provenance import provenance
 from ..core.registry import look_up
 from ..engine.compile_clock import CompileClock, compile_clock
@@ -86,13 +87,15 @@ def calibrate(
     `free` names the free quantities (None: the prior's own choice); quantities that are not in the prior keep the
     model's values. Raises `InputError` for unknown names and when no patient has a usable measurement.
     """
+    required("model", model, Model, 'a circulation, such as ht.circulation("adult")')
     if model.reflex is not None:
         raise InputError(
             f"`model` must be at rest, without a reflex, to be calibrated, but got {model.reflex!r}; calibrate "
             f"circulation({model.name!r}): a reflex acts about the rest that is found, and leaves it as it is."
         )
-    if starts < 1 or draws < 2:
-        raise InputError(f"`starts` must be at least 1 and `draws` at least 2, but got {starts} and {draws}.")
+    for argument, given, least in (("starts", starts, 1), ("draws", draws, 2), ("seed", seed, 0)):
+        if not isinstance(given, Integral) or given < least:
+            raise InputError(f"`{argument}` must be a whole number, at least {least}, but got {given!r}.")
     with compile_clock() as compiling:
         clock = Clock(progress or (lambda sentence: None), {}, time.perf_counter(), compiling)
         finest = FINEST if steps is None else steps
@@ -181,7 +184,9 @@ def _source(records: Any) -> dict[str, Any]:
 def _sets(records: Any) -> list[MeasurementSet]:
     if isinstance(records, MeasurementSet):
         return [records]
-    sets = list(records)
+    sets = list(records) if isinstance(records, Iterable) else [records]
+    if not all(isinstance(one, MeasurementSet) for one in sets):
+        required("records", records, Records, 'what ht.read returns, such as ht.read("ward.csv"), or patients of it')
     if not sets:
         raise InputError("`records` must hold at least one patient, but holds none.")
     return sets

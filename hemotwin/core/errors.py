@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
+from types import UnionType
 
-__all__ = ["HemotwinError", "InputError", "UnitError", "UnknownNameError", "nearest"]
+__all__ = ["HemotwinError", "InputError", "UnitError", "UnknownNameError", "nearest", "required"]
 
 
 class HemotwinError(Exception):
@@ -57,6 +58,13 @@ class UnknownNameError(InputError, KeyError):
 
     def __str__(self) -> str:  # KeyError would print the quoted representation
         return str(self.args[0])
+
+
+def required(argument: str, value: object, kind: type | UnionType, wanted: str) -> None:
+    """Raise `InputError` unless `value` is a `kind`; `wanted` says what the argument must be, with an example."""
+    if not isinstance(value, kind):
+        got = repr(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+        raise InputError(f"`{argument}` must be {wanted}, but got {got}.")
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1, cutoff: float = 0.5) -> list[str]:

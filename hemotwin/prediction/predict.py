@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..calibration.summary import Readings, waves
 from ..calibration.twin import CalibratedTwin, CalibratedTwins
 from ..core.dataset import variable
 from ..core.disclaimer import DISCLAIMER
-from ..core.errors import InputError
+from ..core.errors import InputError, required
 from ..core.provenance import provenance
 from ..core.status import Status
 from ..engine.forward import Forward
@@ -51,7 +52,14 @@ def predict(
     to no single steady beat (breathing), and when the reflex does not fit the circulation; `UnknownNameError` for an
     unknown reflex or gain.
     """
-    every = (twins,) if isinstance(twins, CalibratedTwin) else tuple(twins)
+    required("scenario", scenario, Scenario, 'a scenario, such as ht.scenario("fluid_bolus", volume="500 mL")')
+    if draws is not None and (not isinstance(draws, Integral) or draws < 0):
+        raise InputError(
+            f"`draws` must be a whole number (0: the best mode alone), or None for all, but got {draws!r}."
+        )
+    every = tuple(twins) if isinstance(twins, Iterable) else (twins,)
+    if not all(isinstance(one, CalibratedTwin) for one in every):
+        required("twins", twins, CalibratedTwins, "what ht.calibrate or ht.load returns, or a twin of it")
     if not every:
         raise InputError("`twins` must hold at least one twin, but holds none; calibrate a record first.")
     if reflex is None and reflex_gains:

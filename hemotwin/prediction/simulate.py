@@ -14,7 +14,7 @@ from ..calibration.certified import Certified, certified
 from ..calibration.rows import at_the_edge, reading_labels
 from ..calibration.summary import observe, reader, waves
 from ..core.disclaimer import DISCLAIMER
-from ..core.errors import InputError
+from ..core.errors import InputError, required
 from ..core.registry import known
 from ..core.status import Status
 from ..core.table import Table
@@ -99,6 +99,8 @@ def simulate(
     steady rest to act about, and when the circulation's valves have no inertance: such sets exist for comparison and
     run on the diffrax backend (`hemotwin.engine.backends.diffrax`).
     """
+    required("model", model, Model, 'a circulation, such as ht.circulation("adult")')
+    required("scenario", scenario, Scenario | None, 'a scenario, such as ht.scenario("bleeding"), or None')
     if not model.system.is_network:
         raise InputError(f"`model` must have inertial valves, but {model.valves!r} valves have none; use valves=None.")
     if beats is not None and beats < 1:

@@ -18,7 +18,7 @@ from typing import Any
 from ..calibration.certificate import PERIODICITY_LIMIT
 from ..calibration.twin import CalibratedTwin, CalibratedTwins
 from ..core.disclaimer import DISCLAIMER
-from ..core.errors import InputError
+from ..core.errors import InputError, required
 from ..core.status import Status
 from ..core.table import Table
 from ..core.whole_file import write_whole
@@ -177,6 +177,7 @@ def account(
     entries: list[Entry] = []
     runs: dict[str, Run] = {}
     for store in stores:
+        required("twins", store, CalibratedTwins | CalibratedTwin, "what ht.calibrate or ht.load returns")
         members = [store] if isinstance(store, CalibratedTwin) else list(store)
         entries += [_entry(twin) for twin in members]
         if isinstance(store, CalibratedTwins):

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from .. import __version__
 from ..core.disclaimer import DISCLAIMER
-from ..core.errors import InputError
+from ..core.errors import InputError, required
 from ..core.table import Table, format_cell
 from ..core.whole_file import write_whole
 from ..records.ladder import ladder
@@ -52,6 +52,7 @@ def readiness(
     readings that `about` names. Only that needs JAX. Raises `InputError` for a cost file that cannot be used, and for
     `about` without `deep`.
     """
+    required("records", records, Records, 'what ht.read returns, such as ht.read("ward.csv")')
     found = assess(records, None if costs is None else load_costs(costs))
     if deep:
         found = deepened(found, about=about, prior=prior, noise=noise)

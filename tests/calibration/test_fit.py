@@ -130,9 +130,9 @@ def test_an_unknown_name_raises_with_the_nearest_one(choice, nearest):
         calibrate(ht.circulation("adult"), cuff_only(), **choice)
 
 
-@pytest.mark.parametrize("choice", [{"starts": 0}, {"draws": 1}])
-def test_too_few_starts_or_draws_are_refused(choice):
-    with pytest.raises(InputError, match="`starts`"):
+@pytest.mark.parametrize("choice", [{"starts": 0}, {"draws": 1}, {"seed": -1}])
+def test_number_that_cannot_be_used_is_refused_by_its_name(choice):
+    with pytest.raises(InputError, match=f"`{next(iter(choice))}` must be a whole number, at least"):
         calibrate(ht.circulation("adult"), cuff_only(), **choice)
 
 
