@@ -63,9 +63,10 @@ class PriorQuantity:
         """The value as a float; raises `InputError` when it lies outside low to high."""
         number = float(value)
         if not self.low <= number <= self.high:
+            unit, unit_too = ("", "") if self.unit == "1" else (f" {self.unit}", ", in this unit")
             raise InputError(
-                f"`{self.name}` must lie between {self.low:g} and {self.high:g} {self.unit}, "
-                f"but got {number:g} {self.unit}; give a value inside the range, in this unit."
+                f"`{self.name}` must lie between {self.low:g} and {self.high:g}{unit}, "
+                f"but got {number:g}{unit}; give a value inside the range{unit_too}."
             )
         return number
 

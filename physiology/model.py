@@ -73,7 +73,8 @@ class Model:
         checked = {}
         for name, value in values.items():
             if name not in known:
-                raise UnknownNameError("quantity", name, difflib.get_close_matches(name, known, 6, 0.2) or list(known))
+                near = difflib.get_close_matches(name, known, 6, 0.2)
+                raise UnknownNameError("quantity", name, dict.fromkeys([*near, *known]))
             if known[name].shape:
                 raise InputError(
                     f"`{name}` is a constant of its formula and cannot be set; it is {known[name].value:g}."

@@ -6,12 +6,13 @@ A scenario is written for the steady state that it leads to: each change acts on
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..core.errors import InputError
+from ..core.errors import InputError, UnknownNameError
 from ..core.registry import known, look_up
 from ..core.units import parse_amount
 
@@ -97,9 +98,14 @@ class Scenario:
 def scenario(name: str, **settings: Any) -> Scenario:
     """A registered scenario with settings; quantities with a unit may be written as text ("500 mL", "10 min").
 
-    Raises `UnknownNameError` with the known names, and `InputError` for a setting out of range.
+    Raises `UnknownNameError` with the known names, of scenarios or of settings, and `InputError` for a setting out of
+    range.
     """
     make = look_up("scenario", name)
+    takes = inspect.signature(make).parameters
+    for setting in settings if all(one.kind is not one.VAR_KEYWORD for one in takes.values()) else ():
+        if setting not in takes:
+            raise UnknownNameError(f"`{name}`: setting", setting, takes)
     try:
         return make(**settings)
     except TypeError as error:
@@ -110,7 +116,8 @@ def amount(name: str, value: Any, unit: str, low: float, high: float) -> float:
     """A setting as a number in `unit`, from a number or a text with a unit, checked against its range."""
     number = parse_amount(value, unit, name)
     if not low <= number <= high:
-        raise InputError(f"`{name}` must lie between {low:g} and {high:g} {unit}, but got {number:g} {unit}.")
+        shown = "" if unit == "1" else f" {unit}"
+        raise InputError(f"`{name}` must lie between {low:g} and {high:g}{shown}, but got {number:g}{shown}.")
     return number
 
 

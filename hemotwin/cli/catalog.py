@@ -6,7 +6,10 @@ import argparse
 
 __all__ = ["add_arguments", "run"]
 
-KINDS = ("circulation", "chamber", "vessel", "valve", "conduit", "activation", "surroundings", "observable", "scenario")
+KINDS = (
+    "circulation", "chamber", "vessel", "valve", "conduit", "activation", "surroundings", "reflex", "observable",
+    "scenario",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

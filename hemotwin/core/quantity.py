@@ -33,15 +33,17 @@ class Quantity:
 
     def check(self, value: float) -> float:
         """Return `value` as a float, or raise `InputError` naming the quantity, the value and the allowed range."""
+        unit, unit_too = ("", "") if self.unit == "1" else (f" {self.unit}", ", in this unit")
         try:
             number = float(value)
         except (TypeError, ValueError):
-            raise InputError(f"`{self.name}` must be a number in {self.unit}, but got {value!r}.") from None
+            of = unit and f" in{unit}"
+            raise InputError(f"`{self.name}` must be a number{of}, but got {value!r}.") from None
         low, high = self.bounds
         if not math.isfinite(number) or not low <= number <= high:
             raise InputError(
-                f"`{self.name}` must lie between {low:g} and {high:g} {self.unit}, but got {number:g} {self.unit}; "
-                "give a value inside the range, in this unit."
+                f"`{self.name}` must lie between {low:g} and {high:g}{unit}, but got {number:g}{unit}; "
+                f"give a value inside the range{unit_too}."
             )
         return number
 

@@ -86,6 +86,13 @@ def test_programming_mistake_is_not_swallowed(monkeypatch):
         main(["catalog"])
 
 
+def test_catalog_takes_every_kind_that_it_lists():
+    from hemotwin.cli.catalog import KINDS
+    from hemotwin.physiology.catalog import SHOWN
+
+    assert KINDS == SHOWN
+
+
 def test_catalog_lists_the_what_ifs(capsys):
     assert main(["catalog", "scenario"]) == 0
     shown = capsys.readouterr().out

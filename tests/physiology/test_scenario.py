@@ -38,3 +38,20 @@ def test_breathing_goes_with_another_scenario_but_not_with_itself_or_a_steady_pr
         breath.applied(NAMES, ROWS)
     with pytest.raises(InputError, match="whole number from 2 to 12"):
         ht.scenario("breathing", beats_per_breath=1)
+
+
+def test_wrong_setting_names_the_settings_and_a_pure_number_has_no_unit():
+    with pytest.raises(InputError, match=r"got `vol`; known names are: volume, over, retained. Did you mean `volume`"):
+        ht.scenario("fluid_bolus", vol="500 mL")
+    with pytest.raises(InputError, match=r"`fall` must lie between 0 and 0\.9, but got 30\.$"):
+        ht.scenario("inhaled_nitric_oxide", fall=30)
+
+
+def test_the_catalog_says_what_a_scenario_takes():
+    said = {row["name"]: row["what it is"] for row in ht.catalog("scenario").records()}
+    assert 'Settings: volume="500 mL", over="10 min", retained=1.0.' in said["fluid_bolus"]
+
+
+def test_unknown_quantity_names_the_near_ones_before_the_others():
+    with pytest.raises(InputError, match=r"known names are: systemic\.resistance, .*, \.\.\.\. Did you mean"):
+        ht.circulation("adult").with_values({"systemic.resistence": 1.0})
