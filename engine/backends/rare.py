@@ -9,7 +9,6 @@ which of them run.
 from __future__ import annotations
 
 import dataclasses
-import heapq
 from collections.abc import Iterable, Mapping
 
 from .demand import chooses, demands
@@ -57,20 +56,17 @@ def _set_apart(
     early: dict[int, Operation] = {}
     after: set[int] = set()
     for piece in pieces:
-        reads = _reads(piece)
+        reads = piece.reads
         depends = not reads.isdisjoint(after)
         if not depends and isinstance(piece, Operation) and piece.output in members:
             early[piece.output] = piece
         elif depends or not reads.isdisjoint(early):
-            after |= _makes(piece)
+            after |= piece.makes
     if _size(early.values(), costs) < least:
         return pieces, set()
-    rest = [piece for piece in pieces if _makes(piece).isdisjoint(early)]
-    read = {i for piece in rest for i in _reads(piece)}
-    rare = Rare(predicate, tuple(early.values()), tuple(i for i in early if i in read))
-    needs = _reads(rare)
-    last = max(n for n, piece in enumerate(rest) if not _makes(piece).isdisjoint(needs)) + 1
-    return _in_order([*rest[:last], rare, *rest[last:]]), set(early)
+    rest = [piece for piece in pieces if piece.makes.isdisjoint(early)]
+    read = set[Operand]().union(*(piece.reads for piece in rest))
+    return _placed(rest, Rare(predicate, tuple(early.values()), tuple(i for i in early if i in read)), 0), set(early)
 
 
 def chosen(line: StraightLine) -> StraightLine:
@@ -92,17 +88,17 @@ def _with_choices(part: Rare, pieces: list[Piece], outputs: Iterable[Operand]) -
         if isinstance(piece, Operation) and _of_part(piece, part) and piece.inputs[1] not in follows:
             inside[piece.output] = piece
             follows.add(piece.output)
-        elif not follows.isdisjoint(_reads(piece)):
-            follows |= _makes(piece)
+        elif not follows.isdisjoint(piece.reads):
+            follows |= piece.makes
     if not inside:
         return pieces
     others = [p for p in pieces if p is not part and not (isinstance(p, Operation) and p.output in inside)]
-    read = {i for p in others for i in _reads(p)}.union(outputs)
+    read = set(outputs).union(*(p.reads for p in others))
     more = Rare(
         part.predicate, (*part.operations, *inside.values()), (*(i for i in part.outputs if i in read), *inside),
         tuple((i, o.inputs[1]) for i, o in inside.items()),
     )  # fmt: skip
-    return _in_order([*others[:place], more, *others[place:]])
+    return _placed(others, more, place)
 
 
 def _of_part(operation: Operation, part: Rare) -> bool:
@@ -110,37 +106,19 @@ def _of_part(operation: Operation, part: Rare) -> bool:
     return chooses(operation) and operation.inputs[0] == part.predicate and operation.inputs[2] in part.outputs
 
 
-def _reads(piece: Piece) -> set[Operand]:
-    if isinstance(piece, Operation):
-        return set(piece.inputs)
-    if isinstance(piece, Votes):
-        return {i for part in piece.parts for i in _reads(part)}.difference(_makes(piece))
-    within = {o.output for o in piece.operations}
-    return {piece.predicate} | {i for o in piece.operations for i in o.inputs if i not in within}
-
-
-def _makes(piece: Piece) -> set[int]:
-    return {piece.output} if isinstance(piece, Operation) else set(piece.outputs)
-
-
-def _in_order(pieces: list[Piece]) -> list[Piece]:
-    """The pieces with each after what it reads; as they stand where that leaves a choice."""
-    maker: dict[Operand, int] = {i: n for n, piece in enumerate(pieces) for i in _makes(piece)}
-    missing = [{maker[i] for i in _reads(piece) if i in maker} for piece in pieces]
-    readers: list[list[int]] = [[] for _ in pieces]
-    for n, needs in enumerate(missing):
-        for m in needs:
-            readers[m].append(n)
-    ready = [n for n, needs in enumerate(missing) if not needs]
-    ordered: list[Piece] = []
-    while ready:
-        n = heapq.heappop(ready)
-        ordered.append(pieces[n])
-        for m in readers[n]:
-            missing[m].discard(n)
-            if not missing[m]:
-                heapq.heappush(ready, m)
-    return ordered
+def _placed(pieces: list[Piece], part: Rare, place: int) -> list[Piece]:
+    """The pieces with `part` at `place`, or behind the last of what it reads; what reads it goes behind it."""
+    last = max((n + 1 for n, piece in enumerate(pieces) if not piece.makes.isdisjoint(part.reads)), default=0)
+    last, follows = max(last, place), set[Operand](part.makes)
+    before: list[Piece] = []
+    behind: list[Piece] = []
+    for piece in pieces[:last]:
+        if piece.reads.isdisjoint(follows):
+            before.append(piece)
+        else:
+            follows |= piece.makes
+            behind.append(piece)
+    return [*before, part, *behind, *pieces[last:]]
 
 
 def gathered_rare(line: StraightLine, costs: Costs = ISSUED, least: int = 0) -> StraightLine:
@@ -182,7 +160,7 @@ def _by_depth(line: StraightLine) -> tuple[dict[int, list[Operation]], dict[int,
     parts: dict[int, list[Rare]] = {}
     for piece in line.body:
         if isinstance(piece, Rare):
-            found = [level_of.get(i, depth.get(i, 0)) for i in _reads(piece) if i != piece.predicate]
+            found = [level_of.get(i, depth.get(i, 0)) for i in piece.reads if i != piece.predicate]
             level = max(depth.get(piece.predicate, 0), *found, 0)
             parts.setdefault(level, []).append(piece)
             depth |= dict.fromkeys(piece.outputs, level + 1)
@@ -199,7 +177,7 @@ def _always(line: StraightLine, parts: list[Rare]) -> StraightLine:
     for piece in line.body:
         alone = isinstance(piece, Rare) and any(piece is part for part in parts)
         for one in piece.operations if isinstance(piece, Rare) and alone else (piece,):
-            body.setdefault(min(_makes(one), default=-1), one)
+            body.setdefault(min(one.makes, default=-1), one)
     return dataclasses.replace(line, body=tuple(body.values()))
 
 
@@ -220,7 +198,7 @@ def _groups(parts: list[Rare], costs: Costs) -> list[list[Rare]]:
 
 def _belong(part: Rare, other: Rare, costs: Costs) -> bool:
     """Whether one reads what the other makes, or repeats half of it."""
-    if not _reads(other).isdisjoint(part.outputs) or not _reads(part).isdisjoint(other.outputs):
+    if not other.reads.isdisjoint(part.outputs) or not part.reads.isdisjoint(other.outputs):
         return True
     common = set(part.operations) & set(other.operations)
     return 2 * _size(common, costs) >= min(_size(p.operations, costs) for p in (part, other))
@@ -246,7 +224,7 @@ def _ends(parts: list[Rare]) -> tuple[tuple[int, ...], tuple[tuple[int, Operand]
 
 def _pruned(body: list[Piece], outputs: Iterable[Operand]) -> list[Piece]:
     """The body with no outputs of rare parts that nothing else reads."""
-    read = {i for piece in body for i in _reads(piece)}.union(outputs)
+    read = {i for piece in body for i in piece.reads}.union(outputs)
     short = lambda piece, read: {  # noqa: E731
         "outputs": tuple(i for i in piece.outputs if i in read),
         "otherwise": tuple((i, v) for i, v in piece.otherwise if i in read),
@@ -256,7 +234,7 @@ def _pruned(body: list[Piece], outputs: Iterable[Operand]) -> list[Piece]:
         if isinstance(piece, Votes):
             parts = []
             for part in piece.parts:
-                beside = {i for other in piece.parts if other is not part for i in _reads(other)}
+                beside = {i for other in piece.parts if other is not part for i in other.reads}
                 parts.append(dataclasses.replace(part, **short(part, read | beside)))
             piece = dataclasses.replace(piece, parts=tuple(parts), **short(piece, read))
         elif isinstance(piece, Rare):

@@ -7,6 +7,7 @@ invariants alone, and a body. Its counts are those of the roofline.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +69,16 @@ class Operation:
     primitive: Any = field(default=None, compare=False, repr=False)
     params: tuple[tuple[str, Any], ...] = field(default=(), compare=False, repr=False)
 
+    @functools.cached_property
+    def reads(self) -> frozenset[Operand]:
+        """What it needs."""
+        return frozenset(self.inputs)
+
+    @functools.cached_property
+    def makes(self) -> frozenset[int]:
+        """What is known after it."""
+        return frozenset((self.output,))
+
 
 @dataclass(frozen=True)
 class Rare:
@@ -80,6 +91,17 @@ class Rare:
     operations: tuple[Operation, ...]
     outputs: tuple[int, ...]
     otherwise: tuple[tuple[int, Operand], ...] = ()
+
+    @functools.cached_property
+    def reads(self) -> frozenset[Operand]:
+        """What its predicate and its operations need from outside."""
+        within = {o.output for o in self.operations}
+        return frozenset((self.predicate, *(i for o in self.operations for i in o.inputs if i not in within)))
+
+    @functools.cached_property
+    def makes(self) -> frozenset[int]:
+        """What is known after it."""
+        return frozenset(self.outputs)
 
 
 @dataclass(frozen=True)
@@ -97,6 +119,16 @@ class Votes:
     def operations(self) -> tuple[Operation, ...]:
         """Those of all parts."""
         return tuple(o for part in self.parts for o in part.operations)
+
+    @functools.cached_property
+    def reads(self) -> frozenset[Operand]:
+        """What its parts need from outside."""
+        return frozenset(i for part in self.parts for i in part.reads) - self.makes
+
+    @functools.cached_property
+    def makes(self) -> frozenset[int]:
+        """What is known after it."""
+        return frozenset(self.outputs)
 
 
 Piece = Operation | Rare | Votes
