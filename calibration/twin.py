@@ -18,6 +18,7 @@ import xarray as xr
 from ..core.dataset import replace_folder
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, UnknownNameError
+from ..core.own_folder import replaceable
 from ..core.status import Status
 from ..core.table import Table
 from ..records.reading import show_range
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 FORMAT = "hemotwin twins 2"
+SAVED = ("zarr.json", "twin_*")  # what such a folder holds
 READABLE = (FORMAT, "hemotwin twins 1")  # 1: without `sampling`
 
 
@@ -279,8 +281,12 @@ class CalibratedTwins:
         return Table(columns, rows, title=f"{len(self)} twins", note=DISCLAIMER)
 
     def save(self, path: str | Path) -> Path:
-        """Write all twins into one zarr folder, which appears whole or not at all; an older one is replaced."""
+        """Write all twins into one zarr folder, which appears whole or not at all.
+
+        An older one is replaced; a file, or a folder of anything else, raises `InputError` and stays.
+        """
         target = Path(path)
+        replaceable(target, SAVED)
         target.parent.mkdir(parents=True, exist_ok=True)
         for leftover in target.parent.glob(f".{target.name}-*"):  # of a run that was killed
             shutil.rmtree(leftover, ignore_errors=True)

@@ -19,12 +19,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Calibrate every patient, save the twins whole, print their tables; 1 when every patient failed."""
+    from ..calibration.twin import SAVED
+    from ..core.own_folder import replaceable
     from .outcome import all_failed, explain, tell_all
     from .terminal import Progress, say, show_twin
 
     progress = Progress()
     records = read_record(options)
     progress(f"read {records!r}")
+    target = Path(options.out or f"{Path(options.record).stem}.zarr")
+    replaceable(target, SAVED)  # told before minutes are spent
     twins = calibrated(options, records, progress)
     failed = explain(twins)
     if all_failed(twins):
@@ -32,7 +36,6 @@ def run(options: argparse.Namespace) -> int:
     for twin in twins:
         if twin.patient not in failed:
             show_twin(twin)
-    target = Path(options.out or f"{Path(options.record).stem}.zarr")
     twins.save(target)
     progress(f"saved {target}")
     tell_all(twins)

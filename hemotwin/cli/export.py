@@ -10,6 +10,7 @@ from .inputs import add_reflex, add_scenario, add_twins, read_twins, reflex_of, 
 
 __all__ = ["add_arguments", "run"]
 
+CRATE = ("ro-crate-metadata.json", "twins.csv", "twin-*.json")
 _ENDINGS = {"fhir": ".fhir.json", "csv": ".csv", "parquet": ".parquet", "rocrate": ".crate"}
 
 
@@ -117,7 +118,7 @@ def _write(form: str, twins: list[Any], predictions: list[Any], target: Path) ->
         from ..reports.ro_crate import write_crate
         from .whole import whole_folder
 
-        with whole_folder(target) as draft:
+        with whole_folder(target, CRATE) as draft:
             write_crate(twins, draft, predictions)
         return sorted(target.iterdir())
     return _bundles(twins, predictions, target)

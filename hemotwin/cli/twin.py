@@ -7,10 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..core.own_folder import replaceable
 from .inputs import add_fit, add_record, add_reflex, add_scenario, calibrated, read_record, reflex_of, scenarios
 from .whole import whole_folder
 
 __all__ = ["add_arguments", "file_name", "run", "write"]
+
+WRITTEN = ("twin.zarr", "waves.zarr", "report.html")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
     reflex = reflex_of(options, asked)
     records = read_record(options)
     progress(f"read {records!r}")
+    for one in records:  # told before minutes are spent
+        replaceable(_folder(Path(options.out), one.patient), WRITTEN)
     bullets("Rows that could not be used", _unused(records))
     twins = calibrated(options, records, progress)
     lost = explain(twins)
@@ -55,17 +60,21 @@ def _one(twin: Any, asked: list[Any], reflex: dict[str, Any], out: Path, progres
         predictions.append(predict(twin, scenario, **reflex)[twin.patient])
         progress(f"{twin.patient}: predicted {predictions[-1].label}")
         show_what_if(predictions[-1])
-    folder = out / f"twin-{file_name(twin.patient)}"
+    folder = _folder(out, twin.patient)
     write(twin, predictions, folder)
     progress(f"wrote {folder}")
     say(f"\nThe page: {folder / 'report.html'}")
+
+
+def _folder(out: Path, patient: str) -> Path:
+    return out / f"twin-{file_name(patient)}"
 
 
 def write(twin: Any, predictions: list[Any], folder: Path) -> None:
     """twin.zarr, waves.zarr and report.html in `folder`, which appears whole or not at all."""
     from ..reports.report import report
 
-    with whole_folder(folder) as draft:
+    with whole_folder(folder, WRITTEN) as draft:
         twin.save(draft / "twin.zarr")
         _with_plain_names(twin.waves).to_zarr(draft / "waves.zarr", mode="w", consolidated=False)
         report(twin, *predictions, path=draft / "report.html")

@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from ..core.own_folder import replaceable
 
 __all__ = ["whole_folder"]
 
 
 @contextmanager
-def whole_folder(path: str | os.PathLike) -> Iterator[Path]:
+def whole_folder(path: str | os.PathLike, names: Sequence[str] = ("*",)) -> Iterator[Path]:
     """Yield a temporary sibling folder to fill; on success it is synced and takes the place of `path`.
 
+    An earlier folder is replaced only where all that it holds is of `names` (patterns), else `InputError` is raised.
     A folder cannot be renamed over a full one, so an earlier result is first moved aside under a dot-prefixed name;
     were the run killed between the two renames, the next run would find it there and put it back.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target)
+    replaceable(target, names)
     draft, former = _beside(target, "partial"), _beside(target, "former")
     draft.mkdir()
     try:

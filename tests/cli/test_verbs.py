@@ -124,6 +124,17 @@ def test_patient_without_a_usable_value_is_named_and_the_others_done(record, tmp
     assert folders(tmp_path) == ["twin-A", "twin-B"]
 
 
+@pytest.mark.parametrize("verb", ["twin", "calibrate"])
+def test_folder_of_the_user_is_never_replaced_and_nothing_is_computed(verb, record, tmp_path, calls, capsys):
+    folder = tmp_path / "twin-A"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("of the user")
+    out = tmp_path if verb == "twin" else folder
+    assert main([verb, str(record), "--out", str(out)]) == 2
+    assert "hemotwin did not write (notes.txt): give another path" in capsys.readouterr().err
+    assert (folder / "notes.txt").read_text() == "of the user" and not calls
+
+
 def test_failure_while_writing_leaves_no_folder(record, tmp_path, calls, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("no page today")

@@ -1,0 +1,27 @@
+"""Nothing but what hemotwin wrote is ever replaced by a result."""
+
+from __future__ import annotations
+
+import pytest
+
+from hemotwin.core.errors import InputError
+from hemotwin.core.own_folder import replaceable
+
+OURS = ("report.html", "twin-*.json")
+
+
+@pytest.mark.parametrize("files", [(), ("report.html",), ("twin-1.json", "twin-2.json", ".DS_Store")])
+def test_folder_of_ours_may_be_replaced(files, tmp_path):
+    for name in files:
+        (tmp_path / name).touch()
+    replaceable(tmp_path, OURS)
+    replaceable(tmp_path / "not there yet", OURS)
+
+
+def test_folder_with_anything_else_and_a_file_are_refused_and_the_other_is_named(tmp_path):
+    for name in ("report.html", "notes.txt", "thesis.tex"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"hemotwin did not write \(notes\.txt and 1 more\): give another path"):
+        replaceable(tmp_path, OURS)
+    with pytest.raises(InputError, match="there is a file of this name"):
+        replaceable(tmp_path / "notes.txt", OURS)
