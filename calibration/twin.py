@@ -352,7 +352,8 @@ def load(path: str | Path) -> CalibratedTwins:
         head = json.loads(xr.open_zarr(source, consolidated=False).attrs["hemotwin"])
     except (KeyError, OSError, ValueError) as error:
         raise InputError(
-            f"`path` must be a folder that hemotwin saved, but {source.name!r} is none ({error})."
+            f"`path` must be a folder that hemotwin saved, but {source.name!r} is none: give the .zarr folder or "
+            f"the folder twin-<patient> ({type(error).__name__})."
         ) from None
     if head["format"] not in READABLE:
         raise InputError(f"`path` must hold {FORMAT!r}, but holds {head['format']!r}; load it with that version.")

@@ -25,7 +25,8 @@ def run(options: argparse.Namespace) -> int:
     records = read_record(options)
     show(records.table(options.fate))
     say()
-    show(records.quality())
+    found = records.quality()
+    show(found if len(found) else f"{found.title}: no rule found anything.")
     for one in records:
         title = f"{one.patient}: {one.choice}" if one.choice else f"{one.patient}:"
         bullets(title, (*one.conflicts, *one.given_back))

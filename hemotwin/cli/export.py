@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .inputs import add_reflex, add_scenario, add_twins, read_twins, reflex_of, scenarios
+from .inputs import add_reflex, add_scenario, add_twins, read_twins, reflex_of, scenarios, what_first
 
 __all__ = ["add_arguments", "run"]
 
@@ -16,11 +16,12 @@ _ENDINGS = {"fhir": ".fhir.json", "csv": ".csv", "parquet": ".parquet", "rocrate
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
+    what_first(parser, "TWIN", "--to {fhir,csv,parquet,rocrate} ")
     add_twins(parser)
     parser.add_argument("--to", required=True, choices=tuple(_ENDINGS), help="the form")
     parser.add_argument("--out", metavar="PATH", help="file, or folder for rocrate and several bundles "
                         "(default: the twin's name with an ending)")  # fmt: skip
-    add_scenario(parser, required=False)
+    add_scenario(parser, required=False, usual="none")
     add_reflex(parser)
     parser.add_argument("--policy", metavar="NAME", help="a policy in configs/policies/ or a YAML file (default: the "
                         "one under which the record was read)")  # fmt: skip

@@ -10,13 +10,14 @@ from typing import Any
 
 __all__ = [
     "WHAT_IFS", "add_fit", "add_record", "add_reflex", "add_scenario", "add_twins", "calibrated", "read_record",
-    "read_twins", "reflex_of", "scenarios",
+    "read_twins", "reflex_of", "scenarios", "what_first",
 ]  # fmt: skip
 
 AT_THE_SOURCE = ("check", "map")
 
 # What every twin is asked unless the caller says otherwise.
 WHAT_IFS = (["inhaled_nitric_oxide"], ["fluid_bolus", "volume=500 mL", "over=10 min"])
+USUAL = "inhaled_nitric_oxide, and fluid_bolus of 500 mL over 10 min"
 
 
 def add_record(parser: argparse.ArgumentParser) -> None:
@@ -56,17 +57,23 @@ def add_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--starts", type=int, default=8, help="starting points per patient (default: %(default)s)")
     parser.add_argument(
         "--keep", type=int, default=400, metavar="N",
-        help="posterior draws kept per patient; twice as many are solved (default: %(default)s)",
+        help="posterior draws kept per patient; up to three times as many are solved (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="seed of starts and draws (default: %(default)s)")
 
 
-def add_scenario(parser: argparse._ActionsContainer, *, required: bool) -> None:
-    """A what-if with its settings, any number of times."""
+def add_scenario(parser: argparse._ActionsContainer, *, required: bool, usual: str = "") -> None:
+    """A what-if with its settings, any number of times; `usual` says what is asked without."""
     parser.add_argument(
         "--scenario", action="append", nargs="+", required=required, metavar=("NAME", "SETTING=VALUE"),
-        help='a what-if, such as: --scenario fluid_bolus volume="500 mL" over="10 min" (may be repeated)',
+        help='a what-if, such as: --scenario fluid_bolus volume="500 mL" over="10 min" (may be repeated; hemotwin '
+        f"catalog scenario lists them{usual and f'; default: {usual}'})",
     )  # fmt: skip
+
+
+def what_first(parser: argparse.ArgumentParser, what: str, more: str = "") -> None:
+    """Usage with RECORD or TWIN before the options: after --scenario or --reflex it would be read as a setting."""
+    parser.usage = f"%(prog)s {what} {more}[options]"
 
 
 def add_reflex(parser: argparse.ArgumentParser) -> None:

@@ -22,6 +22,8 @@ def run(options: argparse.Namespace) -> int:
     from ..records.proposal import propose
     from .terminal import say
 
+    if not Path(options.table).exists():
+        raise InputError(f"`{options.table}` is not there: give the path of a CSV or Parquet table.")
     proposal = propose(options.table)
     if options.out is None:
         say(proposal.text.rstrip("\n"))

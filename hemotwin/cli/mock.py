@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 __all__ = ["add_arguments", "run"]
 
@@ -21,9 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the record and say what it is."""
+    from ..core.errors import InputError
     from ..records.mock import load_report, write_mock
     from .terminal import say
 
+    if not Path(options.like).is_file():
+        raise InputError(
+            f"--like must be the report of `hemotwin readiness RECORD --json`, but {options.like} is no file."
+        )
     for path in write_mock(load_report(options.like), options.path, options.to, options.seed):
         say(str(path))
     say("Synthetic: made up, of no real person. Not for clinical use.")

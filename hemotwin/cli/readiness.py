@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import textwrap
+from pathlib import Path
 from typing import Any
 
 from .inputs import add_record, read_record
@@ -46,6 +47,9 @@ def run(options: argparse.Namespace) -> int:
 
     if options.about and not options.deep:
         raise InputError("--about ranks what to measure next, which is worked out with --deep alone: add --deep.")
+    for option, path in (("--json", options.json), ("--html", options.html)):
+        if path and Path(path).resolve() == Path(options.record).resolve():
+            raise InputError(f"{option} must be another file than the record, which it would replace: {path}.")
     readiness = assess(read_record(options), load_costs(options.costs) if options.costs else None)
     if options.deep:
         readiness = _deepened(readiness, options)

@@ -6,17 +6,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .inputs import add_reflex, add_scenario, add_twins, read_twins, reflex_of, scenarios
+from .inputs import USUAL, add_reflex, add_scenario, add_twins, read_twins, reflex_of, scenarios, what_first
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
+    what_first(parser, "TWIN")
     add_twins(parser)
     parser.add_argument("--out", metavar="PATH", help="the page, or a folder for several (default: beside the twin)")
     what_ifs = parser.add_mutually_exclusive_group()
-    add_scenario(what_ifs, required=False)
+    add_scenario(what_ifs, required=False, usual=USUAL)
     what_ifs.add_argument("--no-what-if", action="store_true", help="the twin alone")
     add_reflex(parser)
 

@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from ..core.own_folder import replaceable
-from .inputs import add_fit, add_record, add_reflex, add_scenario, calibrated, read_record, reflex_of, scenarios
+from .inputs import (
+    USUAL,
+    add_fit,
+    add_record,
+    add_reflex,
+    add_scenario,
+    calibrated,
+    read_record,
+    reflex_of,
+    scenarios,
+    what_first,
+)
 from .whole import whole_folder
 
 __all__ = ["add_arguments", "file_name", "run", "write"]
@@ -18,10 +29,11 @@ WRITTEN = ("twin.zarr", "waves.zarr", "report.html")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
+    what_first(parser, "RECORD")
     add_record(parser)
     parser.add_argument("--out", metavar="DIR", default=".", help="where twin-<patient>/ is written (default: here)")
     add_fit(parser)
-    add_scenario(parser, required=False)
+    add_scenario(parser, required=False, usual=USUAL)
     add_reflex(parser)
 
 

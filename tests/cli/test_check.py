@@ -19,6 +19,13 @@ def test_every_row_is_shown_with_its_fate(tmp_path, capsys):
     assert "fast" in shown
 
 
+def test_record_in_which_no_rule_found_anything_says_so(tmp_path, capsys):
+    record = tmp_path / "two.csv"
+    record.write_text(TABLE)
+    assert main(["check", str(record)]) == 0
+    assert "Quality of two.csv: no rule found anything." in capsys.readouterr().out
+
+
 def test_record_with_nothing_usable_ends_with_two_and_names_a_fix(tmp_path, capsys):
     record = tmp_path / "empty.csv"
     record.write_text("patient,observable,value,unit\nA,sbp,high,mm[Hg]\n")

@@ -115,3 +115,19 @@ def test_without_jax_deep_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install jax"):
         ht.readiness(ht.read(record), deep=True)
+
+
+@pytest.mark.parametrize("option", ["--json", "--html"])
+def test_report_never_takes_the_place_of_the_record(option, tmp_path, capsys):
+    record = tmp_path / "two.csv"
+    record.write_text(TABLE)
+    assert main(["readiness", str(record), option, str(tmp_path / "." / "two.csv")]) == 2
+    assert "must be another file than the record" in capsys.readouterr().err
+    assert record.read_text() == TABLE
+
+
+def test_file_that_is_not_there_is_told_by_every_verb_that_takes_one(tmp_path, capsys):
+    for words in (["map", "none.csv"], ["mock", str(tmp_path / "x.csv"), "--like", "none.csv"]):
+        assert main(words) == 2
+        shown = capsys.readouterr().err
+        assert "none.csv" in shown and ("is not there" in shown or "is no file" in shown)

@@ -271,3 +271,23 @@ def test_name_with_hyphens_is_never_broken_between_lines(capsys):
     bullets("Patients", [", ".join(names)])
     shown = capsys.readouterr().out
     assert all(name in shown for name in names) and max(map(len, shown.splitlines())) <= 110
+
+
+@pytest.mark.parametrize(
+    ("verb", "what"), [("twin", "RECORD"), ("predict", "TWIN"), ("report", "TWIN"), ("export", "TWIN")]
+)
+def test_usage_shows_what_is_read_before_options_that_would_swallow_it(verb, what, capsys):
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: hemotwin {verb} {what} ")
+
+
+def test_too_few_draws_for_an_interval_are_refused(saved, calls, capsys):
+    assert main(["predict", str(saved), "--scenario", "fluid_bolus", "--draws", "0"]) == 2
+    assert "--draws must be at least 2" in capsys.readouterr().err and not calls
+
+
+def test_usual_what_ifs_of_the_help_are_those_asked():
+    from hemotwin.cli.inputs import USUAL, WHAT_IFS, scenarios
+
+    assert all(words[0] in USUAL for words in WHAT_IFS) and "500 mL over 10 min" in scenarios(None)[1].label
