@@ -9,6 +9,7 @@ the tangents: some hundred products per direction instead of thousands.
 from __future__ import annotations
 
 import functools
+import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -109,9 +110,13 @@ class Graph:
             self.eliminate(v)
         inner &= self.carried
         gain = {v: self.gain(v) for v in inner}
-        while inner:
-            v = min(inner, key=lambda v: (gain[v], v))
-            if gain[v] > SLACK * self.directions:
+        cheapest = [(work, v) for v, work in gain.items()]
+        heapq.heapify(cheapest)
+        while cheapest:
+            work, v = heapq.heappop(cheapest)
+            if v not in inner or work != gain[v]:
+                continue  # its work has changed since
+            if work > SLACK * self.directions:
                 break
             near = (self.into[v].keys() | self.out[v]) & inner
             around = {w for u in self.into[v] for w in self.out[u]} | {u for w in self.out[v] for u in self.into[w]}
@@ -119,6 +124,7 @@ class Graph:
             inner.discard(v)
             for w in (near | (around & inner)) - {v}:
                 gain[w] = self.gain(w)
+                heapq.heappush(cheapest, (gain[w], w))
 
     def flatten(self) -> None:
         """Write every vertex by sources alone; kept vertices stay."""
@@ -147,15 +153,12 @@ class Graph:
             todo += new
         return seen & self.sources & self.carried
 
-    def weight(self, v: int) -> int:
-        """What an edge from a vertex costs in each step."""
-        return self.directions if v in self.carried else 1
-
     def gain(self, v: int) -> int:
-        """Work added (or, negative, saved) by eliminating a vertex."""
-        new = sum(self.weight(u) for w in self.out[v] for u in self.into[v] if u not in self.into[w])
-        gone = sum(self.weight(u) for u in self.into[v]) + self.weight(v) * len(self.out[v])
-        return new - gone + len(self.into[v]) * len(self.out[v])
+        """Work added (or, negative, saved) by eliminating a vertex; an edge from one costs its directions a step."""
+        cost = {u: self.directions if u in self.carried else 1 for u in (*self.into[v], v)}
+        own, readers, into = cost.pop(v), self.out[v], self.into
+        new = sum(cost[u] for w in readers for u in cost if u not in into[w])
+        return new - sum(cost.values()) - own * len(readers) + len(cost) * len(readers)
 
     def eliminate(self, v: int) -> None:
         """Pass the edges of a vertex on to those that read it."""

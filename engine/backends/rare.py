@@ -85,11 +85,11 @@ def _with_choices(part: Rare, pieces: list[Piece], outputs: Iterable[Operand]) -
     follows = set(part.outputs)
     place = next(n for n, piece in enumerate(pieces) if piece is part)
     for piece in pieces[place + 1 :]:
+        if follows.isdisjoint(piece.reads):
+            continue
         if isinstance(piece, Operation) and _of_part(piece, part) and piece.inputs[1] not in follows:
             inside[piece.output] = piece
-            follows.add(piece.output)
-        elif not follows.isdisjoint(piece.reads):
-            follows |= piece.makes
+        follows |= piece.makes
     if not inside:
         return pieces
     others = [p for p in pieces if p is not part and not (isinstance(p, Operation) and p.output in inside)]
