@@ -264,6 +264,7 @@ def test_contained_entry_takes_the_place_of_the_one_that_contains_it(tmp_path, l
     inner = {"resourceType": "Observation", "id": "s", "status": "final", "code": concept(SYSTOLIC)}
     inner["valueQuantity"] = {"value": 45, "unit": "mmHg", "system": UCUM, "code": "mm[Hg]"}
     members = [{"reference": "#s"}] if listed else []
+    inner |= {} if listed else {"subject": {"reference": "Patient/A"}}  # else it would be nobody's
     whole = observation(concept(ARM), contained=[inner], bodySite=snomed(PULMONARY_ARTERY), hasMember=members)
     assert named(read_bundle(tmp_path, whole)) == {PULMONARY[0]: 45}
 

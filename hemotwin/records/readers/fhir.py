@@ -1,8 +1,8 @@
 """FHIR R4 from plain JSON: a bundle, a list, one resource, or an NDJSON export. Lenient with what can be understood.
 
-Observations and Patients are read; of a Patient only gender and birth date, never a name or an address; free text is
-left out of the account. An entry that is malformed is set aside by itself. Source of the format: HL7 FHIR R4,
-https://hl7.org/fhir/R4/observation.html
+Observations and Patients are read, on their own and inside other resources (`contained`); of a Patient only gender and
+birth date, never a name or an address; free text is left out of the account. An entry that is malformed is set aside by
+itself. Source of the format: HL7 FHIR R4, https://hl7.org/fhir/R4/observation.html
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from ..marks import mark_of_labels, refusal
 from ..reading import Place
 from ..values import ValueProblem, is_missing, parse_value
 from . import Reader
-from .fhir_groups import TIMES, Groups, Membership, effective_time, members_of, tail
+from .fhir_contained import REFUSED, Container, is_container
+from .fhir_groups import Membership, effective_time, tail
 from .fhir_links import Links
 from .fhir_states import GIVEN, may_hold, take_resource
 from .json_stream import ELEMENT_LIMIT, beginning, decode, elements
@@ -31,11 +32,11 @@ from .written_unit import believed_unit
 
 __all__ = ["Fhir"]
 
-_REFUSED = {"entered-in-error": "entered in error", "cancelled": "cancelled"}
 _LINES = (".ndjson", ".jsonl")
 _ABSENT = "recorded as absent"
+_NESTED = "contained in what is itself contained, which FHIR does not allow: move it one level up"
 _LEFT = "no measurement: left unread"
-_OF_THE_WHOLE = ("status", "meta", "encounter")  # what a contained Observation has of the one that contains it
+_NO_RESOURCE = "not a FHIR resource: `resourceType` is missing"
 _SHORT = re.compile(r"[\d\s.,:/<>=~+-]{1,40}")  # numbers and their marks, which say how to mend them
 
 
@@ -55,65 +56,79 @@ class Fhir(Reader):
         """What was given, by MedicationAdministration and DeviceUseStatement; damaged entries are told by `read`."""
         if not may_hold(path):
             return
-        file = _File(path, collector, _links(path))
-        for _, entry in _entries(path, None, '"Medication|"Device'):
-            _, resource = _resource(entry)
+        file = _File(path, collector)
+        for number, entry in _entries(path, None, '"Medication|"Device'):
+            _, resource = file.resource(number, entry)
             if resource.get("resourceType") in (*GIVEN, "Medication", "Device"):
                 take_resource(collector.exposures, resource, file.links.subject(resource))
 
     def read(self, path: Path, collector: Collector, mapping: Mapping[str, Any] | None) -> None:
         """Offer every Observation; raises `InputError` for malformed JSON or a file without any FHIR resource."""
-        file = _File(path, collector, _links(path))
+        file = _File(path, collector)
         for number, entry in _entries(path, collector):
             file.take(number, entry)
         file.close()
 
 
-def _links(path: Path) -> Links:
-    """Who a Patient is by address and identifier, and what groups an Observation is of: either may come later."""
-    links = Links()
-    for _, entry in _entries(path, None, '"Patient"|"hasMember"'):
-        links.add(*_resource(entry))
-    return links
-
-
 class _File:
     """One FHIR file on its way into the collector."""
 
-    def __init__(self, path: Path, collector: Collector, links: Links):
-        self.path, self.collector, self.links = path, collector, links
+    def __init__(self, path: Path, collector: Collector):
+        self.path, self.collector = path, collector
         self.prefix = f"{path.name} {'line' if path.suffix.lower() in _LINES else 'entry'} "
         self.others: Counter[str] = Counter()
+        self.opened: set[str] = set()
         self.count = 0
+        self.links = Links()  # a Patient or group may come later than what is its
+        for number, entry in _entries(path, None, '"Patient"|"hasMember"'):
+            self.links.add(*self.resource(number, entry))
+
+    def resource(self, number: int, entry: Any) -> tuple[str, Mapping[str, Any]]:
+        """(fullUrl, resource) of an entry; one without an id has that of its place where something in it is "#..."."""
+        full, resource = _resource(entry)
+        subject = text_of(object_of(resource.get("subject")).get("reference"))
+        if text_of(resource.get("id")) or not ("contained" in resource or subject.startswith("#")):
+            return full, resource
+        where = f"entry {number} of {self.collector.exposures.source or self.path.name}"
+        return full, resource if resource.get("resourceType") == "Patient" else {**resource, "id": tail(full) or where}
 
     def take(self, number: int, entry: Any) -> None:
-        """One entry: a Patient, an Observation, or something that is counted and left."""
-        full, resource = _resource(entry)
+        """One entry: a Patient, an Observation, or something that is counted and left but for what it contains."""
+        full, resource = self.resource(number, entry)
         kind = text_of(resource.get("resourceType"))
         place = Place(self.prefix, number)
         if not kind:
-            shown = f"({type(entry).__name__})"
-            self.collector.set_aside(place, "", "entry", shown, "", "not a FHIR resource: `resourceType` is missing")
+            self.collector.set_aside(place, "", "entry", f"({type(entry).__name__})", "", _NO_RESOURCE)
             return
         self.count += 1
+        above = self.links.membership(full, resource) if kind == "Observation" else Membership()
+        whole = {**resource, **above.time} if above.time else resource
+        patient = ""
         if kind == "Patient":
             self._patient(place, resource)
         elif kind == "Observation":
-            above = self.links.membership(full, resource)
-            patient = self.links.subject(resource) or (self.links.subject(above.whose) if above.whose else "")
-            if patient in self.links.stand_ins:
-                self.collector.stand_in(patient)
-            whole = {**resource, **above.time} if above.time else resource
+            patient = self._subject(resource) or (self._subject(above.whose) if above.whose else "")
             self._observation(place, whole, patient, above)
-            self._contained(place, whole, patient, above)
         else:
             self.others[kind[:60]] += 1
+        if is_container(resource):
+            self._contained(place, whole, patient if kind == "Observation" else self._subject(resource), above)
+
+    def _subject(self, resource: Mapping[str, Any]) -> str:
+        return self._known(self.links.subject(resource))
+
+    def _known(self, patient: str) -> str:
+        """The patient, told to the collector as nobody's name where it is none."""
+        if patient in self.links.stand_ins:
+            self.collector.stand_in(patient)
+        return patient
 
     def close(self) -> None:
         """Account for what is neither; raises `InputError` when no resource was found at all."""
         for number, (kind, count) in enumerate(sorted(self.others.items()), 1):
             place = Place(f"{self.path.name} resource type ", number)
             reason = self.collector.exposures.told(kind) if kind in GIVEN else _LEFT
+            reason += "; what it contains is read" if kind in self.opened else ""
             self.collector.set_aside(place, "", kind, f"{count} entries", "", reason)
         if not self.count:
             raise InputError(
@@ -141,38 +156,30 @@ class _File:
             self.collector.born(_within(place, "birthDate"), patient, text_of(resource["birthDate"]))
 
     def _contained(self, place: Place, resource: Mapping[str, Any], patient: str, above: Membership) -> None:
-        """The patient and the members that an Observation brings with it; a member has its status and marks."""
-        inside = [object_of(inner) for inner in list_of(resource.get("contained"))]
-        if not inside:
-            return
-        about = text_of(object_of(resource.get("subject")).get("reference"))
-        groups = Groups()
-        groups.add((text_of(resource.get("id")) or "the whole", "#"), resource, members_of(resource), above.panels)
-        for whole in inside:
-            groups.add((f"#{text_of(whole.get('id'))}",), whole, members_of(whole))
-        own = {key: resource[key] for key in _OF_THE_WHOLE if key in resource}
-        site = {key: resource[key] for key in ("bodySite",) if key in resource}
-        time = {key: resource[key] for key in TIMES if key in resource}
-        for number, whole in enumerate(inside, 1):
-            here, name = _within(place, f"contained {number}"), f"#{text_of(whole.get('id'))}"
-            if whole.get("resourceType") == "Patient" and about == name:
-                self._person(here, patient, whole)
-            elif whole.get("resourceType") == "Observation":
-                inner = groups.membership((name,), whole)
-                when = {} if effective_time(whole) else inner.time or time
-                whose = self._subject_within(whole, inner, patient)
-                problem = above.problem or inner.problem
-                self._observation(
-                    here, {**site, **whole, **when, **own}, whose, Membership(inner.panels, problem=problem)
-                )
-
-    def _subject_within(self, whole: Mapping[str, Any], inner: Membership, patient: str) -> str:
-        """The patient of a contained Observation: its own, or its group's, or that of the one that contains it."""
-        for one in (whole, inner.whose or {}):
-            reference = text_of(object_of(one.get("subject")).get("reference"))
-            if not reference.startswith("#") and (found := self.links.subject(one)):
-                return found
-        return patient
+        """Everything that a resource contains: its Observations, their patients, and a count of what is neither."""
+        container, kind = Container(resource, patient, above, self.links), text_of(resource.get("resourceType"))
+        if not isinstance(resource.get("contained", []), list):
+            self.collector.set_aside(place, patient, "contained", "", "", "`contained` must be a list of resources")
+        patients = container.patients()
+        for number, own in enumerate(list_of(resource.get("contained")), 1):
+            here, inner = _within(place, f"contained {number}"), object_of(own)
+            which = text_of(inner.get("resourceType"))
+            if not which:
+                shown = f"({type(own).__name__})"
+                self.collector.set_aside(here, patient, "contained", shown, "", _NO_RESOURCE)
+            elif which == "Observation":
+                self.opened.add(kind[:60])
+                found = container.observation(inner)
+                self._observation(here, found.resource, self._known(found.patient), found.above)
+            elif which == "Patient" and (whose := patients.get(f"#{text_of(inner.get('id'))}")):
+                self._person(here, self._known(whose), inner)
+            elif not (kind in GIVEN and which in ("Medication", "Device")):  # those say what was given
+                self.others[f"contained {which}"[:60]] += 1
+            for _ in list_of(inner.get("contained")):
+                self.collector.set_aside(here, "", "contained", "", "", _NESTED)
+        for element, reference in container.dangling():
+            reason = f"{element} points to something contained that is not there: add it, or remove the reference"
+            self.collector.set_aside(_within(place, element), patient, element, reference, "", reason)
 
     def _observation(self, place: Place, resource: Mapping[str, Any], patient: str, above: Membership) -> None:
         own = placed_codings(resource)
@@ -201,8 +208,8 @@ class _File:
         given, unit, problem = _quantity(part)
         status, mark = text_of(whole.get("status")), mark_of_labels(list_of(object_of(whole.get("meta")).get("tag")))
         meaning = _meaning(own, parents, text_of(object_of(part.get("code")).get("text")))
-        if status in _REFUSED:
-            problem = f"its status says {_REFUSED[status]}"
+        if status in REFUSED:
+            problem = f"its status says {REFUSED[status]}"
         elif marked := refusal(mark):
             problem = marked
         elif misplaced:
@@ -221,7 +228,7 @@ class _File:
             method = ""
         self.collector.offer(
             place, patient, meaning.target, field, given, unit, time=effective_time(whole), modality=method,
-            consent=_purposes_of_use(whole), visit=tail(text_of(object_of(whole.get("encounter")).get("reference"))),
+            consent=_purposes_of_use(whole), visit=_encounter(whole),
             problem=absent,
         )  # fmt: skip
 
@@ -364,6 +371,17 @@ def _purposes_of_use(resource: Mapping[str, Any]) -> str:
     labels = list_of(object_of(resource.get("meta")).get("security"))
     found = (one for label in labels if "v3-ActReason" in text_of((one := object_of(label)).get("system")))
     return " ".join(text_of(one.get("code")) for one in found)
+
+
+def _encounter(resource: Mapping[str, Any]) -> str:
+    """The id of an Observation's encounter; of a contained one its identifier, as it has no id for others."""
+    reference = text_of(object_of(resource.get("encounter")).get("reference"))
+    if not reference.startswith("#"):
+        return tail(reference)
+    inside = (object_of(one) for one in list_of(resource.get("contained")))
+    found = next((one for one in inside if reference == f"#{text_of(one.get('id'))}"), {})
+    listed = (text_of(object_of(one).get("value")) for one in list_of(found.get("identifier")))
+    return next(filter(None, listed), "")
 
 
 def _words(concept: Any) -> str:

@@ -15,9 +15,9 @@ from ..codes import panel_of
 from ..fhir_codes import Coding, placed_codings
 from .json_values import list_of, object_of, text_of
 
-__all__ = ["TIMES", "Groups", "Membership", "effective_time", "members_of", "tail"]
+__all__ = ["Groups", "Membership", "effective_time", "members_of", "says_who", "tail"]
 
-TIMES = ("effectiveDateTime", "effectiveInstant", "effectivePeriod")
+_TIMES = ("effectiveDateTime", "effectiveInstant", "effectivePeriod")
 MEMBER_LIMIT = 5_000_000
 _SHOWN = 8  # names of a circle
 
@@ -107,7 +107,7 @@ class Groups:
         found = self._merged(above)
         if found.circle:
             return Membership(problem=f"hasMember runs in a circle ({found.circle}): remove one of its links")
-        lacking = {"time": not effective_time(resource), "subject": not _says_who(resource)}
+        lacking = {"time": not effective_time(resource), "subject": not says_who(resource)}
         for what, offered in (("time", found.times), ("subject", found.subjects)):
             if lacking[what] and len(offered) > 1:
                 why = f"it has no {what} of its own, and its groups give {len(offered)} different ones: write it there"
@@ -178,8 +178,8 @@ def _own(resource: Mapping[str, Any], panels: Iterable[list[Coding]]) -> _Lent:
     for one in [codings] if panel_of(codings) else panels:
         own.panels[panel_of(one) or ""] = one
     if time := effective_time(resource):
-        own.times[time] = {key: resource[key] for key in TIMES if key in resource}
-    if _says_who(resource):
+        own.times[time] = {key: resource[key] for key in _TIMES if key in resource}
+    if says_who(resource):
         subject = object_of(resource["subject"])
         reference = text_of(subject.get("reference"))
         key = tail(reference) if reference else json.dumps(subject["identifier"], sort_keys=True)
@@ -191,7 +191,8 @@ def _own(resource: Mapping[str, Any], panels: Iterable[list[Coding]]) -> _Lent:
     return own
 
 
-def _says_who(resource: Mapping[str, Any]) -> bool:
+def says_who(resource: Mapping[str, Any]) -> bool:
+    """Whether a resource names its subject, by reference or by identifier."""
     subject = object_of(resource.get("subject"))
     return bool(text_of(subject.get("reference")) or object_of(subject.get("identifier")))
 
@@ -220,9 +221,9 @@ def _close(circle: list[_Group]) -> None:
         one.lent = _Lent(circle=" -> ".join(shown))
 
 
-def members_of(resource: Mapping[str, Any]) -> list[str]:
-    """The references of hasMember to Observations; an answered questionnaire or a sequence is none."""
-    listed = (text_of(object_of(one).get("reference")) for one in list_of(resource.get("hasMember")))
+def members_of(resource: Mapping[str, Any], element: str = "hasMember") -> list[str]:
+    """The references of hasMember, or of another element, to Observations; an answered questionnaire is none."""
+    listed = (text_of(object_of(one).get("reference")) for one in list_of(resource.get(element)))
     return [one for one in listed if one and "QuestionnaireResponse/" not in one and "MolecularSequence/" not in one]
 
 

@@ -5,6 +5,7 @@ Source of the format: HL7 FHIR R4, https://hl7.org/fhir/R4/references.html and o
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from .fhir_groups import Groups, Membership, members_of, tail
 from .json_values import list_of, object_of, text_of
 
 __all__ = ["Links"]
+
+_NO_PERSON = ("Group", "Device", "Location")  # what else R4 lets an Observation be of
+_NAME_WIDTH = 64  # characters that a patient's name keeps
 
 
 class Links:
@@ -24,7 +28,7 @@ class Links:
         self.stand_ins: set[str] = set()  # names that `subject` made up for contained Patients without identifier
 
     def add(self, full: str, resource: Mapping[str, Any]) -> None:
-        """A Patient, with its address and identifiers, or an Observation, with its members."""
+        """A Patient, with its address and identifiers, or an Observation, contained ones too, with its members."""
         kind, name = resource.get("resourceType"), text_of(resource.get("id"))
         if kind == "Patient" and name:
             self._patients.update({tail(full): name} if full else {})
@@ -32,20 +36,36 @@ class Links:
         if kind == "Observation" and "hasMember" in resource:
             members = [tail(one) for one in members_of(resource) if not one.startswith("#")]
             self._groups.add(_names(full, resource), resource, members)
+        inside = list_of(resource.get("contained"))
+        for one in (object_of(one) for one in inside):
+            if one.get("resourceType") == "Observation" and "hasMember" in one:
+                outside = [tail(member) for member in members_of(one) if not member.startswith("#")]
+                self._groups.add((), {**one, "id": name, "contained": inside}, outside)
 
     def subject(self, resource: Mapping[str, Any]) -> str:
-        """The patient that a resource is of: by reference, by a contained Patient, or by identifier alone."""
+        """The patient that a resource is of: by reference, by a contained Patient, or by identifier alone.
+
+        "" for nobody: no subject, one that is a group, a device or a place, or "#id" of several contained Patients.
+        """
         subject = object_of(resource.get("subject"))
         reference = text_of(subject.get("reference"))
+        kind = reference.partition("/_history/")[0].rpartition("/")[0].rpartition("/")[2]
+        if kind in _NO_PERSON or text_of(subject.get("type")) in _NO_PERSON:
+            return ""
         if reference.startswith("#"):
             inside = (object_of(one) for one in list_of(resource.get("contained")))
-            person = next((one for one in inside if reference == f"#{text_of(one.get('id'))}"), {})
+            meant = [one for one in inside if reference == f"#{text_of(one.get('id'))}"]
+            person = meant[0] if meant else {}
+            if len(meant) > 1 or person.get("resourceType") in _NO_PERSON:
+                return ""
             return self._identified(person) or self._stand_in(f"{text_of(resource.get('id'))}{reference}")
         if reference:
             return self._patients.get(tail(reference), tail(reference))
         return self._identified({"identifier": [subject.get("identifier")]})
 
     def _stand_in(self, name: str) -> str:
+        if len(name) > _NAME_WIDTH:  # what is cut off would make two patients one
+            name = f"{name[: _NAME_WIDTH - 17]}~{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:16]}"
         self.stand_ins.add(name)
         return name
 
