@@ -19,6 +19,7 @@ from ..core.dataset import replace_folder
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, UnknownNameError
 from ..core.own_folder import replaceable
+from ..core.rounding import rounded, span
 from ..core.status import Status
 from ..core.table import Table
 from ..records.reading import show_range
@@ -214,12 +215,13 @@ class CalibratedTwin:
         return dataclasses.replace(self, provenance=dict(facts))
 
     def table(self) -> Table:
-        """Measured, fitted, left out, interval, verdict."""
+        """Measured, fitted, left out, interval, verdict, rounded for the unit; `fit` has every digit."""
         columns = ["reading", "unit", "measured", "fitted", "difference", "without it", "95 % interval", "verdict"]
         rows = []
         for r in self.fit:
-            wide = None if r.left_out_low is None else f"{r.left_out_low:.3g} to {r.left_out_high:.3g}"
-            rows.append([r.label, r.unit, r.shown, r.fitted, r.difference, r.left_out, wide, r.verdict])
+            fitted, apart, without = (rounded(value, r.unit) for value in (r.fitted, r.difference, r.left_out))
+            wide = span(r.left_out_low, r.left_out_high, r.unit)
+            rows.append([r.label, r.unit, r.shown, fitted, apart, without, wide, r.verdict])
         unsure = "" if self.sampling is None or self.sampling.reliable else f"{self.sampling.sentence} "
         return Table(columns, rows, title=f"Twin of {self.patient}", note=f"{unsure}{DISCLAIMER}")
 

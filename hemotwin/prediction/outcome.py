@@ -10,6 +10,7 @@ import xarray as xr
 
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import UnknownNameError
+from ..core.rounding import rounded, span
 from ..core.status import Status
 from ..core.table import Table
 from ..physiology.scenario import Scenario
@@ -90,11 +91,11 @@ class Prediction:
         raise UnknownNameError("observable", observable, [row.observable for row in self.rows])
 
     def table(self) -> Table:
-        """Baseline, after and change of every reading, with 95 % intervals."""
-        span = lambda low, high: f"{low:.3g} to {high:.3g}"  # noqa: E731
+        """Baseline, after and change with 95 % intervals, rounded for the unit; `rows` has every digit."""
         rows = [
-            [r.label, r.unit, r.baseline, span(r.baseline_low, r.baseline_high), r.after,
-             span(r.after_low, r.after_high), r.change, span(r.change_low, r.change_high)]
+            [r.label, r.unit, rounded(r.baseline, r.unit), span(r.baseline_low, r.baseline_high, r.unit),
+             rounded(r.after, r.unit), span(r.after_low, r.after_high, r.unit),
+             rounded(r.change, r.unit), span(r.change_low, r.change_high, r.unit)]
             for r in self.rows
         ]  # fmt: skip
         columns = ["reading", "unit", "baseline", "95 %", "after", "95 % ", "change", "95 %  "]

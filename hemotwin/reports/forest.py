@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..calibration.twin import CalibratedTwin, QuantityRow
-from .rounding import significant
+from ..core.rounding import significant
 from .tables import quantity_cells, relative, strip
 
 __all__ = ["forest"]

@@ -12,11 +12,11 @@ from .. import __version__
 from ..calibration.twin import CalibratedTwin
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError
+from ..core.rounding import significant
 from ..core.status import Status
 from ..core.whole_file import write_whole
 from .figures import beat_panels, what_if_panels
 from .forest import forest
-from .rounding import significant
 from .sentences import could_not_tell, day, listed, person, summary
 from .tables import fit_cells, foremost, headlines, unmeasured_cells, what_if_cells, what_if_reach
 

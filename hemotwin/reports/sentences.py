@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..calibration.twin import CalibratedTwin
-from .rounding import interval, shown_unit
+from ..core.rounding import interval, shown_unit
 from .tables import nobody_measured
 
 __all__ = ["could_not_tell", "day", "least_certain", "listed", "person", "summary"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..calibration.twin import CalibratedTwin, FitRow, ObservableRow, QuantityRow
 from ..core.disclaimer import DISCLAIMER
+from ..core.rounding import amount, interval, parameter, recorded, shown_unit, signed
 from ..core.table import Table
-from .rounding import amount, interval, parameter, recorded, shown_unit, signed
 
 __all__ = [
     "HEADLINES", "fit_cells", "fit_table", "foremost", "headlines", "nobody_measured", "quantity_cells",

@@ -14,9 +14,9 @@ import time
 import pytest
 
 from hemotwin.core.errors import InputError
+from hemotwin.core.rounding import recorded
 from hemotwin.core.status import Status
 from hemotwin.reports.report import page, report
-from hemotwin.reports.rounding import recorded
 from tests.reports.example_twin import example_predictions, example_twin
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from hemotwin.reports.rounding import amount, interval, parameter, recorded, shown_unit, signed, significant
+from hemotwin.core.rounding import amount, interval, parameter, recorded, rounded, shown_unit, signed, significant, span
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,11 @@ def test_a_number_that_rounds_to_nothing_has_no_sign():
     assert amount(-0.04, "mmHg") == "0.0" and signed(-0.04, "mmHg") == "0.0"
     assert interval(-0.3, 29.0, "mmHg") == "0 to 29"
     assert amount(-0.06, "mmHg") == "−0.1"
+
+
+def test_numbers_of_a_plain_table_have_the_decimals_of_print_and_no_noise():
+    assert rounded(0.001125, "mmHg") == 0.0 and str(rounded(-1.2e-7, "dyn s/cm5")) == "0.0"
+    assert rounded(4.1817, "L/min") == 4.18 and rounded(116.6, "mmHg", 33.0) == 117.0 and rounded(None, "mL") is None
+    assert math.isnan(rounded(math.nan, "mmHg") or 0.0)
+    assert span(-1.54, 27.8, "mmHg") == "-2 to 28" and span(None, 1.0, "mmHg") is None
+    assert span(1148.2, 2037.4, "dyn s/cm5") == "1148 to 2037"

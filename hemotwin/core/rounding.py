@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["amount", "decimals", "interval", "parameter", "recorded", "shown_unit", "signed", "significant"]
+__all__ = [
+    "amount", "decimals", "interval", "parameter", "recorded", "rounded", "shown_unit", "signed", "significant", "span",
+]  # fmt: skip
 
 DASH = "–"
 MINUS = "−"
@@ -60,6 +62,16 @@ def interval(low: float | None, high: float | None, unit: str, plus: bool = Fals
         return ""
     write, half = (signed if plus else amount), abs(high - low) / 2.0
     return f"{write(low, unit, half)} to {write(high, unit, half)}"
+
+
+def rounded(value: float | None, unit: str, half_width: float | None = None) -> float | None:
+    """A value as a number, with the decimals that `amount` writes; None stays None."""
+    return None if value is None else round(value, decimals(unit, half_width)) + 0.0  # never -0
+
+
+def span(low: float | None, high: float | None, unit: str) -> str | None:
+    """`low to high` for a table of plain numbers: as `interval`, with the minus of the keyboard; None when unknown."""
+    return interval(low, high, unit).replace(MINUS, "-") or None
 
 
 def recorded(value: float | None) -> str:
