@@ -50,8 +50,8 @@ model
 # ## Calibration
 #
 # Every quantity starts from a prior scaled to the patient's sex, age and size. The data move what they can, and the
-# rest stays where the prior had it. The column *left out* is the twin's answer when that value is hidden from it, which
-# is the fair test of a twin.
+# rest stays where the prior had it. The column *without it* is the twin's answer when that value is hidden from it, with
+# its 95 % interval, which is the fair test of a twin.
 
 # %%
 twins = ht.calibrate(model, records, prior="adult_wide", noise="clinical", starts=8, seed=0)
@@ -80,12 +80,13 @@ bolus = ht.predict(twins, ht.scenario("fluid_bolus", volume="500 mL", over="10 m
 bolus["P1"].table()
 
 # %% [markdown]
-# The right ventricle before and after: its loop grows with the bolus, and its pressure falls with nitric oxide.
+# The right ventricle before and after: its loop grows with the bolus, and its pressure falls with nitric oxide. The
+# loops are those of the best fit alone; the tables above have the intervals.
 
 # %%
 fig, axis = plt.subplots(figsize=(5, 3.5))
 loops = {
-    "measured state": twin.waves,
+    "before": twin.waves,
     "nitric oxide": nitric_oxide["P1"].waves,
     "500 mL bolus": bolus["P1"].waves,
 }
@@ -93,6 +94,7 @@ for label, waves in loops.items():
     axis.plot(waves.volume.sel(site="rv"), waves.pressure.sel(site="rv"), label=label)
 axis.set(xlabel="RV volume (mL)", ylabel="RV pressure (mmHg)")
 axis.legend(frameon=False)
+axis.set_title("best fit; no volume was measured. Not for clinical use.", fontsize=9)
 fig.tight_layout()
 
 # %% [markdown]

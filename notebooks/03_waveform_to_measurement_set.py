@@ -17,6 +17,8 @@
 # A monitor records pressures for hours; a twin needs one beat of which somebody can say that it is a beat. Here a
 # signal is made whose truth is known, spoilt the way signals are, written as WFDB and as EDF, and read back.
 # Synthetic throughout: no signal is of a real person. **Not for clinical use.**
+#
+# Needs the extra `wave`: `pip install '.[native,wave]'` in the checkout.
 
 # %%
 from datetime import datetime
