@@ -226,10 +226,10 @@ class CalibratedTwin:
         return Table(columns, rows, title=f"Twin of {self.patient}", note=f"{unsure}{DISCLAIMER}")
 
     def plot(self) -> Any:
-        """Figure of the steady beat (pressures, flows, loops)."""
+        """Figure of the steady beat of the best explanation (pressures, flows, loops)."""
         from ..core.plots import beat_figure
 
-        return beat_figure(self.waves, title=f"Twin of {self.patient}")
+        return beat_figure(self.waves, title=f"Twin of {self.patient}: best explanation, without its intervals")
 
     def save(self, path: str | Path) -> Path:
         """Write this twin alone; see `CalibratedTwins.save`."""
