@@ -27,10 +27,12 @@ def run(options: argparse.Namespace) -> int:
     from ..prediction.predict import predict
     from ..reports.report import report
     from .terminal import Progress, say
+    from .twin import apart
 
     progress = Progress()
     asked = [] if options.no_what_if else scenarios(options.scenario)
     reflex, twins = reflex_of(options, asked), read_twins(options)
+    apart([twin.patient for twin in twins])
     if asked:
         progress("predicting; the first run on a machine compiles, later ones do not")
     for twin in twins:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import InputError
 from ..core.own_folder import replaceable
 from .inputs import (
     USUAL,
@@ -22,7 +24,7 @@ from .inputs import (
 )
 from .whole import whole_folder
 
-__all__ = ["add_arguments", "file_name", "run", "write"]
+__all__ = ["add_arguments", "apart", "file_name", "run", "write"]
 
 WRITTEN = ("twin.zarr", "waves.zarr", "report.html")
 
@@ -47,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
     reflex = reflex_of(options, asked)
     records = read_record(options)
     progress(f"read {records!r}")
-    for one in records:  # told before minutes are spent
+    apart([one.patient for one in records])  # told before minutes are spent, as is the next
+    for one in records:
         replaceable(_folder(Path(options.out), one.patient), WRITTEN)
     bullets("Rows that could not be used", _unused(records))
     twins = calibrated(options, records, progress)
@@ -101,6 +104,18 @@ def _with_plain_names(waves: Any) -> Any:
 def file_name(patient: str) -> str:
     """A patient's name as part of a file name: letters, digits, dots, dashes; anything else becomes an underscore."""
     return re.sub(r"[^\w.-]", "_", patient).lstrip(".") or "unnamed"
+
+
+def apart(patients: Sequence[str]) -> None:
+    """Raise `InputError` where two patients would have one file name, so that one result would replace the other."""
+    taken: dict[str, str] = {}
+    for patient in patients:
+        former = taken.setdefault(file_name(patient), patient)
+        if former != patient:
+            raise InputError(
+                f"patients {former!r} and {patient!r} would both be written as {file_name(patient)}: rename one of them, "
+                "or take them one by one with --patient and --out."
+            )
 
 
 def _unused(records: Any, shown: int = 10) -> list[str]:

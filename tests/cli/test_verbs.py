@@ -291,3 +291,12 @@ def test_usual_what_ifs_of_the_help_are_those_asked():
     from hemotwin.cli.inputs import USUAL, WHAT_IFS, scenarios
 
     assert all(words[0] in USUAL for words in WHAT_IFS) and "500 mL over 10 min" in scenarios(None)[1].label
+
+
+def test_patients_whose_names_make_one_file_name_never_replace_each_other(record, tmp_path, calls, capsys):
+    record.write_text("patient,observable,value,unit\nA/B,sbp,120,mmHg\nA_B,sbp,130,mmHg\n")
+    assert main(["twin", str(record), "--out", str(tmp_path)]) == 2
+    assert "'A/B' and 'A_B' would both be written as A_B" in capsys.readouterr().err and not calls
+    path = tmp_path / "two.zarr"
+    CalibratedTwins((twin_of("A/B"), twin_of("A_B")), {}, {}).save(path)
+    assert main(["report", str(path), "--out", str(tmp_path / "pages")]) == 2 and not calls
