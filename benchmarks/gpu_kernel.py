@@ -9,11 +9,13 @@ prints the counts and claims no bar; --quick then compares an interpreted kernel
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +29,10 @@ import numpy as np
 from bars import Bars
 
 from hemotwin.core.system import System
+from hemotwin.engine.backends.arithmetic import Arithmetic
 from hemotwin.engine.backends.page_locked import SHARES, host_program, page_locked
 from hemotwin.engine.backends.pallas import Launch, PallasBeat, on_backend
-from hemotwin.engine.backends.straight_line import ISSUED, StraightLine
+from hemotwin.engine.backends.straight_line import ISSUED, Constant, Operation, StraightLine, Votes, run
 from hemotwin.engine.beat import BeatMap, compiled
 from hemotwin.engine.folded import folded
 from hemotwin.engine.forward import equal_start
@@ -61,9 +64,10 @@ TANGENTS = (("float32", 1), ("float32", 2), ("float32", 4), ("float64", 1))  # d
 # Multiprocessors and highest clock (Hz) of an NVIDIA H100 SXM or H200 (architecture white paper), when none is seen;
 # each multiprocessor issues four warp instructions per cycle, and half as many in float64.
 HOPPER, ISSUES, WARP = (132, 1.98e9), 4, 32
+WARPS = 16  # whose rare parts are counted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """A circulation with its fixed parameters folded, and random patients of it."""
 
@@ -122,11 +126,45 @@ def line_of(case: Case, dtype: str, tangents: int = 0) -> StraightLine:
     return line
 
 
+@functools.cache
+def in_rare_parts(case: Case, dtype: str) -> float:
+    """Instructions per step in rare parts that some patient of a warp needs, averaged over a beat of `WARPS` warps."""
+    program, compute = case.kernel().program(dtype), Arithmetic(WARP, ptx=False)
+    line, onset = line_of(case, dtype), program.onset
+    assert onset is not None, "the default launch is rewritten"
+    parts = [part for piece in line.body if not isinstance(piece, Operation)
+             for part in (piece.parts if isinstance(piece, Votes) else (piece,))]  # fmt: skip
+    costs = [float(instructions(Counter(o.name for o in part.operations), dtype)) for part in parts]
+
+    def ends(outputs: Any, values: dict[int, Any]) -> tuple[jax.Array, ...]:
+        wide = (o.value if isinstance(o, Constant) else values[o] for o in outputs)
+        return tuple(jnp.broadcast_to(jnp.asarray(x, dtype), (WARP,)) for x in wide)
+
+    def of_a_warp(rows: Any, state: Any) -> jax.Array:
+        invariants = [*rows, jnp.int32(STEPS)]
+        begun = dict(enumerate([*invariants, *state]))
+        run(onset.prologue, compute, begun)
+        before = dict(enumerate(invariants))
+        run(line.prologue, compute, before)
+
+        def step(k: Any, kept: tuple[Any, jax.Array]) -> tuple[Any, jax.Array]:
+            values = before | dict(enumerate([*kept[0], k], start=line.invariants))
+            compute.run(line.body, values)
+            needed = (jnp.any(values[part.predicate]) * cost for part, cost in zip(parts, costs, strict=True))
+            return ends(line.outputs, values), kept[1] + sum(needed)
+
+        return jax.lax.fori_loop(0, STEPS, step, (ends(onset.outputs, begun), jnp.float32(0.0)))[1]
+
+    with double(dtype == "float64"), jax.default_device(jax.devices("cpu")[0]):
+        rows, state = (jnp.asarray(x.reshape(len(x), WARPS, WARP)) for x in case.inputs(WARPS * WARP, dtype))
+        return float(jnp.mean(jax.jit(jax.vmap(of_a_warp, in_axes=1))(rows, state))) / STEPS
+
+
 def roofline(case: Case, dtype: str, count: int, tangents: int = 0) -> float:
-    """Least seconds for one pass of a beat: what every step must issue; what only few lanes need is not counted."""
+    """Least seconds for one pass of a beat: what every step issues and, in plain beats, what runs of rare parts."""
     line = line_of(case, dtype, tangents)
-    slow = 2 if dtype == "float64" else 1
-    return STEPS * -(-count // WARP) * slow * instructions(line.always, dtype) / device_rate()[0]
+    issued = instructions(line.always, dtype) + (0.0 if tangents else in_rare_parts(case, dtype))
+    return STEPS * -(-count // WARP) * (2 if dtype == "float64" else 1) * issued / device_rate()[0]
 
 
 def count(bars: Bars, case: Case) -> None:
@@ -137,6 +175,9 @@ def count(bars: Bars, case: Case) -> None:
         moved = len(case.system.parameters) + 2 * len(case.system.state) + len(case.beat.reductions)
         for name, found in (("always", line.always), ("rare", line.rare)):
             bars.figure(f"{case.name}.{dtype}.{name}", instructions(found, dtype), "instructions per step")
+        bars.figure(
+            f"{case.name}.{dtype}.rare_that_runs", in_rare_parts(case, dtype), "instructions per step of a warp"
+        )
         bars.figure(f"{case.name}.{dtype}.bytes", moved * np.dtype(dtype).itemsize, "per patient and beat")
         bars.figure(f"{case.name}.{dtype}.roofline", 1e3 * roofline(case, dtype, LARGE), "ms per million patients")
         bars.tables[f"{case.name}.{dtype}.operations"] = {"always": dict(line.always), "rare": dict(line.rare)}
