@@ -113,7 +113,7 @@ def apart(patients: Sequence[str]) -> None:
         former = taken.setdefault(file_name(patient), patient)
         if former != patient:
             raise InputError(
-                f"patients {former!r} and {patient!r} would both be written as {file_name(patient)}: rename one of them, "
+                f"patients {former!r} and {patient!r} would both be written as {file_name(patient)}: rename one, "
                 "or take them one by one with --patient and --out."
             )
 
