@@ -97,7 +97,7 @@ def _twin(
         Status.OK if informed else Status.UNIDENTIFIABLE,
         Status.OK if sampling.reliable else Status.DRAWS_UNRELIABLE,
     ]
-    names = model.system.parameters.names
+    names, rows = model.system.parameters.names, rows_of(one.patient)
     return CalibratedTwin(
         patient=one.patient,
         covariates=dict(one.covariates),
@@ -109,8 +109,8 @@ def _twin(
         modes=mode_rows(cohort, posterior, drawn),
         unmeasured=unmeasured_rows(cohort, k, readings, drawn.modes),
         conflicts=tuple(one.conflicts) + conflict_sentences(quantities, fit),
-        assumptions=_assumptions(cohort, k, quantities),
-        rows=rows_of(one.patient),
+        assumptions=_assumptions(cohort, k, quantities, rows),
+        rows=rows,
         certificate=certificate,
         status=merge(codes),
         provenance={},
@@ -148,15 +148,17 @@ def waves(model: Model, parameters: np.ndarray, state: np.ndarray, steps: int) -
     return beat_dataset(beat.time[:, 0], beat.pressure[..., 0], beat.volume[..., 0], beat.flow[..., 0], sites, conduits)
 
 
-def _assumptions(cohort: Cohort, k: int, quantities: Any) -> tuple[str, ...]:
+def _assumptions(cohort: Cohort, k: int, quantities: Any, rows: tuple[Any, ...]) -> tuple[str, ...]:
     found = list(cohort.priors[k].notes)
     measured = {cohort.channels[c][0] for c in cohort.used[k]}
     if "heart_rate" not in measured:
         rate = next((q for q in quantities if q.name == "heart_rate"), None)
         if rate is not None:
+            lost = any(row.fate == "quarantined" for row in rows)  # perhaps a rate among them
+            why = "No heart rate could be used" if lost else "Heart rate was not recorded"
             found.append(
-                f"Heart rate was not recorded: it is a free quantity with a prior ({rate.prior_low:.0f} to "
-                f"{rate.prior_high:.0f} /min); the data leave it at {rate.low:.0f} to {rate.high:.0f} /min."
+                f"{why}: it is a free quantity with a prior ({rate.prior_low:.0f} to {rate.prior_high:.0f} /min); the data leave it at {rate.low:.0f} to "
+                f"{rate.high:.0f} /min."
             )
     return (*found, *cohort.left_aside[k])
 

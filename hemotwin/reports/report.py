@@ -111,4 +111,10 @@ def _fates(twin: CalibratedTwin) -> dict[str, Any]:
     counts: dict[str, int] = {}
     for row in twin.rows:
         counts[row.fate] = counts.get(row.fate, 0) + 1
-    return {"rows": twin.rows, "counts": listed(f"{n} {fate}" for fate, n in counts.items()), "total": len(twin.rows)}
+    aside = [row for row in twin.rows if row.fate == "quarantined"]
+    return {
+        "rows": twin.rows,
+        "aside": aside,
+        "counts": listed(f"{n} {fate}" for fate, n in counts.items()),
+        "total": len(twin.rows),
+    }

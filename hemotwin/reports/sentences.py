@@ -22,7 +22,7 @@ def person(covariates: dict[str, Any]) -> str:
     if covariates.get("bsa") is not None:
         parts.append(f"BSA {covariates['bsa']:.2f} m²")
     missing = [word for word in ("sex", "age", "height", "weight") if covariates.get(word) is None]
-    return ", ".join(parts) + (f"{' · ' if parts else ''}{listed(missing)} not recorded" if missing else "")
+    return ", ".join(parts) + (f"{' · ' if parts else ''}{listed(missing)} not known" if missing else "")
 
 
 def day(provenance: dict[str, Any]) -> str:

@@ -154,3 +154,10 @@ def test_provenance_says_what_made_the_twin():
     facts = twins()["P1"].provenance
     assert (facts["prior"], facts["noise"], facts["method"]) == ("adult_wide", "clinical", "gauss_newton")
     assert (facts["starts"], facts["seed"], facts["precision"]) == (3, 0, "float64")
+
+
+def test_heart_rate_that_was_recorded_and_set_aside_is_not_said_to_be_unrecorded(tmp_path):
+    record = tmp_path / "fast.csv"
+    record.write_text("patient,observable,value,unit\nA,sbp,120,mmHg\nA,dbp,80,mmHg\nA,hr,700,1/min\n")
+    twin = calibrate(ht.circulation("adult"), ht.read(record), starts=2, draws=2, leave_out=False)["A"]
+    assert any(text.startswith("No heart rate could be used") for text in twin.assumptions)

@@ -98,6 +98,13 @@ def test_sections_come_in_the_order_of_a_reader(text):
     ]
 
 
+def test_rows_that_were_set_aside_stand_beside_the_conflicts(text):
+    said = plain(section(text, "conflicts"))
+    assert f"Set aside: 1 of {len(example_twin().rows)} rows of the record" in said
+    assert "heart <rate> fast: no number: give beats per minute" in said
+    assert "Set aside" not in page(dataclasses.replace(example_twin(), rows=()))
+
+
 def test_every_quantity_and_every_sentence_of_the_twin_is_told(text):
     twin, words = example_twin(), plain(text)
     assert all(q.label in section(text, "quantities") for q in twin.quantities)
@@ -158,7 +165,7 @@ def test_a_twin_with_the_least_in_it_still_has_a_page():
     text = plain(page(bare))
     assert "UNIDENTIFIABLE" in text
     assert Status.UNIDENTIFIABLE.advice in text
-    assert "sex, age, height and weight not recorded" in text
+    assert "sex, age, height and weight not known" in text
     assert "nan" not in text.lower().split()
     assert "What if" not in text
 
