@@ -157,8 +157,8 @@ def _assumptions(cohort: Cohort, k: int, quantities: Any, rows: tuple[Any, ...])
             lost = any(row.fate == "quarantined" for row in rows)  # perhaps a rate among them
             why = "No heart rate could be used" if lost else "Heart rate was not recorded"
             found.append(
-                f"{why}: it is a free quantity with a prior ({rate.prior_low:.0f} to {rate.prior_high:.0f} /min); the data leave it at {rate.low:.0f} to "
-                f"{rate.high:.0f} /min."
+                f"{why}: it is a free quantity with a prior ({rate.prior_low:.0f} to {rate.prior_high:.0f} /min); "
+                f"the data leave it at {rate.low:.0f} to {rate.high:.0f} /min."
             )
     return (*found, *cohort.left_aside[k])
 

@@ -99,7 +99,7 @@ def test_sections_come_in_the_order_of_a_reader(text):
 
 
 def test_rows_that_were_set_aside_stand_beside_the_conflicts(text):
-    said = plain(section(text, "conflicts"))
+    said = section(text, "conflicts")
     assert f"Set aside: 1 of {len(example_twin().rows)} rows of the record" in said
     assert "heart <rate> fast: no number: give beats per minute" in said
     assert "Set aside" not in page(dataclasses.replace(example_twin(), rows=()))
