@@ -86,8 +86,10 @@ class _File:
     def resource(self, number: int, entry: Any) -> tuple[str, Mapping[str, Any]]:
         """(fullUrl, resource) of an entry; one without an id has that of its place where something in it is "#..."."""
         full, resource = _resource(entry)
+        if text_of(resource.get("id")):
+            return full, resource
         subject = text_of(object_of(resource.get("subject")).get("reference"))
-        if text_of(resource.get("id")) or not ("contained" in resource or subject.startswith("#")):
+        if "contained" not in resource and not subject.startswith("#"):
             return full, resource
         where = f"entry {number} of {self.collector.exposures.source or self.path.name}"
         return full, resource if resource.get("resourceType") == "Patient" else {**resource, "id": tail(full) or where}

@@ -152,8 +152,10 @@ class Container:
 
 def is_container(resource: Mapping[str, Any]) -> bool:
     """Whether a resource contains others, or says of a part that it is contained."""
-    part = _PARTS.get(text_of(resource.get("resourceType")), "")
-    return "contained" in resource or (part in resource and any(one[0] == "#" for one in members_of(resource, part)))
+    if "contained" in resource:
+        return True
+    part = _PARTS.get(resource.get("resourceType") or "", "")
+    return part in resource and any(one[0] == "#" for one in members_of(resource, part))
 
 
 def _name(resource: Mapping[str, Any]) -> str:
