@@ -50,8 +50,8 @@ model
 # ## Calibration
 #
 # Every quantity starts from a prior scaled to the patient's sex, age and size. The data move what they can, and the
-# rest stays where the prior had it. The column *without it* is the twin's answer when that value is hidden from it, with
-# its 95 % interval, which is the fair test of a twin.
+# rest stays where the prior had it. The column *without it* is the twin's answer when that value is hidden from it,
+# with its 95 % interval, which is the fair test of a twin.
 
 # %%
 twins = ht.calibrate(model, records, prior="adult_wide", noise="clinical", starts=8, seed=0)
