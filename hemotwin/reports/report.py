@@ -112,6 +112,7 @@ def _fates(twin: CalibratedTwin) -> dict[str, Any]:
     for row in twin.rows:
         counts[row.fate] = counts.get(row.fate, 0) + 1
     aside = [row for row in twin.rows if row.fate == "quarantined"]
+    aside.sort(key=lambda row: "visit" in row.reason or "condition" in row.reason)  # what can be corrected stands first
     return {
         "rows": twin.rows,
         "aside": aside,

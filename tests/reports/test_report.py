@@ -102,6 +102,10 @@ def test_rows_that_were_set_aside_stand_beside_the_conflicts(text):
     said = section(text, "conflicts")
     assert f"Set aside: 1 of {len(example_twin().rows)} rows of the record" in said
     assert "heart <rate> fast: no number: give beats per minute" in said
+    fault = next(row for row in example_twin().rows if row.fate == "quarantined")
+    others = tuple(dataclasses.replace(fault, reason="a twin is of one visit: taken 2019-05-01") for _ in range(9))
+    many = section(page(dataclasses.replace(example_twin(), rows=(*others, fault))), "conflicts")
+    assert "Set aside: 10 of 10" in many and fault.reason in many and "The others stand under provenance" in many
     assert "Set aside" not in page(dataclasses.replace(example_twin(), rows=()))
 
 
