@@ -98,6 +98,12 @@ def _identity(name: str, read: list[Operand], dtype: str) -> Operand | None:
     return None
 
 
+def _inverted(builder: Builder, operand: Operand) -> Operand | None:
+    """x of an operand that is 1 / x."""
+    made = None if isinstance(operand, Constant) else builder.made.get(operand)
+    return made.inputs[0] if made is not None and made.name == "reciprocal" else None
+
+
 def _opposite(builder: Builder, operand: Operand) -> Operand | None:
     """x of an operand that is -x."""
     made = None if isinstance(operand, Constant) else builder.made.get(operand)
@@ -117,7 +123,9 @@ def _reciprocal(builder: Builder, operand: Operand, dtype: str) -> Operand:
 
 def _gathered(builder: Builder, read: list[Operand], dtype: str) -> Operand | None:
     """c1 (c2 x) = (c1 c2) x, the invariant factors first and their product formed before the loop; a sign goes into
-    an invariant factor, or before the product, where a sum may take it."""
+    an invariant factor, or before the product, where a sum may take it; x (1 / x) is 1."""
+    if any(_inverted(builder, one) == other for one, other in (read, read[::-1])):
+        return Constant(1.0, dtype)
     a, b = read if builder.is_fixed(read[0]) else read[::-1]
     if not builder.is_fixed(a):
         for one, other in (read, read[::-1]):

@@ -20,7 +20,7 @@ from ..interfaces import Activation
 __all__ = ["DoubleHill"]
 
 BEYOND = 20.0  # of a time constant's logarithm: there one Hill function is 0 or 1 for every exponent
-EARLIEST = 1e-9  # s; keeps the logarithm and its derivative finite at the onset
+EARLIEST = 1e-9  # of the period; keeps the logarithm and its derivative finite at the onset
 
 
 @functools.lru_cache(maxsize=64)
@@ -83,14 +83,14 @@ class DoubleHill(Activation):
 
     def activation(self, time: Any, period: Any) -> Any:
         """Degree of contraction (0..1) at `time` s after the beat's onset."""
-        since = time - self.onset * period
-        since = jnp.where(since < 0.0, since + period, since)
-        since = jnp.where(since > EARLIEST, since, EARLIEST)
+        phase = time / period - self.onset
+        phase = jnp.where(phase < 0.0, phase + 1.0, phase)
+        log_phase = jnp.log(jnp.where(phase > EARLIEST, phase, EARLIEST))
         peak = _normaliser(self.fall_time / self.rise_time, self.rise_exponent, self.fall_exponent)
         # numbers of Python's take the type of the rows; numpy's would make float32 beats float64
-        log_t, stretch = jnp.log(since), 0.5 * jnp.log(period) + jnp.log(self.time_scale)
-        before = self.rise_exponent * (stretch + math.log(self.rise_time)) - self.rise_exponent * log_t
-        after = self.fall_exponent * log_t - self.fall_exponent * (stretch + math.log(self.fall_time))
+        stretch = jnp.log(self.time_scale) - 0.5 * jnp.log(period)  # of tau sqrt(T) in periods
+        before = self.rise_exponent * (stretch + math.log(self.rise_time)) - self.rise_exponent * log_phase
+        after = self.fall_exponent * log_phase - self.fall_exponent * (stretch + math.log(self.fall_time))
         return _hills(peak, before, after)
 
 

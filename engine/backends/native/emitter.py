@@ -54,9 +54,9 @@ class Emitter(Writer):
     # Operations
 
     def keep(self, value: int, pointer: str, kind: str) -> None:
-        """From now on a value of the line is read from memory."""
+        """From now on a value of the line is read from memory: a vector of `kind`, or one number for all lanes."""
         self.held.pop(value, None)
-        self.kept[value], self.types[value] = (pointer, kind), kind
+        self.kept[value], self.types[value] = (pointer, kind), self.vector if kind == self.scalar else kind
 
     def hold(self, value: int, name: str, kind: str) -> None:
         """A value of the line is this register."""
@@ -82,9 +82,18 @@ class Emitter(Writer):
             return self.number(float(operand.value))
         if operand in self.kept:
             if operand not in self.held or self.count - self.used[operand] > NEAR:
-                self.held[operand] = self.load(*self.kept[operand])
+                pointer, kind = self.kept[operand]
+                found = self.load(pointer, kind)
+                self.held[operand] = self.spread(found) if kind == self.scalar else found
             self.used[operand] = self.count
         return self.held[operand]
+
+    def spread(self, number: str, kind: str | None = None) -> str:
+        """One number in every lane."""
+        kind = kind or self.scalar
+        vector = f"<{self.width} x {kind}>"
+        one = self.put(f"insertelement {vector} poison, {kind} {number}, i32 0")
+        return self.put(f"shufflevector {vector} {one}, {vector} poison, <{self.width} x i32> zeroinitializer")
 
     def run(self, body: Iterable[Piece]) -> None:
         """Write a body in order."""

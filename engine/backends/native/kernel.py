@@ -6,11 +6,12 @@ step to step stay in the first cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from ..straight_line import Constant, Operand
+from ..straight_line import Constant, Operand, Piece
 from .emitter import Emitter
-from .program import Line, NativeProgram
+from .program import SLOW, Line, NativeProgram
+from .uniform import uniform
 
 __all__ = ["Kernel"]
 
@@ -37,7 +38,7 @@ class Kernel(Emitter):
             self._buffer(part, program.carried)
         self._tangent_buffers()
         steps, beats = (self.put(f"load i32, ptr {self.at('%counts', i, 'i32')}, align 4") for i in (0, 1))
-        self.steps = self._everywhere(steps)
+        self.steps = self.spread(steps, "i32")
         self._group("%first", steps, beats)
         self.lines.append("  ret void")
         return [self.lines[0], *self.buffers, *self.lines[1:]]
@@ -63,12 +64,6 @@ class Kernel(Emitter):
         self.lines.append(f"  br label %{name}")
         self.lines[place] = f"  %{name}.i = phi {kind} [ 0, %{before} ], [ %{name}.next, %{last} ]"
         self.label(f"{name}.done")
-
-    def _everywhere(self, number: str) -> str:
-        """An integer in every lane."""
-        vector = f"<{self.width} x i32>"
-        one = self.put(f"insertelement {vector} poison, i32 {number}, i32 0")
-        return self.put(f"shufflevector {vector} {one}, {vector} poison, {vector} zeroinitializer")
 
     def _here(self) -> str:
         """Name of the block that is being written."""
@@ -166,20 +161,46 @@ class Kernel(Emitter):
         first = program.parameters + 1
         for i in range(program.carried):
             self.keep(first + i, self.at("%now", i), self.vector)
-        self.hold(first + program.carried, self._everywhere("%k"), f"<{self.width} x i32>")
+        self.hold(first + program.carried, self.spread("%k", "i32"), f"<{self.width} x i32>")
         line, size = program.step.line, program.step.size
+        body = self._tabled()
         sinks: dict[int, list[str]] = {}
         for i, operand in enumerate(line.outputs[:size]):
             if isinstance(operand, int) and operand not in self.kept:
                 sinks.setdefault(operand, []).append(self.at("%after", i))
         self._slots(line.outputs[size:], sinks)
         self.sinks = sinks
-        self.run(line.body)
+        self.run(body)
         self.sinks = {}
         for i, operand in enumerate(line.outputs[:size]):
             if isinstance(operand, Constant) or operand in self.kept:
                 self.store(self.read(operand), self.at("%after", i))
         self._pushed()
+
+    def _tabled(self) -> Iterable[Piece]:
+        """Every `width` steps, what follows from the number of a step alone for as many of them; the rest of a step."""
+        program, line = self.program, self.program.step.line
+        steps, step = program.parameters, program.parameters + 1 + program.carried
+        found = uniform(line, frozenset((steps, step)), self.dtype, SLOW)
+        if not found.values:
+            return line.body
+        space, before, used = self._buffer("table", len(found.values)), dict(self.held), dict(self.used)
+        place = self.put(f"and i32 %k, {self.width - 1}")
+        self.lines.append(f"  br i1 {self.put(f'icmp eq i32 {place}, 0')}, label %table.new, label %table.old")
+        self.label("table.new")
+        lanes = ", ".join(f"i32 {lane}" for lane in range(self.width))
+        kind = f"<{self.width} x i32>"
+        self.hold(step, self.put(f"add {kind} {self.held[step]}, <{lanes}>"), kind)
+        self.run(found.operations)
+        for i, value in enumerate(found.values):
+            self.store(self.read(value), self.at(space, i))
+        self.lines.append("  br label %table.old")
+        self.label("table.old")
+        self.held, self.used = before, used
+        place = self.put(f"zext i32 {place} to i64")
+        for i, value in enumerate(found.values):
+            self.keep(value, self.at(self.at(space, i), place, self.scalar), self.scalar)
+        return found.body
 
     # What a kernel with tangents adds
 

@@ -17,7 +17,7 @@ from ..rewriting import rewrite
 from ..straight_line import Builder, Operand, Operation, StraightLine, trace
 from ..varying import Varying
 
-__all__ = ["Line", "NativeProgram", "native_program"]
+__all__ = ["SLOW", "Line", "NativeProgram", "native_program"]
 
 # Least cost of a rare part, and costs of operations where they are not those of one product: a CPU is slow at division.
 SMALLEST_RARE = 7

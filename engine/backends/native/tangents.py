@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..jacobian import Jacobian
-from ..straight_line import Constant, Operand
+from ..straight_line import Constant, Operand, Piece
 from .elementary import definitions
 from .kernel import Kernel
 from .program import NativeProgram
@@ -48,6 +48,10 @@ class TangentKernel(Kernel):
         self.where: dict[int, str] = {}
         self.jacobian = ordered(_known(program.step.jacobian))
         self.rows = _Rows(self.jacobian)
+
+    def _tabled(self) -> Iterable[Piece]:
+        """Nothing: of a step with tangents the drive is the smallest part."""
+        return self.program.step.line.body
 
     def _tangent_buffers(self) -> None:
         self._buffer("tangent", self.chunks * WAYS * self.program.carried)
