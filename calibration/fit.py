@@ -27,6 +27,7 @@ from .likelihood import load_noise
 from .methods.gauss_newton import Fit
 from .posterior import LaplacePosterior, posterior_of
 from .priors import load_prior
+from .random_stream import random_stream
 from .refine import FINEST, refined
 from .summary import compile_forward, summarise
 from .twin import CalibratedTwin, CalibratedTwins
@@ -81,7 +82,8 @@ def calibrate(
     maximised from `starts` starts (the recipe for a catheter report, the prior's centre, the recipe with a strong right
     atrium, then random ones), and all modes within 3 nats are kept. Draws of an approximation around them are solved
     and weighted by their true posterior density, and `draws` of them, taken by weight, are the twin's: every interval,
-    verdict and what-if comes from them (`draws.py`). A patient whose sensitivities or values have not converged in the
+    verdict and what-if comes from them (`draws.py`). Random numbers follow from `seed` and the patient's name, so that
+    a twin is the same whoever else is in `records`. A patient whose sensitivities or values have not converged in the
     step is fitted again on twice the steps (unless `steps` is given). With `leave_out` each value is predicted by a
     refit without it and its exact functions.
     `free` names the free quantities (None: the prior's own choice); quantities that are not in the prior keep the
@@ -153,10 +155,10 @@ class Job:
 
     def run(self, cohort: Cohort, number: int) -> list[CalibratedTwin]:
         """Fit, leave out and summarise; what the draws will need compiles meanwhile."""
-        rng = np.random.default_rng(self.seed)
+        rngs = [random_stream(self.seed, one.patient) for one in cohort.sets]
         with double(), ThreadPoolExecutor(1) as aside:
             compiling = aside.submit(compile_forward, cohort, self.model, number)
-            fits = _all_starts(cohort, self.method, self.starts, rng, number)
+            fits = _all_starts(cohort, self.method, self.starts, rngs, number)
             posteriors = [posterior_of(fits, k, self.starts) for k in range(len(cohort.sets))]
             fits, posteriors, checks = refined(cohort, self.method, fits, posteriors, number, self.finest)
             self.clock.done("fit", f"fitted from {self.starts} starts each")
@@ -165,7 +167,9 @@ class Job:
                 left = _left_out(cohort, self.method, posteriors, fits, number)
                 self.clock.done("leave_out", "refitted without each value")
             compiling.result()
-            twins = summarise(cohort, self.model, posteriors, fits, checks, left, self.draws, rng, number, self.rows_of)
+            twins = summarise(
+                cohort, self.model, posteriors, fits, checks, left, self.draws, rngs, number, self.rows_of
+            )
             self.clock.done("posterior", f"solved {self.draws} posterior draws per patient")
         return twins
 
@@ -196,9 +200,9 @@ def _rows_by_patient(records: Any) -> Callable[[str], tuple[Any, ...]]:
     return records.rows_of if isinstance(records, Records) else lambda patient: ()
 
 
-def _all_starts(cohort: Cohort, run: Any, starts: int, rng: np.random.Generator, steps: int) -> Fit:
+def _all_starts(cohort: Cohort, run: Any, starts: int, rngs: list[np.random.Generator], steps: int) -> Fit:
     count, names = len(cohort.sets), len(cohort.problem.names)
-    z = SPREAD * rng.standard_normal((names, count, starts))
+    z = SPREAD * np.stack([rng.standard_normal((names, starts)) for rng in rngs], axis=1)
     for patient in range(count):
         z[:, patient, 0] = np.clip(cohort.whitened(patient, cohort.recipes[patient]), -3.0, 3.0)
         if starts > 1:

@@ -56,10 +56,9 @@ class Sampled:
 
 def sampled(
     cohort: Cohort, model: Model, posteriors: dict[int, LaplacePosterior], fits: Fit, draws: int,
-    rng: np.random.Generator, steps: int,
+    rngs: list[np.random.Generator], steps: int,
 ) -> dict[int, Sampled]:  # fmt: skip
-    """`draws` posterior draws of every patient that has a posterior, by its index."""
-    rngs = dict(enumerate(rng.spawn(len(cohort.sets))))  # nobody's draws depend on how many another patient needed
+    """`draws` posterior draws of every patient that has a posterior, by its index, each from its own of `rngs`."""
     found: dict[int, Sampled] = {}
     alive = list(posteriors)
     for first in range(0, len(alive), TOGETHER):

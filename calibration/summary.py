@@ -40,7 +40,8 @@ def compile_forward(cohort: Cohort, model: Model, steps: int) -> None:
 
 def summarise(
     cohort: Cohort, model: Model, posteriors: list[LaplacePosterior | None], fits: Fit,
-    checks: dict[int, Sensitivity], left: list[dict[int, LeftOut]], draws: int, rng: np.random.Generator, steps: int,
+    checks: dict[int, Sensitivity], left: list[dict[int, LeftOut]], draws: int, rngs: list[np.random.Generator],
+    steps: int,
     rows_of: Callable[[str], tuple[Any, ...]],
 ) -> list[CalibratedTwin]:  # fmt: skip
     """A twin for every patient; one whose fit failed from every start is named in `cohort.skipped`."""
@@ -50,7 +51,7 @@ def summarise(
             cohort.skipped[one.patient] = Status.NOT_PERIODIC.advice
     if not kept:
         return []
-    drawn = sampled(cohort, model, kept, fits, draws, rng, steps)
+    drawn = sampled(cohort, model, kept, fits, draws, rngs, steps)
     certificates = _certificates(cohort, model, checks, drawn, steps)
     return [_twin(cohort, model, k, kept[k], fits, drawn[k], left[k], certificates[k], steps, rows_of) for k in kept]
 
