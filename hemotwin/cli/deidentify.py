@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 from typing import Any
 
+from ..core.disclaimer import DISCLAIMER
+
 __all__ = ["add_arguments", "run"]
+
+MADE_BY = "de-identified: keyed pseudonyms, moved dates."  # by this an earlier table is known as one of ours
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
     if options.record is None:
         raise InputError("RECORD must be given, or --new-key FILE to make a key first.")
     key, steps = load_secret(options.key_file), _steps(options.round)
+    _check(options)
     records = _read(options)
     note_read(options, records)
     counts, written = _write(records, key, steps, options)
@@ -58,6 +65,26 @@ def run(options: argparse.Namespace) -> int:
     say("usable or not permitted.")
     say("Dates are moved: no Safe Harbor dates. Not for clinical use.")
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise `InputError` for a k below 1, a file that is missing, or a table that would replace what is not ours.
+
+    Told before the record is read; a path that was given for reading is not repeated, as it may name a person.
+    """
+    from ..core.errors import InputError
+    from ..records.own_file import apart_from, own_file
+
+    if options.k is not None and options.k < 1:
+        raise InputError(f"--k must be a whole number of people of at least 1 (1: not checked), but got {options.k}.")
+    given = {"RECORD": options.record, "--mapping": options.mapping, "--governance": options.governance}
+    for option, path in given.items():
+        if path and "://" not in path and not os.path.exists(path):
+            what = "file or folder" if option == "RECORD" else "file"
+            raise InputError(f"{option} is not there: no {what} has the path that was given; check its spelling.")
+        if path:
+            apart_from(options.out, path, "--out")
+    own_file(options.out, (MADE_BY,), "--out")
 
 
 def _read(options: argparse.Namespace) -> Any:
@@ -102,13 +129,29 @@ def _write(
     persons = persons_of(list(safe))  # by the values in full: rounding would make strangers alike
     shown = [shown_of(one, person=persons[one.patient]) for one in leaving]
     check_anonymity(shown, max(k, policy.k if policy else 1))
-    written = [write_csv(leaving, options.out, "de-identified: keyed pseudonyms, moved dates. Not for clinical use.")]
-    if safe.governance and safe.governance.facts():
-        written.append(_governance(safe.governance, [one.patient for one in leaving], written[0]))
+    told = safe.governance if safe.governance and safe.governance.facts() else None
+    beside = _beside(options) if told else None
+    written = [write_csv(leaving, options.out, f"{MADE_BY} {DISCLAIMER}")]
+    if told and beside:
+        written.append(_governance(told, [one.patient for one in leaving], beside))
     return safe.summary(), [sha256_of(path) for path in written]
 
 
-def _governance(governance: Any, patients: list[str], table: Any) -> Any:
+def _beside(options: argparse.Namespace) -> Path:
+    """Where the governance of the table goes; raises `InputError` where that is not ours to replace."""
+    from ..records.own_file import apart_from, own_file
+
+    out = Path(options.out)
+    target, option = out.with_name(f"{out.stem}_governance.yaml"), "what is said of governance beside --out"
+    record = Path(options.record)
+    for path in (options.governance, record.with_name(f"{record.stem}_governance.yaml"), record):
+        if path:
+            apart_from(target, path, option)
+    own_file(target, (MADE_BY,), option)
+    return target
+
+
+def _governance(governance: Any, patients: list[str], target: Path) -> Path:
     """Steward, licence, policy and the permission under which each patient was read, beside the table."""
     import yaml
 
@@ -118,8 +161,8 @@ def _governance(governance: Any, patients: list[str], table: Any) -> Any:
         data["policy"] = governance.policy.name
         data["consent"] = [{"patient": patient, "purpose": governance.policy.purpose, "decision": "permit"}
                            for patient in patients]  # fmt: skip
-    target = table.with_name(f"{table.stem}_governance.yaml")
-    target.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    target.write_text(f"# {MADE_BY} {DISCLAIMER}\n{text}", encoding="utf-8")
     return target
 
 

@@ -24,12 +24,14 @@ def run(options: argparse.Namespace) -> int:
     """Write the record and say what it is."""
     from ..core.errors import InputError
     from ..records.mock import load_report, write_mock
+    from ..records.own_file import apart_from
     from .terminal import say
 
     if not Path(options.like).is_file():
         raise InputError(
             f"--like must be the report of `hemotwin readiness RECORD --json`, but {options.like} is no file."
         )
+    apart_from(options.path, options.like, "PATH")
     for path in write_mock(load_report(options.like), options.path, options.to, options.seed):
         say(str(path))
     say("Synthetic: made up, of no real person. Not for clinical use.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["MARK_COLUMN", "MARK_SYSTEM", "MEASURED", "PREDICTED", "SYNTHETIC", "mark_of_labels", "refusal"]
+__all__ = ["MADE_UP", "MARK_COLUMN", "MARK_SYSTEM", "MEASURED", "PREDICTED", "SYNTHETIC", "mark_of_labels", "refusal"]
 
 MARK_COLUMN = "value_origin"  # of a table
 MARK_SYSTEM = "urn:hemotwin:value-origin"  # of a FHIR tag
 MEASURED, PREDICTED, SYNTHETIC = "measured", "predicted by a model", "synthetic"
+MADE_UP = f"{SYNTHETIC}: made up, of no real person."  # what a synthetic record says of itself
 
 
 def refusal(mark: str | None) -> str | None:

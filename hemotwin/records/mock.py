@@ -17,8 +17,9 @@ from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, UnitError
 from ..core.units import convert
 from .codes import codings_of, info, observables
-from .marks import MARK_COLUMN, MARK_SYSTEM, SYNTHETIC
+from .marks import MADE_UP, MARK_COLUMN, MARK_SYSTEM, SYNTHETIC
 from .mock_person import MockPerson, MockReading
+from .own_file import own_file
 from .structure import CONDITIONS
 
 __all__ = ["FORMS", "load_report", "write_mock"]
@@ -29,6 +30,8 @@ PEOPLE_LIMIT, READINGS_LIMIT = 100_000, 100_000
 _FIRST_DAY = date(2000, 1, 1)
 _COLUMNS = ("patient", "observable", "value", "unit", "time", "modality", "condition", "consent", MARK_COLUMN)
 _GOVERNANCE = "steward: nobody (synthetic record)\nlicence: CC0-1.0\n"
+# by these an earlier mock is known: a table, a FHIR resource's tag, the governance
+_MARKS = (f"# {MADE_UP}", f'"display": "{SYNTHETIC}. {DISCLAIMER}"', _GOVERNANCE.splitlines()[0])
 _LABELS = {
     "tag": [{"system": MARK_SYSTEM, "code": "synthetic", "display": f"{SYNTHETIC}. {DISCLAIMER}"}],
     "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST"}],
@@ -67,24 +70,18 @@ def write_mock(report: Mapping[str, Any], path: str | Path, form: str | None = N
     `MockPerson`.
     `form` is "csv", "fhir" (a bundle), "ndjson" or "omop" (a folder of tables), by default what the path's ending says
     (none: omop). A path without an ending is a folder in every form; one that ends as another form is refused. FHIR has
-    no field for a condition, so readings in another than rest are left to the other forms.
+    no field for a condition, so readings in another than rest are left to the other forms. Only an earlier mock record
+    is replaced: `InputError` is raised before anything is written where another file stands in the place of one.
     """
-    target = Path(path)
-    chosen = form or _ENDINGS.get(target.suffix.lower(), "csv")
-    if chosen not in FORMS:
-        raise InputError(f"`form` must be one of {', '.join(FORMS)}, but got {form!r}.")
-    ending = target.suffix.lower()
-    if ending and _ENDINGS.get(ending, chosen) != chosen:
-        raise InputError(f"`{target.name}` must end as the form {chosen} does, or have no ending for a folder.")
+    chosen, target, governance = _places(Path(path), form)
     rows = list(_rows(report["structure"], np.random.default_rng(seed)))
-    governance = target.with_name(f"{target.stem}_governance.yaml")
-    if not ending and chosen != "omop":
-        governance = target / "governance.yaml"
-        target /= "records" + next(end for end, form in _ENDINGS.items() if form == chosen)
+    told = bool(report.get("steward") and report.get("licence"))
+    for place in ([] if chosen == "omop" else [target]) + ([governance] if told else []):
+        own_file(place, _MARKS, "the mock record")
     if chosen == "omop":
         from .mock_omop import write_model
 
-        written, governance = write_model(rows, target), target / "governance.yaml"
+        written = write_model(rows, target)
     elif chosen == "csv":
         written = [_whole(target, _table(rows))]
     elif chosen == "fhir":
@@ -94,9 +91,25 @@ def write_mock(report: Mapping[str, Any], path: str | Path, form: str | None = N
         ]
     else:
         written = [_whole(target, "".join(f"{json.dumps(resource)}\n" for resource in _resources(rows)))]
-    if report.get("steward") and report.get("licence"):
+    if told:
         written.append(_whole(governance, _GOVERNANCE))
     return written
+
+
+def _places(target: Path, form: str | None) -> tuple[str, Path, Path]:
+    """The form, where the record goes, and where its governance."""
+    ending = target.suffix.lower()
+    chosen = form or _ENDINGS.get(ending, "csv")
+    if chosen not in FORMS:
+        raise InputError(f"`form` must be one of {', '.join(FORMS)}, but got {form!r}.")
+    if ending and _ENDINGS.get(ending, chosen) != chosen:
+        raise InputError(f"`{target.name}` must end as the form {chosen} does, or have no ending for a folder.")
+    if chosen == "omop":
+        return chosen, target, target / "governance.yaml"
+    if ending:
+        return chosen, target, target.with_name(f"{target.stem}_governance.yaml")
+    file = "records" + next(end for end, form in _ENDINGS.items() if form == chosen)
+    return chosen, target / file, target / "governance.yaml"
 
 
 def _rows(structure: Mapping[str, Any], random: np.random.Generator) -> Iterator[MockReading]:
@@ -135,7 +148,7 @@ def _written(value: float, inside: str, unit: str | None) -> tuple[str, str]:
 
 def _table(rows: list[MockReading]) -> str:
     text = io.StringIO()
-    text.write(f"# {SYNTHETIC}: made up, of no real person. {DISCLAIMER}\n")
+    text.write(f"# {MADE_UP} {DISCLAIMER}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for one in rows:

@@ -14,8 +14,9 @@ from ..core.errors import UnitError
 from ..core.extras import required
 from ..core.units import parse_unit
 from .codes import codings_of
-from .marks import SYNTHETIC
+from .marks import MADE_UP, SYNTHETIC
 from .mock_person import MockReading
+from .own_file import own_file
 
 __all__ = ["write_model"]
 
@@ -33,19 +34,24 @@ def write_model(rows: Iterable[MockReading], folder: Path) -> list[Path]:
     """Write person, measurement, concept, cdm_source and the exposures that conditions come of; the files.
 
     The model has no field for a method or a consent, and none for exercise or fluid: such readings are left to the
-    table, as are those without any code. Raises `InputError` with the install command where pyarrow is missing.
+    table, as are those without any code. Raises `InputError` with the install command where pyarrow is missing, and
+    where a file that is no earlier mock stands in the place of one.
     """
     made, given = _Model(), list(rows)
     for row in given:
         made.exposed(row)
     for row in given:
         made.take(row)
+    tables = made.tables()
+    for name in tables:
+        own_file(folder / f"{name}.parquet", (MADE_UP,), "the mock record")
     arrow, parquet = (required(name, "omop", "writing OMOP tables") for name in ("pyarrow", "pyarrow.parquet"))
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, columns in made.tables().items():
+    for name, columns in tables.items():
         kinds = {column: _kind(arrow, column) for column in columns}
         table = arrow.table({column: arrow.array(cells, kinds[column]) for column, cells in columns.items()})
+        table = table.replace_schema_metadata({"hemotwin": MADE_UP})  # by it a later mock knows the file as one of ours
         draft, target = folder / f".{name}.partial", folder / f"{name}.parquet"
         parquet.write_table(table, str(draft))
         written.append(draft.replace(target))
@@ -119,7 +125,7 @@ class _Model:
             {"concept_id": number, "concept_name": code, "vocabulary_id": vocabulary, "concept_code": code}
             for (vocabulary, code), number in self.concepts.items()
         ]
-        source = [{"cdm_source_name": f"{SYNTHETIC}: made up, of no real person. {DISCLAIMER}", "cdm_version": "5.4"}]
+        source = [{"cdm_source_name": f"{MADE_UP} {DISCLAIMER}", "cdm_version": "5.4"}]
         found: dict[str, list[dict[str, Any]]] = {
             "person": list(self.people.values()), "measurement": self.measurements, "concept": concepts,
             "cdm_source": source, **{table: list(held.values()) for table, held in self.exposures.items()},
