@@ -7,6 +7,7 @@ from collections import Counter
 from statistics import mean, median
 from typing import Any
 
+from ..core.rounding import shown_unit
 from ..core.table import Table
 from .needs import examinations
 from .readiness_expected import IDENTIFIED, NOT_INFORMED, PARTLY, Expectation, Expected, ExpectedQuantity, NextStep
@@ -58,7 +59,7 @@ def _line(q: ExpectedQuantity) -> list[Any]:
 
 
 def _noise(step: NextStep) -> str:
-    return "" if step.sd is None else f"{step.sd:.3g} {step.unit}"
+    return "" if step.sd is None else f"{step.sd:.3g} {shown_unit(step.unit)}".rstrip()
 
 
 def _reading_names(step: NextStep) -> str:
