@@ -40,7 +40,8 @@ VERBS = (
 
 EPILOG = """\
 RECORD is a CSV table, a FHIR R4 bundle or a folder of them; TWIN what an earlier run saved.
-Exit code: 0 done, 1 no patient could be solved, 2 bad input, 130 interrupted. Not for clinical use."""
+Exit code: 0 done, 1 no patient could be solved (audit: the log does not hold), 2 bad input, 130 interrupted.
+Not for clinical use."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,8 @@
-"""A folder that takes the place of an earlier one takes it only of what hemotwin wrote."""
+"""A folder that is to be written: it can be, and takes the place only of what hemotwin wrote."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from os import PathLike
@@ -15,8 +16,10 @@ LEFT_BY_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def replaceable(path: str | PathLike, names: Sequence[str]) -> None:
-    """Raise `InputError` where `path` is a file, or a folder with anything that is not of `names` (patterns)."""
+    """Raise `InputError` where `path` is a file, a folder with anything that is not of `names` (patterns), or where no
+    folder can be made beside it."""
     target = Path(path)
+    _writable(target)
     if not target.exists():
         return
     if not target.is_dir():
@@ -29,3 +32,16 @@ def replaceable(path: str | PathLike, names: Sequence[str]) -> None:
             f"{target}: this folder would be replaced, but it holds what hemotwin did not write ({others[0]}{more}): "
             "give another path."
         )
+
+
+def _writable(target: Path) -> None:
+    """Raise `InputError` where the nearest folder above `target` that exists takes no folder."""
+    above = next(one for one in (target.absolute().parent, *target.absolute().parents) if one.exists())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".hemotwin-", dir=above):
+            pass
+    except OSError as error:
+        reason = "it is a file" if above.is_file() else error.strerror
+        raise InputError(
+            f"{target}: cannot be written, because {above} takes no folder ({reason}): give another path."
+        ) from error
