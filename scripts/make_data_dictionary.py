@@ -21,9 +21,10 @@ from hemotwin.records.ladder import ladder, left_without
 from hemotwin.records.needs import examinations, questions, twins
 from hemotwin.records.policy import load_policy, purposes
 from hemotwin.records.quality_rules import Rule, load_rules
-from hemotwin.records.readers.table import HEADERS
+from hemotwin.records.readers.headers import HEADERS, IN_MEMORY
 from hemotwin.records.rows import FATE_MEANINGS
 from hemotwin.records.signal import settings
+from hemotwin.records.wide_form import wide_form
 
 INTO = Path(__file__).resolve().parents[1] / "docs" / "data-dictionary.md"
 CODE_SYSTEMS = {"loinc": "LOINC", "snomed": "SNOMED CT", "mdc": "ISO/IEEE 11073 (MDC)"}
@@ -311,7 +312,22 @@ def _sorted(names: Iterable[str]) -> list[str]:
 
 def _columns() -> str:
     rows = [[role, ROLES[role], _listed(map(_code, words))] for role, words in HEADERS.items()]
-    return f"The long form has one value a row.\n\n{_table(['column', 'holds', 'headers that are read as it'], rows)}"
+    shown = [
+        [_code(written), _code(wide_form(written))] for written in ("sbp_mmhg", "co_l_min", "Heart Rate", "weight")
+    ]
+    return (
+        "The long form has one value a row.\n\n"
+        f"{_table(['column', 'holds', 'headers that are read as it'], rows)}\n\n"
+        "The wide form has one patient a row (or one visit, with a `time` column), and each column names an observable "
+        "or covariate with its unit in brackets, as `sbp [mmHg]` or `height (cm)`; `sex` and `birth_date` need none. A "
+        "header without brackets is not guessed at: what to write instead is said.\n\n"
+        f"{_table(['header', 'to be written as, with the unit that its values are in'], shown)}\n\n"
+        "Other headers need a mapping (`<stem>_mapping.yaml` beside the table, or `mapping=`), which `hemotwin map` "
+        "proposes.\n\n"
+        "`ht.read` takes the same two forms from memory: a pandas DataFrame, a list of rows as dicts, or a dict of "
+        f'columns, all named "{IN_MEMORY}" in what is said of them. Rows are counted from 0, as `iloc` does; None, '
+        "NaN, NaT and pandas.NA are empty cells; of the index of a DataFrame only levels named as a column are read."
+    )
 
 
 def _units() -> str:

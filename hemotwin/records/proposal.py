@@ -15,6 +15,7 @@ from .births import BIRTH_DATE, birth_date, speaks_of_birth
 from .codes import Target, find_modality, find_name, info, nearest_names, normalise, sex_of
 from .reading import plausible_range
 from .values import ValueProblem, is_missing, moment, parse_number
+from .wide_form import split_header
 
 __all__ = ["ColumnProposal", "Proposal", "propose"]
 
@@ -22,15 +23,6 @@ ROWS_LOOKED_AT = 2000
 FITTING = 0.95  # of the values must be plausible in a unit
 _PATIENT = ("patient", "patient_id", "id", "subject", "subject_id", "person", "person_id", "case", "pseudonym", "mrn")
 _TIME = ("time", "date", "datetime", "timestamp", "effective", "measurement_date", "charttime", "visit_date")
-_IN_BRACKETS = re.compile(r"(.+?)\s*[\[(]\s*(.+?)\s*[\])]\s*$")
-# units as headers carry them at their end, longest first
-_ENDINGS = (
-    ("_l_min_m2", "L/(min.m2)"), ("_ml_per_m2", "mL/m2"), ("_ml_m2", "mL/m2"), ("_l_per_min", "L/min"),
-    ("_l_min", "L/min"),
-    ("_ml_s", "mL/s"), ("_mmhg", "mm[Hg]"), ("_kpa", "kPa"), ("_bpm", "/min"), ("_percent", "%"), ("_pct", "%"),
-    ("_years", "a"), ("_wu", "[wood'U]"), ("_ml", "mL"), ("_cm", "cm"), ("_kg", "kg"), ("_m2", "m2"), ("_ms", "ms"),
-    ("_lb", "[lb_av]"), ("_l", "L"), ("_m", "m"), ("_s", "s"), ("_g", "g"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,7 +91,7 @@ def _column(header: str, cells: Sequence[str]) -> ColumnProposal:
         return ColumnProposal(header, role="patient", why="by its name")
     if word in _TIME and any(moment(cell) is not None for cell in filled[:20]):
         return ColumnProposal(header, role="time", why="by its name and values")
-    base, written = _split(header)
+    base, written = split_header(header)
     target = find_name(header) or find_name(base)
     if target is None and speaks_of_birth(header):
         why = f"not known; it speaks of a birth: {BIRTH_DATE} if it is the patient's; its values are not shown"
@@ -159,31 +151,11 @@ def _measured(header: str, base: str, written: str, target: Target, filled: Sequ
     )
 
 
-def _split(header: str) -> tuple[str, str]:
-    """(name, unit) of a header such as "sbp [mmHg]" or "co_l_min"; the unit is empty when none is written."""
-    match = _IN_BRACKETS.fullmatch(header)
-    if match and _readable(match[2]):
-        return match[1], match[2]
-    word = normalise(header)
-    for ending, unit in _ENDINGS:
-        if word.endswith(ending) and find_name(word.removesuffix(ending)):
-            return word.removesuffix(ending), unit
-    return (match[1], "") if match else (header, "")
-
-
 def _begins_with(word: str) -> tuple[str, ...]:
     """The observable whose name the first words of a header are, as in "sv_volumes"."""
     parts = normalise(word).split("_")
     found = [find_name("_".join(parts[:count])) for count in range(len(parts) - 1, 0, -1)]
     return tuple(one.name for one in found if one is not None and one.role == "observable")[:1]
-
-
-def _readable(unit: str) -> bool:
-    try:
-        parse_unit(unit)
-    except UnitError:
-        return False
-    return True
 
 
 def _units_of(unit: str) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError, nearest
 from ..core.registry import known
@@ -16,10 +17,15 @@ from .collect import Collector
 from .exposures import ExposuresLimit
 from .folder import Plan, plan_of
 from .governance import load_governance
+from .in_memory import is_table, path_of, read_table
 from .mapping import load_mapping
+from .readers.headers import IN_MEMORY
 from .reading import Place
 from .record import Records
 from .visit import Selection
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["read"]
 
@@ -28,7 +34,7 @@ _ZIP = ".zip"
 
 
 def read(
-    path: str | Path,
+    path: str | PathLike[str] | DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]],
     mapping: str | Path | Mapping[str, Any] | None = None,
     *,
     window: str | None = None,
@@ -44,6 +50,11 @@ def read(
     taken, a patient in several files is merged, and a file that cannot be read becomes a quarantined row with the
     reason.
 
+    A table in memory is read as the same table in a CSV file: a pandas DataFrame, a list of rows as dicts, or a dict of
+    columns, in long form or in wide form with the units in the headers, as [{"patient": "A17", "sbp [mmHg]": 128}].
+    None, NaN, NaT and pandas.NA are empty cells. Messages count its rows from 0, as `iloc` does, and name it "table in
+    memory". The index of a DataFrame is left out, but for a level that is named as a column would be ("patient").
+
     A twin is of one visit and one condition. `visit` is "latest" (the default), "fullest" (most readings), a date or
     moment such as 2019-05-01, or an encounter as id:123 (Observation.encounter, visit_occurrence_id); `window` how far
     from it readings may lie ("24 h"), or two dates (2019-01-01/2019-03-31); `condition` a state such as exercise
@@ -52,13 +63,17 @@ def read(
 
     `governance` says whose the record is and what it may be used for: a YAML file or its data, by default
     `governance.yaml` in the folder or `<stem>_governance.yaml` beside the file; what its policy does not permit is
-    quarantined unseen. Raises `InputError` when the path is missing, a single file is empty or malformed, or nothing in
-    it is a record. A source without one usable value gives records whose patients have no measurements.
+    quarantined unseen. Raises `InputError` when `path` is none of these or missing, a single file is empty or
+    malformed, or nothing in it is a record. A source without one usable value gives records whose patients have no
+    measurements.
     """
     selection = Selection.of(window, visit, condition)
-    if "://" in str(path):
-        return _read_address(str(path), AdmittingCollector(load_governance(Path(), governance or {}), selection))
-    source = Path(path)
+    if is_table(path):
+        return _read_memory(path, mapping, AdmittingCollector(load_governance(Path(), governance or {}), selection))
+    written = path_of(path)
+    if "://" in written:
+        return _read_address(written, AdmittingCollector(load_governance(Path(), governance or {}), selection))
+    source = Path(written)
     if "\0" in str(source) or not source.exists():
         close = nearest(source.name, (p.name for p in source.parent.iterdir()) if source.parent.is_dir() else ())
         hint = f" Did you mean `{close[0]}`?" if close else ""
@@ -70,10 +85,18 @@ def read(
         digest = _read_folder(source, mapping, collector)
     else:
         digest = _read_file(source, mapping, collector)
-    records = collector.records(source, digest)
+    return _not_nothing(collector.records(source, digest))
+
+
+def _not_nothing(records: Records) -> Records:
     if not records.rows and not records.patients:
-        raise InputError(f"{source.name}: nothing in it is a measurement or a patient; {_expected()}")
+        raise InputError(f"{records.source.name}: nothing in it is a measurement or a patient; {_expected()}")
     return records
+
+
+def _read_memory(table: Any, mapping: Any, collector: Collector) -> Records:
+    collector.exposures.close()  # a table tells of nothing that was given
+    return _not_nothing(collector.records(IN_MEMORY, read_table(table, mapping, collector)))
 
 
 def _read_address(address: str, collector: Collector) -> Records:

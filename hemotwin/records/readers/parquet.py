@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time
-from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from ...core.registry import register
 from ..collect import Collector
 from ..rows import ROW_LIMIT
 from . import Reader
+from .cell_text import cell_text
 from .refusal import refusal
 from .table import Row, offer_table
 
@@ -22,7 +21,6 @@ __all__ = ["ParquetTable"]
 
 BATCH = 4096
 COLUMNS_LIMIT = 10_000
-TEXT_LIMIT = 100_000
 GROUP_LIMIT = 1 << 30  # bytes of a row group once unpacked
 _MARK = b"PAR1"
 
@@ -82,23 +80,6 @@ def _rows(file: Any, path: Path) -> Iterator[Row]:
         for batch in file.iter_batches(batch_size=BATCH, use_threads=False):
             for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 number += 1
-                texts = [_text(cell) for cell in cells]
+                texts = [cell_text(cell) for cell in cells]
                 if any(texts):
                     yield number, texts
-
-
-def _text(cell: Any) -> str:
-    """A cell as the text that a CSV table would hold; empty for none."""
-    if cell is None or (isinstance(cell, float) and cell != cell):
-        return ""
-    if isinstance(cell, bool):
-        return str(cell).lower()
-    if isinstance(cell, datetime):
-        return cell.date().isoformat() if cell.time() == time() and cell.tzinfo is None else cell.isoformat()
-    if isinstance(cell, date):
-        return cell.isoformat()
-    if isinstance(cell, float):
-        return repr(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
-    if isinstance(cell, str | int | Decimal):
-        return str(cell)[:TEXT_LIMIT]
-    return f"({type(cell).__name__})"

@@ -5,49 +5,23 @@ Rows come one by one; no more than a row is held.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import InputError, nearest
+from ...core.errors import InputError
 from ..births import BIRTH_DATE
-from ..codes import Target, find_name, normalise
+from ..codes import find_name, normalise
 from ..collect import Collector
 from ..mapping import Column, WideMapping
-from ..marks import MARK_COLUMN, refusal
+from ..marks import refusal
 from ..reading import Place
 from ..values import moment
+from .headers import HEADERS, own_mapping
 
-__all__ = ["HEADERS", "Row", "offer_table"]
+__all__ = ["Row", "offer_table"]
 
 Row = tuple[int, list[str]]
-
-HEADERS = {
-    "patient": ("patient", "patient_id", "id", "subject", "subject_id", "person", "person_id", "case", "pseudonym"),
-    "observable": (
-        "observable",
-        "code",
-        "name",
-        "measurement",
-        "parameter",
-        "variable",
-        "loinc",
-        "observation",
-        "item",
-    ),
-    "value": ("value", "result", "reading", "value_as_number", "valuenum"),
-    "unit": ("unit", "units", "uom", "ucum", "unit_source_value"),
-    "sd": ("sd", "std", "standard_deviation", "uncertainty"),
-    "time": ("time", "date", "datetime", "timestamp", "effective", "measurement_date", "charttime"),
-    "modality": ("modality", "method", "technique", "source_method"),
-    "condition": ("condition", "state", "setting"),
-    "consent": ("consent", "purposes", "permitted_use"),
-    "mark": (MARK_COLUMN,),
-}
-_WITHOUT_UNIT = ("sex", BIRTH_DATE)  # a header of these is enough
-HEADER_LIMIT = 200  # characters; a longer header names no unit
-_UNIT_IN_HEADER = re.compile(r"(.+?)\s*[\[(]\s*([^\[\]()]*(?:\[[^\]]*\][^\[\]()]*)?)\s*[\])]\s*$")
 
 
 def offer_table(
@@ -64,7 +38,7 @@ def offer_table(
     if long and (mapping is None or "mark" in long):
         _check_once(names, long, path)
         return _read_long(rows, path, prefix, names, long, collector)
-    wide = _own_mapping(names, path) if mapping is None else WideMapping.of(mapping, path)
+    wide = own_mapping(names, path) if mapping is None else WideMapping.of(mapping, path)
     return _read_wide(rows, path, prefix, names, wide, collector)
 
 
@@ -190,43 +164,3 @@ def _offer_cell(
         place, patient, column.target, name, text, column.unit,
         modality=column.modality, condition=column.condition, time=time,
     )  # fmt: skip
-
-
-def _own_mapping(names: Sequence[str], path: Path) -> WideMapping:
-    """The mapping that headers such as "sbp [mmHg]" and "age (a)" state themselves; raises when no header does."""
-    roles: dict[str, str] = {}
-    columns: dict[str, Column] = {}
-    for name in names:
-        match = _UNIT_IN_HEADER.fullmatch(name) if len(name) <= HEADER_LIMIT else None
-        target: Target | None = find_name(match[1]) if match else find_name(name)
-        if target is not None and (match or target.name in _WITHOUT_UNIT):
-            columns[name] = Column(target, match[2] if match else "")
-        elif not match and normalise(name) in HEADERS["patient"]:
-            roles["patient"] = min(name, roles.get("patient", name), key=_rank)
-        elif not match and normalise(name) in HEADERS["time"]:
-            roles.setdefault("time", name)
-    if all(column.target is None or column.target.name in _WITHOUT_UNIT for column in columns.values()):
-        raise InputError(_no_mapping(names, path))
-    return WideMapping(roles, columns)
-
-
-def _rank(name: str) -> int:
-    """How little a header says of whose rows they are: an `id` beside a `patient_id` is that of the row or visit."""
-    return HEADERS["patient"].index(normalise(name))
-
-
-def _no_mapping(names: Sequence[str], path: Path) -> str:
-    known = [name for words in HEADERS.values() for name in words]
-    close = {
-        name: hit[0]
-        for name in names[:40]
-        if (hit := nearest(normalise(name), known, cutoff=0.8)) and hit[0] != normalise(name)
-    }
-    hint = "; did you mean " + ", ".join(f"{new!r} for {old!r}" for old, new in close.items()) if close else ""
-    shown = ", ".join(name[:30] for name in names[:12]) or "none"
-    return (
-        f"{path.name}: the headers ({shown}) are neither the long form (patient, observable, value, unit{hint}) nor a "
-        f"wide form with units in the headers: write {path.stem}_mapping.yaml beside it "
-        "(`hemotwin map` proposes one), as in\n"
-        'patient: id\ncolumns:\n  <header>: {observable: sbp, unit: "mm[Hg]", modality: cuff}'
-    )
