@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from .inputs import add_choice
 
     parser.add_argument("record", nargs="?", metavar="RECORD", help="CSV table, FHIR R4 bundle, or folder")
-    parser.add_argument("--out", metavar="FILE", default="deidentified.csv", help="the table (default: %(default)s)")
+    out = "the table, which replaces an earlier one of its kind alone (default: %(default)s)"
+    parser.add_argument("--out", metavar="FILE", default="deidentified.csv", help=out)
     parser.add_argument("--mapping", metavar="FILE", help="mapping of a wide table's columns (YAML)")
     parser.add_argument("--governance", metavar="FILE", help="steward, licence, policy and consent register (YAML)")
     parser.add_argument("--audit", metavar="FILE", help="audit log to append to (default: HEMOTWIN_AUDIT)")

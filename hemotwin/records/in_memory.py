@@ -102,9 +102,10 @@ def _table(given: Mapping[Any, Any] | Sequence[Any]) -> tuple[list[str], _Cells]
         return [str(name).strip() for name in given], _even(given)
     for number, row in enumerate(given):
         if not isinstance(row, Mapping):
+            path = isinstance(row, str | os.PathLike)
+            fix = "several files are read as one folder" if path else f"write ht.read({_EXAMPLE})"
             raise InputError(
-                f"{IN_MEMORY} row {number}: must be a dict of headers and values, but got {type(row).__name__}: write "
-                f"ht.read({_EXAMPLE})."
+                f"{IN_MEMORY} row {number}: must be a dict of headers and values, but got {type(row).__name__}: {fix}."
             )
     keys = list(dict.fromkeys(key for row in given for key in row))
     return [str(key).strip() for key in keys], ([row.get(key) for key in keys] for row in given)

@@ -132,6 +132,7 @@ def test_choice_of_visit_and_window_hold_for_a_table_in_memory():
         ([], "table in memory: it is empty"),
         ({}, "table in memory: it is empty"),
         ([{"patient": "A", "sbp [mmHg]": 1}, ["B", 2]], "table in memory row 1: must be a dict .* but got list"),
+        (["a.csv", "b.csv"], "row 0: must be a dict .* but got str: several files are read as one folder"),
         ({"patient": "A", "sbp [mmHg]": 120}, "column `patient`: must be a list of values, but got str: .* row in a"),
         ({"sbp [mmHg]": {0: 120}}, "column `sbp .mmHg.`: must be a list of values, but got dict"),
         ({"patient": ["A", "B"], "sbp [mmHg]": [1]}, "`sbp .mmHg.`: has 1 values, but column `patient` has 2"),

@@ -94,14 +94,10 @@ def _no_mapping(names: Sequence[str], path: Path) -> str:
 
 def _easiest(names: Sequence[str]) -> str:
     """The headers of the wide form that are nearest to those of the table."""
-    forms = {name: form for name in names[:40] if not _says_whose(name) and (form := wide_form(name, near=True))}
+    forms = {name: form for name in names[:40] if (form := wide_form(name, near=True))}
     some = list(forms.items())[:3]
     said = ", ".join(f"`{form}` for {name[:30]!r}" for name, form in some) or "`sbp [mmHg]`"
     return f"easiest is to rename the columns, each with the unit that its values are in, as {said}"
-
-
-def _says_whose(name: str) -> bool:
-    return any(normalise(name) in HEADERS[role] for role in ("patient", "time"))
 
 
 def _mapping_at(path: Path) -> str:
