@@ -176,7 +176,7 @@ def fitted(
     mine = [slice(k * STARTS, (k + 1) * STARTS) for k in range(count)]
     found = [modes_of(ends.z[:, s], ends.objective[s], ends.hessian[:, :, s], ends.status[s] == 0) for s in mine]
     posteriors = {k: one for k, one in enumerate(found) if one is not None}
-    return posteriors, sampled(cohort, model, posteriors, ends, DRAWS, rng, model.steps)
+    return posteriors, sampled(cohort, model, posteriors, ends, DRAWS, rng.spawn(count), model.steps)
 
 
 def of_draws(bars: Bars, name: str, drawn: list[Sampled]) -> None:

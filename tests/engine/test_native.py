@@ -10,6 +10,7 @@ import ctypes
 import dataclasses
 import math
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -28,9 +29,11 @@ from hemotwin.engine.backends.choice import SETTING, takes_kernel
 from hemotwin.engine.backends.native import call, handler
 from hemotwin.engine.backends.native.elementary import definitions
 from hemotwin.engine.backends.native.program import native_program
+from hemotwin.engine.backends.native.tangents import kernel
 from hemotwin.engine.backends.pallas import on_backend
 from hemotwin.engine.beat import BeatMap, compiled
 from hemotwin.engine.precision import double
+from hemotwin.physiology.model import circulation
 from tests.engine.kernels import REDUCTIONS, STEPS, patients, small_beat, small_loop
 from tests.problems import solved
 
@@ -199,6 +202,20 @@ def test_local_derivatives_meet_the_directions_in_few_products():
     operations = sum(len(getattr(piece, "operations", (piece,))) for piece in program.step.line.body)
     assert program.step.jacobian is not None
     assert program.step.jacobian.products < 0.15 * operations
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or handler.vector_bytes() < 32, reason="x86's wide vectors")
+def test_what_is_spilled_lies_within_lines_of_the_cache():
+    """A wide vector across two pages costs a hundred cycles; without an aligned stack a spill would be one in 64."""
+    import llvmlite.binding as binding
+
+    beat = BeatMap(circulation("regazzoni_2022_b").system)
+    text, _ = kernel(native_program(beat, "float64", handler.vector_bytes() // 8, FREE), "beat")
+    machine = handler._machine()
+    module = binding.parse_assembly(f"{text}\n{handler.WEIGHTS}\n")
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    spilled = re.findall(r"vmov([au])p[sd]\s+%[yz]mm\d+, -?\d*\(%rsp\)", machine.emit_assembly(module))
+    assert len(spilled) > 5 and set(spilled) == {"a"}
 
 
 def test_machine_code_is_taken_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
