@@ -133,13 +133,18 @@ def _code_file(name: str) -> Path | None:
 
 
 def _emitted(text: str) -> bytes:
+    return _machine().emit_object(_module(text))
+
+
+def _module(text: str) -> Any:
+    """IR for this processor, with what is always inlined in its place."""
     binding, machine = required("llvmlite.binding", "native", PURPOSE), _machine()
     module = binding.parse_assembly(text)
     module.verify()
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     builder = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(speed_level=0))
     builder.getModulePassManager().run(module, builder)
-    return machine.emit_object(module)
+    return module
 
 
 @functools.cache

@@ -25,7 +25,7 @@ class Kernel(Emitter):
     def __init__(self, program: NativeProgram) -> None:
         super().__init__(program.dtype, program.width)
         self.program = program
-        # where one variable asks for it LLVM aligns the stack, and what it spills there then crosses no cache line and no
+        # where a variable asks for it LLVM aligns the stack, and what it spills there then crosses no cache line and no
         # page: beats with tangents take a tenth less
         self.buffers = [f"  %final = alloca ptr, align {ALIGN}"]
         self.places: dict[str, dict[int, tuple[str, str]]] = {}
