@@ -58,7 +58,7 @@ WITHIN = {"adult": 25.0, "regazzoni_2022_b": 10.0}  # ms for a million patients 
 SWEEP = (Launch(rare="apart"), Launch(rare="always"))
 EVEN = (1, 1, 1, 1)  # parts of one size, beside those of `page_locked`
 # Warps that a multiprocessor shall hold at once, for which the compiler then saves registers: left alone it gives a
-# thread 237 (Regazzoni) and 255 (`adult`), so that a multiprocessor holds eight.
+# thread 236 (Regazzoni) and 254 (`adult`), so that a multiprocessor holds eight.
 RESIDENT, OPTION = (10, 12, 16), ("xla_gpu_ptx_compiler_extra_flags", "--minnctapersm={}")
 TANGENTS = (("float32", 1), ("float32", 2), ("float32", 4), ("float64", 1))  # directions beside one beat
 # Multiprocessors and highest clock (Hz) of an NVIDIA H100 SXM or H200 (architecture white paper), when none is seen;

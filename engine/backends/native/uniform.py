@@ -31,13 +31,11 @@ def uniform(line: StraightLine, counts: frozenset[int], dtype: str, costs: Mappi
     Of what others read, numbers of type `dtype` stand in the table; anything else is made of them in the body. Without
     values where that would not pay (`costs`: instructions of an operation, where they are not one).
     """
-    same, found = set[Operand](counts), []
-    for operation in (*line.prologue, *line.body):
-        if isinstance(operation, Operation) and all(not isinstance(i, int) or i in same for i in operation.inputs):
-            same.add(operation.output)
-            found.append(operation)
-    made = {o.output for o in line.body if isinstance(o, Operation)}
-    found = [o for o in found if o.output in made]
+    same = set[Operand](counts)
+    for piece in (*line.prologue, *line.body):
+        if isinstance(piece, Operation) and all(not isinstance(i, int) or i in same for i in piece.inputs):
+            same.add(piece.output)
+    found = [piece for piece in line.body if isinstance(piece, Operation) and piece.output in same]
     inside = {o.output for o in found}
     read = set[Operand](line.outputs)
     read.update(i for piece in line.body if not piece.makes <= inside for i in piece.reads)
