@@ -378,10 +378,11 @@ def _governance() -> str:
     k = (
         "k is how many distinct people must share sex, age, body size, pattern of times and site, as far as they are "
         "shown. For `hemotwin deidentify` rows and visits are no people: the patients that the rule "
-        "`likely_repeat_visit` links are one person, and a patient whom no source names (a file without a patient "
-        "column, a contained FHIR Patient without identifier, a recording without code) adds nobody to a group; a "
-        "group of such patients alone is one person. `hemotwin export` counts each twin, of which a patient has one, "
-        "as a person."
+        "`likely_repeat_visit` links, FHIR Patients who share an identifier (system and value), and those that a link "
+        "of a Patient or a Person says are one individual, are one person, and a patient whom no source names (a file "
+        "without a patient column, a contained FHIR Patient without identifier, a recording without code) adds nobody "
+        "to a group; a group of such patients alone is one person. `hemotwin export` counts each "
+        "twin, of which a patient has one, as a person, and says that it cannot tell two patients who are one."
     )
     return f"{_table(['purpose', 'label', 'HL7', 'DUO', 'words'], rows)}\n\n{_table(columns, policies)}\n\n{k}"
 

@@ -56,12 +56,14 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     records = _read(options)
     note_read(options, records)
-    counts, written = _write(records, key, steps, options)
+    counts, written, again = _write(records, key, steps, options)
     note(options, "de-identified", counts=counts, files=written)
     say(
         f"{counts['patients']} patients, {counts['rows']} rows: {counts['used']} used, {counts['derived']} derived "
         f"(left out: functions of others), {counts['duplicate']} duplicate, {counts['quarantined']} withheld."
     )
+    if again:
+        say(again)
     say("Written are readings of one visit of each patient; withheld is what is of another (--visit, --window), not")
     say("usable or not permitted.")
     say("Dates are moved: no Safe Harbor dates. Not for clinical use.")
@@ -106,8 +108,8 @@ def _read(options: argparse.Namespace) -> Any:
 
 def _write(
     records: Any, key: Any, steps: dict[str, float | None], options: argparse.Namespace
-) -> tuple[dict[str, int], list[str]]:
-    """The table as the policy lets it go, and whose it is beside it; counts of rows and the hashes of the files."""
+) -> tuple[dict[str, int], list[str], str]:
+    """The table as the policy lets it go, and whose it is beside it; counts of rows, hashes, who is there twice."""
     from ..core.errors import InputError
     from ..core.provenance import sha256_of
     from ..records.anonymity import as_shown, check_anonymity, shown_of
@@ -135,7 +137,19 @@ def _write(
     written = [write_csv(leaving, options.out, f"{MADE_BY} {DISCLAIMER}")]
     if told and beside:
         written.append(_governance(told, [one.patient for one in leaving], beside))
-    return safe.summary(), [sha256_of(path) for path in written]
+    return safe.summary(), [sha256_of(path) for path in written], _again([persons[one.patient] for one in leaving])
+
+
+def _again(persons: list[str]) -> str:
+    """How many patients of the table are further visits of others, which the table itself cannot tell; "" for none."""
+    known = [person for person in persons if person]
+    if not (more := len(known) - len(set(known))):
+        return ""
+    what = "is a further visit" if more == 1 else "are further visits"
+    return (
+        f"{more} of the {len(persons)} patients written {what} of another (by an identifier, a link, or values to the "
+        "digit).\nIt counts once for k here; the table does not tell, so that what reads it counts every patient."
+    )
 
 
 def _beside(options: argparse.Namespace) -> Path:

@@ -37,10 +37,11 @@ def run(options: argparse.Namespace) -> int:
     from .terminal import say
 
     try:
-        twins, policy = _released(options)
+        twins, policies = _released(options)
     except HemotwinError as error:
         note(options, "export refused", form=options.to, reason=type(error).__name__)
         raise
+    policy = ", ".join(one.name for one in policies) or None
     predictions = _predictions(options, twins)
     evidence = sorted({str(twin.provenance.get("evidence_sha256")) for twin in twins})
     note(options, "export", form=options.to, policy=policy, twins=len(twins), predictions=len(predictions),
@@ -54,11 +55,13 @@ def run(options: argparse.Namespace) -> int:
     say(f"{count}, every value marked as measured or predicted. Not for clinical use.")
     if policy is None:
         say(_unchecked(twins))
+    elif any(one.k > 1 for one in policies):
+        say("k counts every twin as a person: whether two patients of the record are one person, a twin does not tell.")
     return 0
 
 
-def _released(options: argparse.Namespace) -> tuple[list[Any], str | None]:
-    """The twins that the policy lets go, as it lets them go, and its name; without any policy all of them."""
+def _released(options: argparse.Namespace) -> tuple[list[Any], list[Any]]:
+    """The twins that the policies let go, as they let them go, and these; without any policy all twins."""
     from ..records.governance import load_governance
     from ..records.policy import load_policy
 
@@ -68,12 +71,12 @@ def _released(options: argparse.Namespace) -> tuple[list[Any], str | None]:
     policy = load_policy(options.policy) if options.policy else governance.policy
     policies = [policy] if policy else [load_policy(name) for name in sorted(known)]
     if not policies:
-        return twins, None
+        return twins, []
     from ..reports.release import released
 
     for one in policies:
         twins = released(twins, options.to, one, governance.register, _pseudonyms(options))
-    return twins, ", ".join(one.name for one in policies)
+    return twins, policies
 
 
 def _unchecked(twins: list[Any]) -> str:

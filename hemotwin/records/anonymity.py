@@ -192,7 +192,10 @@ def _uncounted(groups: _Groups) -> str:
     again = known - len(set(entries) - {NOBODY_KNOWN})
     parts = []
     if again:
-        parts.append(f" {again} of {len(entries)} patients are likely further visits of another and count with it.")
+        parts.append(
+            f" {again} of {len(entries)} patients are likely further visits of another (by an identifier, a link, "
+            "or values to the digit) and count with it."
+        )
     if unknown:
         parts.append(
             f" {unknown} of {len(entries)} patients are named by a file or resource alone, may all be one person, and "

@@ -14,6 +14,7 @@ from .agreement import Agreement
 from .births import BIRTH_DATE, FIELD, NOT_KEPT, Births, birth_date, speaks_of_birth
 from .codes import ObservableInfo, Target, find_modality, info, nearest_names, sex_of
 from .exposures import Exposures
+from .identities import Identities, patient_name
 from .inventory import DAY, Fact, Inventory
 from .judge import Judge
 from .quality import implausible, row_rule
@@ -48,6 +49,7 @@ class Collector:
         self.log = RowLog()
         self.inventory = Inventory()
         self.exposures = Exposures()
+        self.identities = Identities()
         self.selection = Selection() if selection is None else selection
         self._rules: Counter[str] = Counter()
         self.joined: dict[str, tuple[str, ...]] = {}  # origin of a reading made of several rows: those of the others
@@ -70,11 +72,11 @@ class Collector:
         To be said before the first row under that name. Such a patient is not `identified`, unless another source
         gives the same name as that of a patient.
         """
-        self._stand_ins.add(_patient_name(name))
+        self._stand_ins.add(patient_name(name))
 
     def see(self, patient: str) -> str:
         """A patient who is in the source, with or without a usable value; returns the name that is kept."""
-        name = patient if patient in self._kept else _patient_name(patient)
+        name = patient if patient in self._kept else patient_name(patient)
         if name and name not in self._kept:
             if len(self._kept) >= PATIENT_LIMIT:
                 raise InputError(f"more than {PATIENT_LIMIT:,} patients in one source; split it and read the parts.")
@@ -191,7 +193,9 @@ class Collector:
         """Judge every patient's readings together and hand over the records; each row has its fate from here on."""
         judge = Judge(self.log, self.selection, self._binned())
         sets = [judge.set_of(name, *self._gathered(kept), self._births.of(name)) for name, kept in self._kept.items()]
-        sets = [replace(one, identified=one.patient not in self._unidentified) for one in sets]
+        persons = self.identities.persons(self._kept)
+        sets = [replace(one, identified=one.patient not in self._unidentified, person=persons.get(one.patient, ""))
+                for one in sets]  # fmt: skip
         if self.selection.encounter and not self._met:
             raise InputError(
                 f"no usable reading names the encounter `{self.selection.encounter}`: give what Observation.encounter "
@@ -293,11 +297,6 @@ class Collector:
                     origin, *others = (self.log[row].origin for row in (reading.row, *reading.more))
                     self.joined[origin] = tuple(others)
         return readings, contradictions
-
-
-def _patient_name(written: object) -> str:
-    """A patient's name as it is kept: at most 64 characters, with a mark in place of what does not print."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(written).strip()[:64])
 
 
 def _order(key: tuple) -> tuple:

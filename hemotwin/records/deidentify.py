@@ -93,7 +93,10 @@ class Deidentifier:
         measurements = tuple(self._measurement(m, name, days) for m in one.measurements)
         own = words | {word for m in one.measurements for text in (m.time, m.condition) for word in _words(text or "")}
         conflicts = tuple(text if _clean(text, own, one.patient) else _UNSAID for text in one.conflicts)
-        return MeasurementSet(name, _covariates(one.covariates), measurements, conflicts, identified=one.identified)
+        return MeasurementSet(
+            name, _covariates(one.covariates), measurements, conflicts, identified=one.identified,
+            person=self.pseudonym(one.person),
+        )  # fmt: skip
 
     def _measurement(self, m: Measurement, name: str, days: int) -> Measurement:
         condition = f"state {self._token('condition', m.condition, 5)}" if m.condition else None

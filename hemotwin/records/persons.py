@@ -15,12 +15,15 @@ NOBODY_KNOWN = ""
 def persons_of(sets: Sequence[MeasurementSet]) -> dict[str, str]:
     """The person behind each patient, by patient: equal words are one person.
 
-    A patient is a person, but for two cases. Patients that the rule likely_repeat_visit links, directly or through
-    others, are one person. A patient whom no source names (`MeasurementSet.identified` is False) is `NOBODY_KNOWN`:
-    it may be the same person as any other, named or not.
+    A patient is a person, but for three cases. Patients who share an identifier or are linked in their source
+    (`MeasurementSet.person`), and patients that the rule likely_repeat_visit links, directly or through others, are one
+    person. A patient whom no source names (`MeasurementSet.identified` is False) is `NOBODY_KNOWN`: it may be the same
+    person as any other, named or not.
     """
     person = {one.patient: one.patient for one in sets}
-    for first, second in repeated(sets):
+    told = ((one.patient, one.person) for one in sets if one.person)
+    for first, second in (*told, *repeated(sets)):
+        person.setdefault(second, second)  # who may not be among the patients that were chosen
         a, b = _first(person, first), _first(person, second)
         person[max(a, b)] = min(a, b)
     return {one.patient: _first(person, one.patient) if one.identified else NOBODY_KNOWN for one in sets}

@@ -81,7 +81,9 @@ class MeasurementSet:
     `covariates` holds any of sex ("male", "female"), age (years), height (cm), weight (kg) and bsa (m2, Mosteller 1987,
     sqrt(height weight / 3600)); what is not known is absent. `flags` are the findings of the quality rules, `conflicts`
     their sentences that a twin carries, and `choice` says which visit and condition the readings are of. `identified`
-    is False where no source names the patient, and the name of a file or of a FHIR resource stands in.
+    is False where no source names the patient, and the name of a file or of a FHIR resource stands in. `person` is the
+    patient of the record under whose name all are counted who are one person by its identifiers and links; "" where
+    they say of nobody else that it is this person.
     """
 
     patient: str
@@ -91,6 +93,7 @@ class MeasurementSet:
     flags: tuple[Flag, ...] = ()
     choice: str = ""
     identified: bool = True
+    person: str = ""
 
     @property
     def counted(self) -> tuple[Measurement, ...]:

@@ -112,3 +112,74 @@ def test_pseudonyms_and_rounding_keep_who_is_known_and_every_row_its_fate(tmp_pa
     assert [one.identified for one in safe] == [False, False]
     assert [shown_of(as_shown(one, {"time": 1}))["person"] for one in safe] == ["", ""]
     assert safe.summary() == records.summary()
+
+
+MRN = {"system": "urn:mrn", "value": "77"}
+
+
+def patients(*more, names="AB"):
+    """Two men of whom a blood pressure is known each, and what else their Patient resources say."""
+    people = [
+        {"resourceType": "Patient", "id": name, "gender": "male"} | one for name, one in zip(names, more, strict=True)
+    ]
+    readings = [
+        observation(concept(SYSTOLIC), 120 + k, id=f"o{k}", subject={"reference": f"Patient/{name}"})
+        for k, name in enumerate(names)
+    ]
+    return [*people, *readings]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ({"identifier": [MRN]}, {"identifier": [{"system": "urn:other", "value": "5"}, MRN]}),
+        ({"link": [{"other": {"reference": "Patient/B"}, "type": "replaced-by"}]}, {}),
+        ({}, {"link": [{"other": {"reference": "http://fhir.example/Patient/A/_history/2"}, "type": "replaces"}]}),
+        ({}, {"link": [{"other": {"reference": "Patient/A"}, "type": "refer"}]}),
+        ({}, {"link": [{"other": {"reference": "Patient/A"}, "type": "seealso"}]}),
+        ({"identifier": [MRN]}, {"link": [{"other": {"identifier": MRN}, "type": "seealso"}]}),
+        tuple({"link": [{"other": {"reference": "Patient/gone"}, "type": "replaced-by"}]} for _ in "AB"),
+        tuple({"link": [{"other": {"reference": "RelatedPerson/r"}, "type": "seealso"}]} for _ in "AB"),
+    ],
+)
+def test_patients_who_share_an_identifier_or_are_linked_are_one_person(tmp_path, capsys, told):
+    path = bundle(tmp_path, *patients(*told))
+    records = checked(ht.read(path))
+    assert records.patients == ["A", "B"] and set(persons_of(list(records)).values()) == {"A"}
+    assert set(persons_of(list(records.select(["B"]))).values()) == {"A"}
+    said = refusal(tmp_path, capsys, path)
+    assert "1 of 1 people" in said and "1 of 2 patients are likely further visits of another (by an identifier" in said
+    assert (
+        main(
+            ["deidentify", str(path), "--key-file", str(tmp_path / "key"), "--out", str(tmp_path / "x.csv"), "--k", "1"]
+        )
+        == 0
+    )
+    assert "1 of the 2 patients written is a further visit" in " ".join(capsys.readouterr().out.split())
+    other = patients(*told, {"identifier": [{"system": "urn:other", "value": "77"}]}, names="ABC")
+    assert refusal(tmp_path, capsys, bundle(tmp_path, *other)) == ""  # the same value in another system is another
+
+
+def test_a_person_resource_and_files_of_one_folder_tell_that_patients_are_one(tmp_path, capsys):
+    links = [{"target": {"reference": f"Patient/{name}"}} for name in "AB"]
+    path = bundle(tmp_path, *patients({}, {}), {"resourceType": "Person", "id": "p", "link": links})
+    assert "1 of 1 people" in refusal(tmp_path, capsys, path)
+    folder = tmp_path / "export"
+    folder.mkdir()
+    for name, file in (("A", "one.ndjson"), ("B", "two.ndjson")):
+        those = patients({"identifier": [MRN]}, names=name)
+        (folder / file).write_text("".join(f"{json.dumps(one)}\n" for one in those))
+    by_identifier = observation(concept("8867-4"), 70, "/min", subject={"identifier": MRN})
+    (folder / "zz.ndjson").write_text(json.dumps(by_identifier) + "\n")
+    records = checked(ht.read(folder))
+    assert len(set(persons_of(list(records)).values())) == 1 and records.patients == ["A", "B", "77"]
+    assert "1 of 1 people" in refusal(tmp_path, capsys, folder)
+
+
+def test_people_who_share_nothing_stay_apart(tmp_path, capsys):
+    nobody = {"resourceType": "Person", "link": []}
+    other = [{"identifier": [{"system": "urn:mrn", "value": name}]} for name in "AB"]
+    path = bundle(tmp_path, *patients(*other), nobody, nobody)
+    records = checked(ht.read(path))
+    assert persons_of(list(records)) == {"A": "A", "B": "B"} and not any(one.person for one in records)
+    assert refusal(tmp_path, capsys, path) == ""

@@ -308,3 +308,11 @@ def test_export_without_a_policy_says_what_nobody_asked_and_how_many_are_alike(t
     assert "at least one of them is alone" in capsys.readouterr().out
     assert main(["export", saved(tmp_path, governed("A")), "--to", "csv", "--out", target]) == 0
     assert "No policy" not in capsys.readouterr().out  # the record was read under one
+
+
+def test_export_under_a_k_says_that_every_twin_counts_as_a_person(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "x.csv")]
+    assert main(["export", saved(tmp_path, *crowd()), "--to", "csv", "--policy", "research", *out]) == 0
+    assert "k counts every twin as a person" in capsys.readouterr().out
+    assert main(["export", saved(tmp_path, governed("A")), "--to", "csv", *out]) == 0
+    assert "k counts" not in capsys.readouterr().out  # nothing is counted under care

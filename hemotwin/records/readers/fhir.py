@@ -79,8 +79,8 @@ class _File:
         self.others: Counter[str] = Counter()
         self.opened: set[str] = set()
         self.count = 0
-        self.links = Links()  # a Patient or group may come later than what is its
-        for number, entry in _entries(path, None, '"Patient"|"hasMember"'):
+        self.links = Links(collector.identities)  # a Patient or group may come later than what is its
+        for number, entry in _entries(path, None, '"Patient"|"Person"|"hasMember"'):
             self.links.add(*self.resource(number, entry))
 
     def resource(self, number: int, entry: Any) -> tuple[str, Mapping[str, Any]]:

@@ -1,14 +1,16 @@
-"""How FHIR resources point to each other: who a subject is, and the groups that an Observation is a member of.
+"""How FHIR resources point to each other: who a subject is, which patients are one person, the groups of a reading.
 
-Source of the format: HL7 FHIR R4, https://hl7.org/fhir/R4/references.html and observation.html (hasMember)
+Source of the format: HL7 FHIR R4, https://hl7.org/fhir/R4/references.html, observation.html (hasMember), patient.html
+and person.html (link)
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..identities import Identities, identifier_key, patient_key
 from .fhir_groups import Groups, Membership, members_of, tail
 from .json_values import list_of, object_of, text_of
 
@@ -21,7 +23,8 @@ _NAME_WIDTH = 64  # characters that a patient's name keeps
 class Links:
     """What a file says of its resources elsewhere in it, gathered before any of them is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, identities: Identities) -> None:
+        self._identities = identities
         self._patients: dict[str, str] = {}  # id of a Patient by the end of its address, or by system|identifier
         self._systems: dict[str, str] = {}  # of an identifier that names a patient: the same in another is another
         self._groups = Groups()  # by the end of the address of each member
@@ -33,6 +36,10 @@ class Links:
         if kind == "Patient" and name:
             self._patients.update({tail(full): name} if full else {})
             self._patients.update({f"{system}|{value}": name for system, value in _identifiers(resource)})
+            self._identities.join([patient_key(name), *_same_person(full, resource)])
+        if kind == "Person":
+            known = [f"Person {name}"] if name else []
+            self._identities.join([*known, *_same_person("", resource)])
         if kind == "Observation" and "hasMember" in resource:
             members = [tail(one) for one in members_of(resource) if not one.startswith("#")]
             self._groups.add(_names(full, resource), resource, members)
@@ -70,12 +77,14 @@ class Links:
         return name
 
     def _identified(self, person: Mapping[str, Any]) -> str:
-        for system, value in _identifiers(person):
-            if (known := self._patients.get(f"{system}|{value}")) is not None:
-                return known
-        for system, value in _identifiers(person):
-            return value if self._systems.setdefault(value, system) == system else f"{value}|{system}"
-        return ""
+        listed = _identifiers(person)
+        name = next((self._patients[one] for one in map("|".join, listed) if one in self._patients), "")
+        if not name and listed:
+            system, value = listed[0]
+            name = value if self._systems.setdefault(value, system) == system else f"{value}|{system}"
+        if name:
+            self._identities.join([patient_key(name), *_same_person("", person)])
+        return name
 
     def membership(self, full: str, resource: Mapping[str, Any]) -> Membership:
         """What an Observation has of the groups that name it among their members, at any depth."""
@@ -90,3 +99,22 @@ def _names(full: str, resource: Mapping[str, Any]) -> tuple[str, ...]:
 def _identifiers(resource: Mapping[str, Any]) -> list[tuple[str, str]]:
     listed = [object_of(one) for one in list_of(resource.get("identifier"))]
     return [(text_of(one.get("system")), value) for one in listed if (value := text_of(one.get("value")))]
+
+
+def _same_person(full: str, resource: Mapping[str, Any]) -> Iterator[str]:
+    """What else a Patient or Person is known by: address, identifiers, and whom its links call the same individual."""
+    if full:
+        yield patient_key(tail(full))
+    yield from (identifier_key(system, value) for system, value in _identifiers(resource))
+    for link in (object_of(one) for one in list_of(resource.get("link"))):
+        other = object_of(link.get("other") or link.get("target"))  # of a Patient, of a Person
+        reference = text_of(other.get("reference"))
+        kind = reference.partition("/_history/")[0].rpartition("/")[0].rpartition("/")[2] or text_of(other.get("type"))
+        if reference.startswith("#"):
+            inside = (object_of(one) for one in list_of(resource.get("contained")))
+            for meant in (one for one in inside if reference == f"#{text_of(one.get('id'))}"):
+                yield from (identifier_key(system, value) for system, value in _identifiers(meant))
+        elif reference:
+            yield f"{kind} {tail(reference)}" if kind in ("RelatedPerson", "Person") else patient_key(tail(reference))
+        identifier = {"identifier": [other.get("identifier")]}
+        yield from (identifier_key(system, value) for system, value in _identifiers(identifier))
