@@ -15,6 +15,7 @@ from .signing import PublicKey
 __all__ = ["Verification", "verify"]
 
 PROBLEM_LIMIT = 1000  # named one by one; beyond it nothing new is learnt
+_EMPTY = "missing: the log is empty, so there is nothing to verify; check that it is the log that was written to"
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,16 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong, as far as it can be told."""
+        """Whether there is a line and nothing is wrong, as far as it can be told."""
         return not self.problems
 
 
 def verify(path: str | Path, head: str | Path | None = None, public_key: PublicKey | None = None) -> Verification:
     """Check a log line by line; `head` defaults to the file beside the log, and is optional when that is absent.
 
-    A damaged line is named by its number, a missing one by the number that it had. With a public key every line and
-    the head must be signed by it. Raises `InputError` when the log, or a head that was named, cannot be read.
+    A damaged line is named by its number, a missing one by the number that it had; of a log without any line the first
+    is missing, as nothing in it vouches for anything. With a public key every line and the head must be signed by it.
+    Raises `InputError` when the log is missing or cannot be read, and when a head that was named cannot.
     """
     beside = Path(head) if head is not None else Path(f"{path}.head")
     told = _read_head(beside) if head is not None or beside.is_file() else None
@@ -45,7 +47,13 @@ def verify(path: str | Path, head: str | Path | None = None, public_key: PublicK
             for line in iter(lambda: file.readline(LINE_LIMIT + 1), b""):
                 check.take(line)
     except OSError as error:
-        raise InputError(f"{Path(path).name}: cannot be read ({error.strerror}).") from None
+        gone = (
+            f", though its head tells of {told['lines']} lines" if told and isinstance(error, FileNotFoundError) else ""
+        )
+        raise InputError(
+            f"{Path(path).name}: the log cannot be read ({error.strerror}{gone}), so nothing was verified: check its "
+            "path."
+        ) from None
     check.against_head()
     return Verification(check.lines, tuple(check.problems[:PROBLEM_LIMIT]), _rests_on(told, head, public_key))
 
@@ -84,8 +92,10 @@ class _Check:
             self.problems.append((found, "does not follow the line before it: one of the two was replaced"))
 
     def against_head(self) -> None:
-        """Lines that the head tells of and the log lacks, and a last line that is another one."""
+        """Lines that the head tells of and the log lacks, and a last line that is another one; any line at all."""
         if self.head is None:
+            if self.lines == 0:
+                self.problems.append((1, _EMPTY))
             return
         count = self.head["lines"]
         if self.public_key and not self.public_key.confirms(self.head.get("signature"), signed_part(self.head)):

@@ -94,6 +94,28 @@ def test_truncation_is_told_by_the_head_and_by_nothing_else(tmp_path):
     assert found.ok and any("missing at the end cannot be told" in words for words in found.rests_on)
 
 
+def test_log_without_a_line_is_told_and_not_verified(signed, tmp_path, capsys):
+    empty = tmp_path / "empty.log"
+    empty.touch()
+    for key in (None, signed[1]):
+        found = verify(empty, public_key=key)
+        assert not found.ok and found.lines == 0
+        assert [number for number, words in found.problems if "the log is empty" in words] == [1]
+    assert main(["audit", "verify", str(empty)]) == 1
+    shown = capsys.readouterr().out
+    assert "line 1: missing: the log is empty" in shown and "as it was written" not in shown
+    signed[0].write_bytes(b"")
+    assert verify(signed[0]).problems == tuple((number, "missing at the end") for number in range(1, 5))
+
+
+def test_missing_log_is_told_and_not_verified(tmp_path, capsys):
+    assert main(["audit", "verify", str(tmp_path / "no.log")]) == 2
+    assert "no.log: the log cannot be read (No such file or directory), so nothing was" in capsys.readouterr().err
+    log_of(tmp_path / "a.log").unlink()
+    with pytest.raises(InputError, match="though its head tells of 4 lines"):
+        verify(tmp_path / "a.log")
+
+
 def test_a_line_cut_short_is_named(tmp_path):
     path = log_of(tmp_path / "a.log")
     for cut in (1, 40):
