@@ -40,12 +40,13 @@ VERBS = (
 
 EPILOG = """\
 RECORD is a CSV table, a FHIR R4 bundle or a folder of them; TWIN what an earlier run saved.
-Exit code: 0 done, 1 no patient could be solved (audit: the log does not hold), 2 bad input, 130 interrupted.
+Exit code: 0 done, 1 nobody has a usable twin (twin, calibrate: usable as account counts it), no what-if could be
+solved (predict) or the log does not hold (audit), 2 bad input (doctor: nothing can be computed), 130 interrupted.
 Not for clinical use."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb and return its exit code: 0 done, 1 every patient failed, 2 bad input, 130 interrupted.
+    """Run one verb and return its exit code: 0 done, 1 nothing usable came of it, 2 bad input, 130 interrupted.
 
     `arguments` are those of the process when None. Errors that hemotwin raises on purpose are printed as one message.
     """

@@ -18,10 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Calibrate every patient, save the twins whole, print their tables; 1 when every patient failed."""
+    """Calibrate every patient, save the twins whole, print their tables; 1 when nobody has a usable twin."""
     from ..calibration.twin import SAVED
     from ..core.own_folder import replaceable
-    from .outcome import all_failed, explain, tell_all
+    from .outcome import all_failed, exit_code, explain, tell_all
     from .terminal import Progress, say, show_twin
 
     progress = Progress()
@@ -40,4 +40,4 @@ def run(options: argparse.Namespace) -> int:
     progress(f"saved {target}")
     tell_all(twins)
     say("\nNot for clinical use.")
-    return 0
+    return exit_code(twins)

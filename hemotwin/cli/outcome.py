@@ -1,11 +1,13 @@
-"""Which patients came out sound: a failed one stays with its reason, and only when all failed does the run fail."""
+"""Which patients came out sound: the others stay with their reason; without any usable twin the run fails."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-__all__ = ["all_failed", "explain", "failed", "say_with_care", "tell_all"]
+__all__ = ["all_failed", "exit_code", "explain", "failed", "say_with_care", "tell_all"]
+
+DONE, NOBODY = 0, 1
 
 
 def failed(twin: Any) -> bool:
@@ -18,6 +20,16 @@ def failed(twin: Any) -> bool:
 def all_failed(twins: Any) -> bool:
     """Whether nobody has a twin that can be shown."""
     return all(failed(twin) for twin in twins)
+
+
+def exit_code(twins: Any) -> int:
+    """What a calibration ends with: 0 where a patient has a usable twin as `hemotwin account` counts it, otherwise 1.
+
+    Twins that are not usable but have numbers are written all the same; a pipeline tells them from this code alone.
+    """
+    from ..reports.account import reasons_against
+
+    return DONE if any(not reasons_against(twin) for twin in twins) else NOBODY
 
 
 def say_with_care(twin: Any) -> None:
@@ -57,8 +69,9 @@ def tell_all(twins: Any) -> None:
 
 
 def explain(twins: Any) -> set[str]:
-    """Say on stderr why patients failed, with what to do; their names."""
+    """Say on stderr why patients failed or have a twin that is not usable, with what to do; the names of the former."""
     from ..core.status import Status
+    from ..reports.account import reasons_against
 
     found = set()
     for twin in twins:
@@ -67,7 +80,11 @@ def explain(twins: Any) -> set[str]:
             words = f"{twin.patient}: {status.name.replace('_', ' ').lower()}. {status.advice}"
             print(words, file=sys.stderr, flush=True)
             found.add(twin.patient)
+        elif reasons := reasons_against(twin):
+            print(f"{twin.patient}: the twin is not usable: {'; '.join(reasons)}", file=sys.stderr, flush=True)
     if all_failed(twins):
         reasons = "; ".join(f"{p}: {r}" for p, r in (getattr(twins, "skipped", None) or {}).items())
         print(f"No patient could be calibrated{f' ({reasons})' if reasons else ''}.", file=sys.stderr, flush=True)
+    elif exit_code(twins):
+        print("No patient has a usable twin; what is written is to be looked at alone.", file=sys.stderr, flush=True)
     return found

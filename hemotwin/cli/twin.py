@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read, check, calibrate, predict and write every patient; 1 when nobody could be calibrated."""
-    from .outcome import all_failed, explain
+    """Read, check, calibrate, predict and write every patient; 1 when nobody has a usable twin."""
+    from .outcome import all_failed, exit_code, explain
     from .terminal import Progress, bullets, say
 
     progress = Progress()
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
             _one(twin, asked, reflex, Path(options.out), progress)
     progress(f"done{_seconds(twins)}")
     say("\nNot for clinical use.")
-    return 0
+    return exit_code(twins)
 
 
 def _one(twin: Any, asked: list[Any], reflex: dict[str, Any], out: Path, progress: Any) -> None:

@@ -115,6 +115,22 @@ def test_failure_of_all_patients_ends_with_one_and_writes_nothing(verb, record, 
     assert os.listdir(tmp_path) == ["two.csv"]
 
 
+@pytest.mark.parametrize("verb", ["twin", "calibrate"])
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(Status.UNIDENTIFIABLE, 1), (Status.DRAWS_UNRELIABLE, 1), (Status.STEP_LIMIT, 1), (Status.OK, 0)],
+)
+def test_exit_code_tells_whether_anybody_has_a_usable_twin(verb, status, code, record, tmp_path, calls, capsys):
+    calls.status.update(A=status, B=Status.UNIDENTIFIABLE)
+    out = tmp_path / ("out" if verb == "twin" else "x.zarr")
+    assert main([verb, str(record), "--out", str(out)]) == code
+    shown = capsys.readouterr()
+    assert f"B: the twin is not usable: status unidentifiable: {Status.UNIDENTIFIABLE.advice}" in shown.err
+    assert ("No patient has a usable twin" in shown.err) == bool(code)
+    written = folders(out) if verb == "twin" else load(out).patients  # to be looked at
+    assert written == (["twin-A", "twin-B"] if verb == "twin" else ["A", "B"])
+
+
 def test_patient_without_a_usable_value_is_named_and_the_others_done(record, tmp_path, calls, capsys):
     record.write_text(TABLE + "C,sbp,high,mm[Hg]\n")
     assert main(["twin", str(record), "--out", str(tmp_path)]) == 0
