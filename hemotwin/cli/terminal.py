@@ -36,6 +36,11 @@ def width() -> int:
     return max(60, min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns))
 
 
+def _room() -> int | None:
+    """Columns that a table of a twin may take on a terminal; None elsewhere, where what reads it needs whole names."""
+    return WIDEST if sys.stdout.isatty() else None
+
+
 def say(text: str = "") -> None:
     """A line of the result."""
     print(text)
@@ -61,9 +66,9 @@ def show_twin(twin: Any) -> None:
     from ..reports.tables import fit_table, quantity_table
 
     say()
-    show(fit_table(twin))
+    show(fit_table(twin, _room()))
     say()
-    show(quantity_table(twin))
+    show(quantity_table(twin, _room()))
     bullets("Conflicts", twin.conflicts or ())
     bullets("Assumptions", twin.assumptions or ())
     if twin.modes and len(twin.modes) > 1:
@@ -82,7 +87,7 @@ def show_what_if(prediction: Any) -> None:
     from ..reports.tables import what_if_table
 
     say()
-    show(what_if_table(prediction))
+    show(what_if_table(prediction, _room()))
     status = Status(prediction.status)
     if status != Status.OK:
         say(f"{status.name.replace('_', ' ').lower()}: {status.advice}")

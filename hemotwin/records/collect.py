@@ -213,7 +213,7 @@ class Collector:
         if shown and speaks_of_birth(str(field)[:200]):
             shown = NOT_KEPT
         return self.log.add(
-            place.prefix, place.number, place.suffix, patient, str(field)[:200], shown[:200], str(unit)[:80]
+            place.prefix, place.number, place.suffix, patient, str(field)[:201], shown[:200], str(unit)[:80]
         )
 
     def _unknown(self, field: str) -> str:

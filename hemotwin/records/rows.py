@@ -19,7 +19,7 @@ FATE_MEANINGS = {
 }
 FATES = tuple(FATE_MEANINGS)
 _UNSETTLED = len(FATES)
-_TEXT_WIDTH = 60
+_TEXT_WIDTH, _NAME_WIDTH = 60, 200  # characters kept of a value, and of the name of a column or code
 ROW_LIMIT = 20_000_000
 DISTINCT_TEXT_LIMIT = 1_000_000
 
@@ -69,7 +69,7 @@ class RowLog(Sequence[RowFate]):
         columns["prefix"].append(self._keep(prefix))
         columns["suffix"].append(self._keep(suffix))
         columns["patient"].append(self._keep(patient))
-        columns["field"].append(self._keep_short(field))
+        columns["field"].append(self._keep_short(field, _NAME_WIDTH))
         columns["text"].append(self._keep_short(text))
         columns["unit"].append(self._keep_short(unit))
         columns["reason"].append(0)
@@ -118,10 +118,10 @@ class RowLog(Sequence[RowFate]):
             reason=word["reason"],
         )
 
-    def _keep_short(self, text: str) -> int:
-        clean = _printable(text[:200])
-        if len(clean) > _TEXT_WIDTH:
-            clean = clean[:_TEXT_WIDTH] + "..."
+    def _keep_short(self, text: str, width: int = _TEXT_WIDTH) -> int:
+        clean = _printable(text[: width + 1])
+        if len(clean) > width:
+            clean = clean[:width] + "..."
         return self._keep(clean, bounded=True)
 
     def _keep(self, text: str, bounded: bool = False) -> int:

@@ -156,8 +156,11 @@ def what_if_cells(row: Any, reach: float = 1.0) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def fit_table(twin: CalibratedTwin, width: int = 110) -> Table:
-    """Measured, fitted, difference, without this value [95 %], verdict: for a terminal of `width` columns."""
+def fit_table(twin: CalibratedTwin, width: int | None = 110) -> Table:
+    """Measured, fitted, difference, without this value [95 %], verdict: for a terminal of `width` columns.
+
+    None, here and in the other tables: for no terminal, so that every name is whole.
+    """
     rows = []
     for row in twin.fit:
         c = fit_cells(row)
@@ -168,7 +171,7 @@ def fit_table(twin: CalibratedTwin, width: int = 110) -> Table:
     return Table(columns, _narrowed(columns, rows, width), title=f"Twin of {twin.patient}", note=DISCLAIMER)
 
 
-def quantity_table(twin: CalibratedTwin, width: int = 110) -> Table:
+def quantity_table(twin: CalibratedTwin, width: int | None = 110) -> Table:
     """The quantities that the data informed, at least in part: prior and posterior with 95 % intervals."""
     kept = sorted((q for q in twin.quantities if q.verdict != "prior"), key=lambda q: q.contraction)
     rows = []
@@ -187,7 +190,7 @@ def foremost(prediction: Any) -> tuple[str, ...]:
     return HEADLINES if prediction.reflex is None else (*HEADLINES, *REGULATED)
 
 
-def what_if_table(prediction: Any, width: int = 110) -> Table:
+def what_if_table(prediction: Any, width: int | None = 110) -> Table:
     """Baseline, after and change with 95 % intervals of the headline readings."""
     rows = []
     for row in prediction.rows:
@@ -197,11 +200,14 @@ def what_if_table(prediction: Any, width: int = 110) -> Table:
             rows.append([c["label"], c["unit"], *spans])
     columns = ["what if", "unit", "baseline [95 %]", "after [95 %]", "change [95 %]"]
     title = f"{prediction.patient}: {prediction.label}"
-    return Table(columns, _narrowed(columns, rows, width), title=title, note=textwrap.fill(prediction.note, width))
+    note = textwrap.fill(prediction.note, width or 110)
+    return Table(columns, _narrowed(columns, rows, width), title=title, note=note)
 
 
-def _narrowed(columns: Sequence[str], rows: list[list[Any]], width: int) -> list[list[Any]]:
-    """The rows with the first column cut so that a line stays within `width`."""
+def _narrowed(columns: Sequence[str], rows: list[list[Any]], width: int | None) -> list[list[Any]]:
+    """The rows with the first column cut so that a line stays within `width`; as they are without one."""
+    if width is None:
+        return rows
     widths = [max([len(name), *(len(str(row[k])) for row in rows)]) for k, name in enumerate(columns)]
     room = max(12, width - sum(widths[1:]) - 2 * (len(columns) - 1))
     return [[row[0] if len(row[0]) <= room else row[0][: room - 1] + "…", *row[1:]] for row in rows]

@@ -52,11 +52,24 @@ def test_twin_leaves_file_waves_and_page_for_every_patient(record, tmp_path, cal
     assert "s] fitted" in shown.err
 
 
-def test_no_line_of_the_terminal_is_wider_than_110_columns(record, tmp_path, calls, capsys):
+def test_no_line_of_the_terminal_is_wider_than_110_columns(record, tmp_path, calls, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert main(["twin", str(record), "--out", str(tmp_path), "--patient", "A"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("The page:")]
     assert len(lines) > 40
     assert max(map(len, lines)) <= 110
+
+
+def test_a_pipe_has_no_width_and_gets_whole_names(record, tmp_path, calls, capsys, monkeypatch):
+    asked = ["twin", str(record), "--out", str(tmp_path), "--patient", "A"]
+    assert main(asked) == 0
+    piped = capsys.readouterr().out
+    names = [row.label for row in twin_of("A").fit]
+    names += [row.label for row in twin_of("A").quantities if row.verdict != "prior"]
+    assert "…" not in piped and all(f"\n{name} " in piped for name in names)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(asked) == 0
+    assert "…" in capsys.readouterr().out
 
 
 def test_every_measured_value_stands_in_the_table_of_the_terminal(record, tmp_path, calls, capsys):

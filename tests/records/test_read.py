@@ -13,7 +13,7 @@ import pytest
 import hemotwin as ht
 from hemotwin.core.errors import InputError, UnknownNameError
 
-from .build import bundle, checked, concept, observation, read_rows, table, values
+from .build import bundle, checked, concept, observation, only, read_rows, table, values
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -198,3 +198,10 @@ def test_random_damage_ends_with_a_named_error_or_with_rows_that_add_up(tmp_path
             assert name in str(error)
             outcomes.add("refused")
     assert outcomes == {"read", "refused"}
+
+
+def test_name_of_a_column_is_told_whole(tmp_path):
+    name = "systolic blood pressure, right arm, sitting, after five minutes of rest, second of three readings"
+    row = only(read_rows(tmp_path, f'A,"{name}",120,mmHg'))
+    assert row.field == name and name in repr(read_rows(tmp_path, f'A,"{name}",120,mmHg').table())
+    assert only(read_rows(tmp_path, f"A,{'x' * 300},120,mmHg")).field == "x" * 200 + "..."  # longer is no name
