@@ -10,6 +10,8 @@ from .inputs import USUAL, add_reflex, add_scenario, add_twins, read_twins, refl
 
 __all__ = ["add_arguments", "run"]
 
+_PAGE = (".html", ".htm")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
@@ -33,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     asked = [] if options.no_what_if else scenarios(options.scenario)
     reflex, twins = reflex_of(options, asked), read_twins(options)
     apart([twin.patient for twin in twins])
+    _check_out(options, len(twins))  # told before minutes are spent
     if asked:
         progress("predicting; the first run on a machine compiles, later ones do not")
     for twin in twins:
@@ -42,6 +45,20 @@ def run(options: argparse.Namespace) -> int:
         say(str(path))
     say("Not for clinical use.")
     return 0
+
+
+def _check_out(options: argparse.Namespace, count: int) -> None:
+    """Raise `InputError` where --out names a page or a file, and there are several pages to write."""
+    from ..core.errors import InputError
+
+    if options.out is None or count == 1:
+        return
+    given = Path(options.out)
+    if given.is_file() or (given.suffix in _PAGE and not given.is_dir()):
+        raise InputError(
+            f"--out must be a folder, as {count} patients make {count} pages, but got {options.out}: give a folder, as "
+            f"in --out {given.with_suffix('')}, or one patient with --patient ID."
+        )
 
 
 def _target(options: argparse.Namespace, twin: Any, count: int) -> Path:
@@ -54,4 +71,4 @@ def _target(options: argparse.Namespace, twin: Any, count: int) -> Path:
     if options.out is None:
         return home / usual
     given = Path(options.out)
-    return given if count == 1 and given.suffix in {".html", ".htm"} else given / f"{file_name(twin.patient)}.html"
+    return given if count == 1 and given.suffix in _PAGE else given / f"{file_name(twin.patient)}.html"

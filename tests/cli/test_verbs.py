@@ -288,6 +288,18 @@ def test_report_of_several_patients_is_one_page_each(saved, tmp_path, calls):
     assert sorted(os.listdir(tmp_path / "pages")) == ["A.html", "B.html"]
 
 
+@pytest.mark.parametrize("name", ["x.html", "x.htm", "there.txt"])
+def test_page_for_several_patients_is_refused_and_a_folder_named_as_the_fix(name, saved, tmp_path, calls, capsys):
+    (tmp_path / "there.txt").write_text("of the user")
+    out = tmp_path / name
+    assert main(["report", str(saved), "--out", str(out)]) == 2 and not calls
+    fix = f"give a folder, as in --out {out.with_suffix('')}, or one patient with --patient ID"
+    assert f"2 patients make 2 pages, but got {out}: {fix}" in capsys.readouterr().err
+    assert not out.is_dir() and (tmp_path / "there.txt").read_text() == "of the user"
+    assert main(["report", str(saved), "--patient", "A", "--out", str(tmp_path / "x.html")]) == 0
+    assert (tmp_path / "x.html").is_file()
+
+
 def test_unknown_patient_of_a_twin_file_ends_with_two_and_names_the_known(saved, capsys):
     assert main(["report", str(saved), "--patient", "Z"]) == 2
     assert "known names are: A, B" in capsys.readouterr().err
