@@ -133,9 +133,10 @@ def _write(
     shown = [shown_of(one, person=persons[one.patient]) for one in leaving]
     check_anonymity(shown, max(k, policy.k if policy else 1))
     told = safe.governance if safe.governance and safe.governance.facts() else None
-    beside = _beside(options) if told else None
+    beside = _beside(options)
+    _withdraw(beside, replaced=told is not None)  # first: beside another table it would permit what nobody permitted
     written = [write_csv(leaving, options.out, f"{MADE_BY} {DISCLAIMER}")]
-    if told and beside:
+    if told:
         written.append(_governance(told, [one.patient for one in leaving], beside))
     return safe.summary(), [sha256_of(path) for path in written], _again([persons[one.patient] for one in leaving])
 
@@ -153,7 +154,7 @@ def _again(persons: list[str]) -> str:
 
 
 def _beside(options: argparse.Namespace) -> Path:
-    """Where the governance of the table goes; raises `InputError` where that is not ours to replace."""
+    """Where the governance of the table is looked for; raises `InputError` where one is there that is not ours."""
     from ..records.own_file import apart_from, own_file
 
     out = Path(options.out)
@@ -164,6 +165,17 @@ def _beside(options: argparse.Namespace) -> Path:
             apart_from(target, path, option)
     own_file(target, (MADE_BY,), option)
     return target
+
+
+def _withdraw(beside: Path, replaced: bool) -> None:
+    """Remove what an earlier run said of governance, and say so where nothing takes its place."""
+    from .terminal import say
+
+    if not beside.is_file():
+        return
+    beside.unlink()
+    if not replaced:
+        say(f"{beside.name} of an earlier run is removed: nothing is known of the governance of this record.")
 
 
 def _governance(governance: Any, patients: list[str], target: Path) -> Path:

@@ -71,12 +71,13 @@ def write_mock(report: Mapping[str, Any], path: str | Path, form: str | None = N
     `form` is "csv", "fhir" (a bundle), "ndjson" or "omop" (a folder of tables), by default what the path's ending says
     (none: omop). A path without an ending is a folder in every form; one that ends as another form is refused. FHIR has
     no field for a condition, so readings in another than rest are left to the other forms. Only an earlier mock record
-    is replaced: `InputError` is raised before anything is written where another file stands in the place of one.
+    is replaced: `InputError` is raised before anything is written where another file stands in the place of one. The
+    governance of an earlier mock is replaced too, or removed where the report names neither steward nor licence.
     """
     chosen, target, governance = _places(Path(path), form)
     rows = list(_rows(report["structure"], np.random.default_rng(seed)))
     told = bool(report.get("steward") and report.get("licence"))
-    for place in ([] if chosen == "omop" else [target]) + ([governance] if told else []):
+    for place in ([] if chosen == "omop" else [target]) + [governance]:
         own_file(place, _MARKS, "the mock record")
     if chosen == "omop":
         from .mock_omop import write_model
@@ -93,6 +94,8 @@ def write_mock(report: Mapping[str, Any], path: str | Path, form: str | None = N
         written = [_whole(target, "".join(f"{json.dumps(resource)}\n" for resource in _resources(rows)))]
     if told:
         written.append(_whole(governance, _GOVERNANCE))
+    else:
+        governance.unlink(missing_ok=True)  # that of an earlier mock would be read as that of this one
     return written
 
 

@@ -72,6 +72,22 @@ def test_governance_beside_the_table_replaces_no_other_and_nothing_is_written(as
     assert main([*asked, "g.txt"]) == 2 and (tmp_path / "g_governance.yaml").read_text() == "steward: Ward\n"
 
 
+def test_governance_of_an_earlier_run_never_stands_beside_a_new_table(asked, tmp_path, capsys):
+    rules, governed = tmp_path / "safe_governance.yaml", tmp_path / "g_governance.yaml"
+    governed.write_text("steward: Ward\n")
+    assert main([*asked, "safe.csv"]) == 0 and "steward: Ward" in rules.read_text()
+    governed.write_text("steward: Cardiology\n")
+    assert main([*asked, "safe.csv"]) == 0 and "steward: Cardiology" in rules.read_text()
+    assert "removed" not in capsys.readouterr().out
+    governed.unlink()
+    assert main([*asked, "safe.csv"]) == 0 and not rules.exists()
+    assert "safe_governance.yaml of an earlier run is removed" in capsys.readouterr().out
+    before = (tmp_path / "safe.csv").read_bytes()
+    rules.write_text("steward: of the user\n")  # would be read as that of the table
+    assert main([*asked, "safe.csv"]) == 2 and "beside --out" in capsys.readouterr().err
+    assert rules.read_text() == "steward: of the user\n" and (tmp_path / "safe.csv").read_bytes() == before
+
+
 @pytest.mark.parametrize("k", ["0", "-3"])
 def test_group_of_nobody_is_no_group(asked, tmp_path, capsys, k):
     asked[asked.index("1")] = k
@@ -93,6 +109,19 @@ def test_missing_record_is_told_as_missing_without_its_name(asked, capsys):
 
 REPORT = {"structure": {"patients": [[{"name": "sbp", "measured": True, "unit": True, "day": 0}]]},
           "steward": "S", "licence": "L"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.json", "m.ndjson", "cdm"])
+def test_mock_without_governance_leaves_none_of_an_earlier_mock(tmp_path, name):
+    if name == "cdm":
+        pytest.importorskip("pyarrow")
+    *_, rules = write_mock(REPORT, tmp_path / name)
+    unnamed = {"structure": REPORT["structure"]}
+    assert "governance" in rules.name and rules not in write_mock(unnamed, tmp_path / name) and not rules.exists()
+    rules.write_text(USERS)
+    with pytest.raises(InputError, match="hemotwin did not write it"):
+        write_mock(unnamed, tmp_path / name)
+    assert rules.read_text() == USERS
 
 
 @pytest.mark.parametrize("name", ["m.csv", "m.json", "m.ndjson", "cdm"])
