@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
-from ..core.errors import InputError
+from ..core.errors import InputError, UnknownNameError
+from ..records.codes import modalities
 from .data_file import Entry, open_data
 
 __all__ = ["ExactFunctions", "load_exact_functions", "removed_with"]
@@ -26,6 +27,7 @@ class ExactFunctions:
     one_examination: frozenset[str]
     same: frozenset[frozenset[str]]
     hide_first: tuple[str, ...]
+    computed: frozenset[Channel] = frozenset()  # means that an examination does not measure beside the other two
 
     def follows(self, observable: str, known: Collection[str], present: Collection[str]) -> bool:
         """Whether `observable` can be computed from the `known` ones; `present` says which means were measured."""
@@ -65,13 +67,20 @@ def load_exact_functions() -> ExactFunctions:
     """The relations of configs/codes/exact_functions.yaml; raises `InputError` for an unknown or missing key."""
     file, content = open_data("codes", "exact_functions")
     top = Entry(file, content, ("relations", "repeats", "one_examination", "hide_first"))
-    relations = []
+    relations, computed = [], set()
     for number, row in enumerate(top.items("relations"), 1):
-        entry = Entry(f"{file} relation {number}", row, ("members", "rule"), ("convention_for",))
+        entry = Entry(f"{file} relation {number}", row, ("members", "rule"), ("convention_for", "computed_by"))
         members, mean = frozenset(entry.names("members")), entry.content.get("convention_for")
         if len(members) < 2 or (mean is not None and mean not in members):
             raise InputError(f"{entry.where}: `members` must be two or more and hold `convention_for`, but got {row}.")
         relations.append((members, mean))
+        ways = entry.names("computed_by") if "computed_by" in entry.content else ()
+        if ways and mean is None:
+            raise InputError(f"{entry.where}: `computed_by` must stand beside `convention_for`, but got {row}.")
+        for way in ways:
+            if way not in modalities():
+                raise UnknownNameError(f"{entry.where} `computed_by`: modality", way, modalities())
+            computed.add((str(mean), way))
     examination = Entry(f"{file} one_examination", top.content["one_examination"], ("members", "same"))
     return ExactFunctions(
         tuple(relations),
@@ -79,6 +88,7 @@ def load_exact_functions() -> ExactFunctions:
         frozenset(examination.names("members")),
         frozenset(frozenset(pair) for pair in examination.items("same")),
         top.names("hide_first"),
+        frozenset(computed),
     )
 
 

@@ -72,7 +72,7 @@ class Weighing:
         """Every examination with all of its readings that the record lacks, each piece of evidence once."""
         found = []
         for one in examinations().values():
-            names = _independent(one.gives & _new(held, one, body))
+            names = _independent(one.gives & _new(held, one, body), one.modality)
             if names:
                 rows, _ = self._rows(names, one.modality)
                 found.append(self._step(one.name, one.label, one, names, rows, None, ""))
@@ -130,20 +130,22 @@ def _new(held: Collection[Channel], by: Examination, body: bool) -> frozenset[st
         if any(functions.follows(name, {other}, names) for other in names):  # an index and what it indexes are one
             continue
         tied = {other for other, modality in held if functions.may_be_computed((name, by.modality), (other, modality))}
-        if not functions.follows(name, tied, names | {name}):
+        measured = frozenset() if (name, by.modality) in functions.computed else frozenset({name})
+        if not functions.follows(name, tied, names | measured):
             found.add(name)
     return frozenset(found)
 
 
 @lru_cache(maxsize=1024)
-def _independent(names: frozenset[str]) -> tuple[str, ...]:
-    """The readings less those that follow from the others and a heart rate by arithmetic, or repeat them."""
+def _independent(names: frozenset[str], modality: str) -> tuple[str, ...]:
+    """Readings of one examination less what follows from the others and a heart rate by arithmetic, or repeats them."""
     functions, kept = load_exact_functions(), set(names)
     for pair in functions.repeats:
         if pair <= kept:
             kept.discard(sorted(pair)[0])
     for name in dict.fromkeys((*COMPUTED, *functions.hide_first)):
-        if name in kept and functions.follows(name, kept - {name} | {"heart_rate"}, kept):
+        measured = kept - {name} if (name, modality) in functions.computed else kept
+        if name in kept and functions.follows(name, kept - {name} | {"heart_rate"}, measured):
             kept.discard(name)
     return tuple(sorted(kept, key=list(observables()).index))
 

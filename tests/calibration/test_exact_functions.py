@@ -84,6 +84,13 @@ def test_nothing_gives_a_value_back_when_everything_else_was_recorded():
         assert name == "heart_rate" or "heart_rate" in rest
 
 
+def test_only_the_mean_of_a_cuff_is_computed_by_its_examination():
+    assert load_exact_functions().computed == {("map", "cuff")}
+    assert (
+        removed_with(("sbp", "cuff"), [("sbp", "cuff"), ("dbp", "cuff"), ("map", "cuff")]) == set()
+    )  # recorded: counts
+
+
 def test_every_name_in_the_relations_is_an_observable():
     functions = load_exact_functions()
     named = set(functions.hide_first) | functions.one_examination

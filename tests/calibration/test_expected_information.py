@@ -115,6 +115,24 @@ def test_what_is_recorded_or_computed_from_it_is_not_proposed(linear):
     assert ("lvef", "cmr") in proposed  # another method is evidence of its own
 
 
+def test_the_mean_of_a_cuff_is_nothing_new_beside_its_systolic_and_diastolic(linear):
+    unsaid = tuple(dataclasses.replace(m, modality="unspecified") for m in cuff_only().measurements)
+    for record in (cuff_only(), dataclasses.replace(cuff_only(), measurements=unsaid)):
+        (one,) = expected_information(MODEL, [record]).patients
+        assert ("map", "cuff") not in {(s.name, s.examination) for s in one.readings}
+        assert "cuff" not in {s.name for s in one.examinations}
+        assert step(one, "map", by="arterial_line").gain > 0.0  # another method integrates the wave
+    systolic = dataclasses.replace(cuff_only(), measurements=cuff_only().measurements[:1])
+    (one,) = expected_information(MODEL, [systolic]).patients
+    assert step(one, "map", by="cuff").gain > 0.0  # without the diastolic it is news
+
+
+def test_a_cuff_counts_two_pressures_and_an_arterial_line_three(linear):
+    (one,) = expected_information(MODEL, [nothing_usable()]).patients
+    assert step(one, "cuff", "examinations").readings == ("sbp", "dbp")
+    assert step(one, "arterial_line", "examinations").readings == ("sbp", "dbp", "map")
+
+
 def test_an_index_needs_a_body_size(linear):
     (one,) = expected_information(MODEL, [cuff_only()]).patients  # neither height and weight nor surface area
     assert not {s.name for s in one.readings} & {"cardiac_index", "stroke_volume_index"}
