@@ -81,7 +81,8 @@ def explain(twins: Any) -> set[str]:
             print(words, file=sys.stderr, flush=True)
             found.add(twin.patient)
         elif reasons := reasons_against(twin):
-            print(f"{twin.patient}: the twin is not usable: {'; '.join(reasons)}", file=sys.stderr, flush=True)
+            words = "; ".join(reason.rstrip(".") for reason in reasons)
+            print(f"{twin.patient}: the twin is not usable: {words}.", file=sys.stderr, flush=True)
     if all_failed(twins):
         reasons = "; ".join(f"{p}: {r}" for p, r in (getattr(twins, "skipped", None) or {}).items())
         print(f"No patient could be calibrated{f' ({reasons})' if reasons else ''}.", file=sys.stderr, flush=True)
