@@ -23,6 +23,7 @@ __all__ = ["Reducer", "Signals", "resolve"]
 
 BRIEF = 1e-6  # share of a step: a valve that opens later in it opens here, as a curve needs some time to turn
 NOTHING = 1e30  # an extreme before the first sample; finite, so that its derivative stays 0
+LAST = 1.5  # steps; where fewer are left of the beat at a step's onset, it is the last
 
 
 def resolve(system: System, reduction: Reduction) -> int:
@@ -99,9 +100,9 @@ class Reducer:
         signals, like = Signals(self.system, p, c, node), jnp.zeros_like(node.volume[0])
         running: list[Any] = []
         for r in self.reductions:
-            if r.kind in ("maximum", "minimum"):
+            if r.kind in ("maximum", "minimum") and r.window is not None:
                 running.append((like - NOTHING if r.kind == "maximum" else like + NOTHING,))
-            elif r.kind == "onset":
+            elif r.kind in ("maximum", "minimum", "onset"):
                 running.append((like + signals.value(r.quantity, resolve(self.system, r)),))
             elif r.kind == "peak_rate":
                 running.append((like - NOTHING, like - NOTHING, like - NOTHING))
@@ -198,7 +199,11 @@ class Reducer:
     def _extreme(
         self, r: Reduction, best: Any, ends: Any, bent: Any, p: dict[str, Any], h: Any, phase: Any, share: Any
     ) -> Any:
-        """Running extreme; `bent` is the valve opening at which a root pressure's curvature jumps (see `_opening`)."""
+        """Running extreme; `bent` is the valve opening at which a root pressure's curvature jumps (see `_opening`).
+
+        Over a whole beat it is that of the two ends, of where the curve turns and of where it comes to rest, as the
+        volume of a chamber does when its valve shuts: other nodes need no look.
+        """
         y0, r0, y1, r1 = ends
         sign = 1.0 if r.kind == "maximum" else -1.0
         better = jnp.maximum if sign > 0 else jnp.minimum
@@ -208,7 +213,11 @@ class Reducer:
             turns, lowest = hermite_peak(y0 + h * r0 * bent[1], y1, r0, r1, h * left, sign)
             inside, peak = inside | (bent[0] & turns), jnp.where(bent[0] & turns, lowest, peak)
         if r.window is None:
-            return jnp.where(inside, better(best, peak), better(best, y0))
+            reach = jnp.where(
+                phase + LAST * share >= 1.0, jnp.inf, 0.0
+            )  # the last step is looked at whatever the slopes
+            looked = (r0 > -reach) & (r1 <= reach) if sign > 0.0 else (r0 < reach) & (r1 >= -reach)
+            return jnp.where(looked, better(best, jnp.where(inside, peak, y1)), best)
         start, stop = (self.system.windows[w](p) if isinstance(w, str) else w for w in r.window)
         covered = ((phase >= start) & (phase < stop)) | (phase + 1.0 < stop)
         best = jnp.where(covered, jnp.where(inside, better(best, peak), better(best, y0)), best)

@@ -12,12 +12,17 @@ __all__ = ["Mask", "Partial", "number", "partials", "plus", "times"]
 
 
 class Mask(NamedTuple):
-    """A derivative that is 1 where the boolean operand `on` holds and 0 elsewhere."""
+    """A derivative that is `value` where all boolean operands `on` hold, and 0 elsewhere.
 
-    on: Operand
+    What multiplies it multiplies its value: so all of a product is needed only where the mask holds, and a rare part
+    may make it.
+    """
+
+    on: tuple[Operand, ...]
+    value: Operand
 
 
-Partial = Operand | Mask  # a derivative: a number, a value of the line, or a mask
+Partial = Operand | Mask  # a derivative: a number, a value of the line, or one behind a mask
 
 FLAT = ("floor", "ceil", "round", "sign", "stop_gradient", "convert_element_type")  # derivative 0 where there is one
 Rule = Callable[[Builder, tuple[Operand, ...], Operation], list[Partial]]
@@ -29,8 +34,8 @@ def partials(builder: Builder, operation: Operation) -> list[Partial | None]:
     if name in FLAT or not dtype.startswith("float"):
         return [None] * len(operation.inputs)
     if name == "select_n":
-        off = builder.add("not", [operation.inputs[0]], "bool")
-        return [None, Mask(off), Mask(operation.inputs[0])]
+        predicate, one = operation.inputs[0], Constant(1.0, dtype)
+        return [None, Mask((builder.add("not", [predicate], "bool"),), one), Mask((predicate,), one)]
     if name not in RULES:
         raise HemotwinError(
             f"a step in a kernel must be made of operations with known derivatives, but holds `{name}`."
@@ -39,29 +44,53 @@ def partials(builder: Builder, operation: Operation) -> list[Partial | None]:
 
 
 def number(builder: Builder, partial: Partial, dtype: str) -> Operand:
-    """A derivative as a value of the line."""
+    """A derivative as a value of the line: a choice for each of its masks, the first inside."""
     if not isinstance(partial, Mask):
         return partial
-    return builder.add("select_n", [partial.on, Constant(0.0, dtype), Constant(1.0, dtype)], dtype)
+    found = partial.value
+    for predicate in partial.on:
+        found = builder.add("select_n", [predicate, Constant(0.0, dtype), found], dtype)
+    return found
 
 
-def times(builder: Builder, one: Partial, two: Partial, dtype: str) -> Partial:
-    """Product of two derivatives; a mask hides also what is not finite."""
-    for a, b in ((one, two), (two, one)):
-        if isinstance(a, Constant) and a.value == 1.0:
-            return b
-    if isinstance(one, Mask) and isinstance(two, Mask):
-        return one if one == two else Mask(builder.add("and", [one.on, two.on], "bool"))
-    if isinstance(one, Mask) or isinstance(two, Mask):
-        mask, value = (one, two) if isinstance(one, Mask) else (two, one)
-        assert isinstance(mask, Mask)
-        return builder.add("select_n", [mask.on, Constant(0.0, dtype), number(builder, value, dtype)], dtype)
-    return builder.add("mul", [one, two], dtype)
+def times(builder: Builder, one: Partial, two: Partial, dtype: str, *, masked: bool = True) -> Partial:
+    """Product of two derivatives; a mask hides also what is not finite.
+
+    masked: the product stays behind its masks, for a rare part to make. Where everything runs it is cheaper without:
+    one choice then serves all that it is multiplied with.
+    """
+    value = _product(builder, _value(one), _value(two), dtype)
+    masks = tuple(dict.fromkeys((*_masks(one), *_masks(two))))
+    found = Mask(masks, value) if masks else value
+    return found if masked or value == Constant(1.0, dtype) else number(builder, found, dtype)
 
 
 def plus(builder: Builder, one: Partial, two: Partial, dtype: str) -> Partial:
-    """Sum of two derivatives."""
-    return builder.add("add", [number(builder, one, dtype), number(builder, two, dtype)], dtype)
+    """Sum of two derivatives, behind the masks that both have."""
+    shared = tuple(predicate for predicate in _masks(one) if predicate in _masks(two))
+    values = [number(builder, _without(shared, part), dtype) for part in (one, two)]
+    total = builder.add("add", values, dtype)
+    return Mask(shared, total) if shared else total
+
+
+def _masks(partial: Partial) -> tuple[Operand, ...]:
+    return partial.on if isinstance(partial, Mask) else ()
+
+
+def _value(partial: Partial) -> Operand:
+    return partial.value if isinstance(partial, Mask) else partial
+
+
+def _without(shared: tuple[Operand, ...], partial: Partial) -> Partial:
+    """The derivative without some of its masks."""
+    return Mask(tuple(i for i in _masks(partial) if i not in shared), _value(partial))
+
+
+def _product(builder: Builder, one: Operand, two: Operand, dtype: str) -> Operand:
+    for a, b in ((one, two), (two, one)):
+        if isinstance(a, Constant) and a.value == 1.0:
+            return b
+    return builder.add("mul", [one, two], dtype)
 
 
 def _larger(builder: Builder, inputs: tuple[Operand, ...], operation: Operation) -> list[Partial]:

@@ -66,11 +66,12 @@ class Graph:
     """The linearised line: vertices are tangents, edges are partial derivatives.
 
     `carried` vertices have a tangent in every direction, so an edge from one costs `directions` products; a seed is a
-    parameter with a direction of its own, whose edges cost one sum each.
+    parameter with a direction of its own, whose edges cost one sum each. Products stay behind their masks with `masked`
+    (see `times`).
     """
 
-    def __init__(self, builder: Builder, dtype: str, directions: int) -> None:
-        self.builder, self.dtype, self.directions = builder, dtype, directions
+    def __init__(self, builder: Builder, dtype: str, directions: int, *, masked: bool) -> None:
+        self.builder, self.dtype, self.directions, self.masked = builder, dtype, directions, masked
         self.into: dict[int, dict[int, Partial]] = {}
         self.out: dict[int, set[int]] = {}
         self.carried: set[int] = set()
@@ -132,7 +133,7 @@ class Graph:
             for u in [u for u in self.into[v] if u not in self.sources]:
                 through = self.into[v].pop(u)
                 for s, value in self.into[u].items():
-                    new = times(self.builder, value, through, self.dtype)
+                    new = self._product(value, through)
                     self.into[v][s] = self._sum(self.into[v][s], new) if s in self.into[v] else new
 
     def feeding(self, ends: Sequence[int | None], read: set[int]) -> set[int]:
@@ -165,11 +166,14 @@ class Graph:
         for w in sorted(self.out[v]):
             through = self.into[w].pop(v)
             for u, value in self.into[v].items():
-                new = times(self.builder, value, through, self.dtype)
+                new = self._product(value, through)
                 self.into[w][u] = self._sum(self.into[w][u], new) if u in self.into[w] else new
                 self.out[u].add(w)
         self.out[v] = set()
         self._remove(v)
+
+    def _product(self, one: Partial, two: Partial) -> Partial:
+        return times(self.builder, one, two, self.dtype, masked=self.masked)
 
     def _sum(self, one: Partial, two: Partial) -> Partial:
         return plus(self.builder, one, two, self.dtype)
@@ -194,14 +198,16 @@ def eliminated(
     *,
     flat: bool = False,
     read: Sequence[int] | None = None,
+    masked: bool = True,
 ) -> Jacobian:
     """The Jacobian of `outputs` by the values `carried`, and by `seeds`, each of which has a direction of its own.
 
     With `flat`, rows read sources only. `read` names the outputs whose tangents somebody reads, where output i becomes
-    source i of the next step (None: all); those that feed no such output, however late, have none. The derivatives are
-    appended to the builder. Raises `HemotwinError` for an operation whose derivative is unknown.
+    source i of the next step (None: all); those that feed no such output, however late, have none. `masked` leaves
+    products behind their masks, for rare parts to make. The derivatives are appended to the builder. Raises
+    `HemotwinError` for an operation whose derivative is unknown.
     """
-    graph = Graph(builder, dtype, directions)
+    graph = Graph(builder, dtype, directions, masked=masked)
     node: dict[Operand, int | None] = {}
     for operand in carried:
         node[operand] = graph.source(True)

@@ -240,7 +240,7 @@ def _step(about: Tracing, invariants: Sequence[Any]) -> StraightLine:
     seeds = [list(range(count + 1 + t * len(about.free), count + 1 + (t + 1) * len(about.free))) for t in range(ways)]
 
     def more(builder: Builder, operations: Sequence[Operation], outputs: Sequence[Operand]) -> list[Operand]:
-        jacobian = eliminated(builder, operations, sources, list(about.free), outputs, ways, dtype)
+        jacobian = eliminated(builder, operations, sources, list(about.free), outputs, ways, dtype, masked=False)
         each = zip(tangents, seeds, strict=True)
         return [end for tangent, seed in each for end in jacobian.pushed(builder, tangent, seed, dtype)]
 

@@ -1,24 +1,24 @@
 """A kernel that carries tangents: local derivatives are computed once per step, then meet all directions.
 
 Tangents stand in memory as [chunk][carried row][way]: `WAYS` directions are pushed together through the step's local
-Jacobian, so that each derivative is read once for all of them.
+Jacobian, so that each derivative is read once for all of them. Rows that are idle in all lanes are passed by.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 
 from ..jacobian import Jacobian
 from ..straight_line import Constant, Operand, Piece
+from .chunk import WAYS, Chunk, Places
 from .elementary import definitions
-from .kernel import Kernel
+from .idle import Idle, idle_rows
+from .kernel import BYTES, Kernel
 from .program import NativeProgram
 from .row_order import ordered
 
 __all__ = ["WAYS", "TangentKernel", "kernel", "results"]
-
-NEAR = 12  # rows for which a tangent that was made or read is kept in a register
-WAYS = 2  # directions pushed together: one load of a derivative serves so many products
 
 
 def kernel(program: NativeProgram, name: str) -> tuple[str, int]:
@@ -47,7 +47,9 @@ class TangentKernel(Kernel):
         self.chunks = self.first + -(-len(program.free or ()) // WAYS)
         self.where: dict[int, str] = {}
         self.jacobian = ordered(_known(program.step.jacobian))
-        self.rows = _Rows(self.jacobian)
+        self.rows = Places(self.jacobian)
+        found = idle_rows(program.step.line, self.jacobian)
+        self.idle = {v: idle for v, idle in found.items() if idle.kept is None or v in self.rows.direct}
 
     def _tabled(self) -> Iterable[Piece]:
         """Nothing: of a step with tangents the drive is the smallest part."""
@@ -90,7 +92,7 @@ class TangentKernel(Kernel):
         place = direction if direction < self.program.state else direction - self.program.state + self.first * WAYS
         return (place // WAYS * self.program.carried + row) * WAYS + place % WAYS
 
-    def _derivative(self, operand: Operand) -> str:
+    def derivative(self, operand: Operand) -> str:
         """A derivative, anew from memory where the step keeps it."""
         if isinstance(operand, Constant) or operand not in self.where:
             return self.read(operand)
@@ -102,56 +104,34 @@ class TangentKernel(Kernel):
             for parameter, operand in row.seeds:
                 chunk, way = divmod(parameter, WAYS)
                 place = (chunk * len(rows.seeded) + rows.seeded[row.vertex]) * WAYS + way
-                self.store(self._derivative(operand), self.at("%extra", place))
+                self.store(self.derivative(operand), self.at("%extra", place))
+        moving = {vertex: self._moving(idle) for vertex, idle in self.idle.items()}
         for name, first, count in (("states", 0, self.first), ("seeds", self.first, self.chunks - self.first)):
             if count:
                 self.lines.append(f"  br label %{name}")
-                inside = lambda chunk, first=first: self._chunk(chunk, first)  # noqa: E731
+                inside = lambda chunk, first=first: Chunk(self, chunk, first, moving).pushed()  # noqa: E731
                 self._counted(name, str(count), 1, inside, "i64")
 
-    def _chunk(self, chunk: str, first: int) -> None:
-        """Push the tangents of one chunk of directions through the step, each in its place; `first` is that of the
-        state's (0), in which no parameter enters, or of the parameters'."""
-        rows = self.rows
-        size = self.program.carried * WAYS
-        here = self.at(self.at("%tangent", first * size), self.put(f"mul i64 {chunk}, {size}"))
-        extra = self.at("%extra", self.put(f"mul i64 {chunk}, {len(rows.seeded) * WAYS}")) if first else ""
+    def _moving(self, idle: Idle) -> str:
+        """Whether a row is not idle in some lane (i1)."""
+        kind = f"i{8 * BYTES[self.dtype]}"
+        whole = f"<{self.width} x {kind}>"
+        bits = [self.put(f"bitcast {self.vector} {self.derivative(o)} to {whole}") for o in idle.zero]
+        some = functools.reduce(lambda a, b: self.put(f"or {whole} {a}, {b}"), bits)
+        some = self.put(f"shl {whole} {some}, splat ({kind} 1)")  # without signs: -0 is 0, too
+        moves = self.put(f"icmp ne {whole} {some}, zeroinitializer")
+        if idle.kept is not None:
+            other = self.compared("une", self.derivative(idle.kept), self.number(1.0))
+            moves = self.put(f"or {self.masks} {moves}, {other}")
+        return self.any(moves)
 
-        def place(vertex: int, way: int) -> str:
-            if vertex < self.jacobian.sources:
-                return self.at(here, vertex * WAYS + way)
-            if vertex in rows.between:
-                return self.at("%between", rows.between[vertex] * WAYS + way)
-            return self.at(here, rows.direct[vertex] * WAYS + way)
-
-        recent: dict[tuple[int, int], tuple[int, str]] = {}
-
-        def tangent(vertex: int, way: int, now: int) -> str:
-            at, name = recent.get((vertex, way), (-NEAR, ""))
-            if now - at >= NEAR:
-                name = self.load(place(vertex, way))
-                recent[vertex, way] = now, name
-            return name
-
-        for n, row in enumerate(self.jacobian.rows):
-            sums: list[str | None] = [None] * WAYS
-            if first and row.vertex in rows.seeded:
-                sums = [self.load(self.at(extra, rows.seeded[row.vertex] * WAYS + w)) for w in range(WAYS)]
-            for w, value in enumerate(self._row_of(row.edges, sums, lambda v, w, n=n: tangent(v, w, n))):
-                recent[row.vertex, w] = n, value
-                if row.vertex not in rows.passing:
-                    self.store(value, place(row.vertex, w))
-        for i, vertex in rows.late:
-            for w in range(WAYS):
-                self.store(self.load(place(vertex, w)), self.at(here, i * WAYS + w))
-
-    def _row_of(
+    def row_of(
         self, edges: Iterable[tuple[int, Operand]], sums: list[str | None], read: Callable[[int, int], str]
     ) -> list[str]:
         """The sums of a row with its products added, one per way."""
         for vertex, operand in edges:
             unit = operand.value if isinstance(operand, Constant) else None
-            factor = None if unit in (1.0, -1.0) else self._derivative(operand)
+            factor = None if unit in (1.0, -1.0) else self.derivative(operand)
             for w in range(len(sums)):
                 tangent, so_far = read(vertex, w), sums[w]
                 if factor is not None:
@@ -173,36 +153,8 @@ class TangentKernel(Kernel):
                 if vertex is not None and vertex >= jacobian.sources:
                     edges = rows[vertex].edges
                 read = lambda v, _, d=direction: self.load(self.at("%tangent", self._slot(d, v)))  # noqa: E731
-                value = self._row_of(edges, [None], read)[0]
+                value = self.row_of(edges, [None], read)[0]
                 self.store(value, self._row(results, str(row * program.directions + direction), first), align=8)
-
-
-class _Rows:
-    """Where the rows of a step's tangents stand.
-
-    direct: rows written over the carried row that they replace, because no later row reads it; passing: those read so
-    soon that they stay in registers; between: all other rows, in memory of their own; late: (carried row, vertex) of
-    those copied at the end; seeded: rows in which parameters enter directly; carried: rows that have tangents at all.
-    """
-
-    def __init__(self, jacobian: Jacobian) -> None:
-        last = {v: n for n, row in enumerate(jacobian.rows) for v, _ in row.edges}
-        made = {row.vertex: n for n, row in enumerate(jacobian.rows)}
-        self.direct: dict[int, int] = {}
-        self.late: list[tuple[int, int]] = []
-        for i, vertex in enumerate(jacobian.outputs):
-            if vertex is None or vertex == i:
-                continue
-            if vertex in made and vertex not in self.direct and last.get(i, -1) <= made[vertex]:
-                self.direct[vertex] = i
-            else:
-                self.late.append((i, vertex))
-        own = [v for v in made if v not in self.direct]
-        self.passing = {v for v in own if last.get(v, 0) - made[v] < NEAR} - {v for _, v in self.late}
-        own = [v for v in own if v not in self.passing]
-        self.between = {v: n for n, v in enumerate(own)}
-        self.seeded = {row.vertex: n for n, row in enumerate(r for r in jacobian.rows if r.seeds)}
-        self.carried = {i for i, vertex in enumerate(jacobian.outputs) if vertex is not None} | jacobian.read()
 
 
 def _known(jacobian: Jacobian | None) -> Jacobian:
