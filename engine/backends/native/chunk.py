@@ -25,7 +25,8 @@ class Places:
 
     direct: rows written over the carried row that they replace, because no later row reads it; passing: those read so
     soon that they stay in registers; between: all other rows, in memory of their own; late: (carried row, vertex) of
-    those copied at the end; seeded: rows in which parameters enter directly; carried: rows that have tangents at all.
+    those copied at the end; seeded: rows in which parameters enter directly; carried: carried rows that have tangents.
+    The last two and `between` give the place of each.
     """
 
     def __init__(self, jacobian: Jacobian) -> None:
@@ -45,19 +46,20 @@ class Places:
         own = [v for v in own if v not in self.passing]
         self.between = {v: n for n, v in enumerate(own)}
         self.seeded = {row.vertex: n for n, row in enumerate(r for r in jacobian.rows if r.seeds)}
-        self.carried = {i for i, vertex in enumerate(jacobian.outputs) if vertex is not None} | jacobian.read()
+        carried = {i for i, vertex in enumerate(jacobian.outputs) if vertex is not None} | jacobian.read()
+        self.carried = {row: n for n, row in enumerate(sorted(carried))}
 
 
 class Chunk:
-    """Writes the push of one chunk; `first` is the first chunk of its kind: the state's (0), in which no parameter
-    enters, or the parameters'. `moving` says of rows that may be idle whether they are not (i1)."""
+    """Writes the push of the chunk that is `chunk` chunks behind `first`; `seeds`: a parameter has its direction there,
+    and enters rows directly. `moving` says of rows that may be idle whether they are not (i1)."""
 
-    def __init__(self, kernel: TangentKernel, chunk: str, first: int, moving: Mapping[int, str]) -> None:
-        self.kernel, self.places, self.first, self.moving = kernel, kernel.rows, first, moving
-        size = kernel.program.carried * WAYS
+    def __init__(self, kernel: TangentKernel, chunk: str, first: int, seeds: bool, moving: Mapping[int, str]) -> None:
+        self.kernel, self.places, self.seeds, self.moving = kernel, kernel.rows, seeds, moving
+        size = len(self.places.carried) * WAYS
         self.here = kernel.at(kernel.at("%tangent", first * size), kernel.put(f"mul i64 {chunk}, {size}"))
         seeded = len(self.places.seeded) * WAYS
-        self.extra = kernel.at("%extra", kernel.put(f"mul i64 {chunk}, {seeded}")) if first else ""
+        self.extra = kernel.at("%extra", kernel.put(f"mul i64 {chunk}, {seeded}")) if seeds else ""
         self.recent: dict[tuple[int, int], tuple[int, str]] = {}  # tangent -> row that used it last, register
         self.row = 0
 
@@ -74,7 +76,7 @@ class Chunk:
             self.row += 1
         for i, vertex in self.places.late:
             for w in range(WAYS):
-                self.kernel.store(self.kernel.load(self._place(vertex, w)), self.kernel.at(self.here, i * WAYS + w))
+                self.kernel.store(self.kernel.load(self._place(vertex, w)), self._place(i, w))
 
     def _sums(self, row: Row, start: list[str | None]) -> list[str]:
         return self.kernel.row_of(row.edges, list(start), self._tangent)
@@ -119,11 +121,10 @@ class Chunk:
 
     def _place(self, vertex: int, way: int) -> str:
         kernel, places = self.kernel, self.places
-        if vertex < kernel.jacobian.sources:
-            return kernel.at(self.here, vertex * WAYS + way)
         if vertex in places.between:
             return kernel.at("%between", places.between[vertex] * WAYS + way)
-        return kernel.at(self.here, places.direct[vertex] * WAYS + way)
+        row = places.carried[places.direct.get(vertex, vertex)]
+        return kernel.at(self.here, row * WAYS + way)
 
     def _tangent(self, vertex: int, way: int) -> str:
         """A tangent: in its register for some rows after its last use, else read from memory."""
@@ -135,7 +136,7 @@ class Chunk:
 
     def _seeds(self, vertex: int) -> list[str | None]:
         """What parameters add to a row directly."""
-        if not self.first or vertex not in self.places.seeded:
+        if not self.seeds or vertex not in self.places.seeded:
             return [None] * WAYS
         start = self.places.seeded[vertex] * WAYS
         return [self.kernel.load(self.kernel.at(self.extra, start + w)) for w in range(WAYS)]

@@ -43,8 +43,8 @@ class TangentKernel(Kernel):
 
     def __init__(self, program: NativeProgram) -> None:
         super().__init__(program)
-        self.first = -(-program.state // WAYS)  # chunks of directions of the state; those of parameters follow
-        self.chunks = self.first + -(-len(program.free or ()) // WAYS)
+        self.chunks = -(-program.directions // WAYS)
+        self.first = program.state // WAYS if program.free else self.chunks  # chunks in which no parameter has its own
         self.where: dict[int, str] = {}
         self.jacobian = ordered(_known(program.step.jacobian))
         self.rows = Places(self.jacobian)
@@ -56,7 +56,7 @@ class TangentKernel(Kernel):
         return self.program.step.line.body
 
     def _tangent_buffers(self) -> None:
-        self._buffer("tangent", self.chunks * WAYS * self.program.carried)
+        self._buffer("tangent", self.chunks * WAYS * len(self.rows.carried))
         self._buffer("extra", (self.chunks - self.first) * WAYS * len(self.rows.seeded))
         self._buffer("between", WAYS * len(self.rows.between))
 
@@ -71,8 +71,8 @@ class TangentKernel(Kernel):
 
     def _seeded(self) -> None:
         """Tangents at onset: zero but for the derivatives of what is carried by its seeds."""
-        program, jacobian = self.program, _known(self.program.onset.jacobian)
-        self._cleared("tangent", self.chunks * WAYS * program.carried)
+        jacobian = _known(self.program.onset.jacobian)
+        self._cleared("tangent", self.chunks * WAYS * len(self.rows.carried))
         self._cleared("extra", (self.chunks - self.first) * WAYS * len(self.rows.seeded))
         rows = {row.vertex: row for row in jacobian.rows}
         for i, vertex in enumerate(jacobian.outputs):
@@ -89,8 +89,8 @@ class TangentKernel(Kernel):
 
     def _slot(self, direction: int, row: int) -> int:
         """Place of a direction's tangent of a carried row."""
-        place = direction if direction < self.program.state else direction - self.program.state + self.first * WAYS
-        return (place // WAYS * self.program.carried + row) * WAYS + place % WAYS
+        chunk, way = divmod(direction, WAYS)
+        return (chunk * len(self.rows.carried) + self.rows.carried[row]) * WAYS + way
 
     def derivative(self, operand: Operand) -> str:
         """A derivative, anew from memory where the step keeps it."""
@@ -102,15 +102,16 @@ class TangentKernel(Kernel):
         rows = self.rows
         for row in self.jacobian.rows:
             for parameter, operand in row.seeds:
-                chunk, way = divmod(parameter, WAYS)
-                place = (chunk * len(rows.seeded) + rows.seeded[row.vertex]) * WAYS + way
+                chunk, way = divmod(self.program.state + parameter, WAYS)
+                place = ((chunk - self.first) * len(rows.seeded) + rows.seeded[row.vertex]) * WAYS + way
                 self.store(self.derivative(operand), self.at("%extra", place))
         moving = {vertex: self._moving(idle) for vertex, idle in self.idle.items()}
-        for name, first, count in (("states", 0, self.first), ("seeds", self.first, self.chunks - self.first)):
-            if count:
+        for name, first, end in (("states", 0, self.first), ("seeds", self.first, self.chunks)):
+            if end > first:
+                seeds = name == "seeds"
+                inside = lambda chunk, f=first, s=seeds: Chunk(self, chunk, f, s, moving).pushed()  # noqa: E731
                 self.lines.append(f"  br label %{name}")
-                inside = lambda chunk, first=first: Chunk(self, chunk, first, moving).pushed()  # noqa: E731
-                self._counted(name, str(count), 1, inside, "i64")
+                self._counted(name, str(end - first), 1, inside, "i64")
 
     def _moving(self, idle: Idle) -> str:
         """Whether a row is not idle in some lane (i1)."""
@@ -152,6 +153,7 @@ class TangentKernel(Kernel):
                 edges = () if vertex is None else ((vertex, Constant(1.0, self.dtype)),)
                 if vertex is not None and vertex >= jacobian.sources:
                     edges = rows[vertex].edges
+                edges = [edge for edge in edges if edge[0] in self.rows.carried]  # the others have no tangent
                 read = lambda v, _, d=direction: self.load(self.at("%tangent", self._slot(d, v)))  # noqa: E731
                 value = self.row_of(edges, [None], read)[0]
                 self.store(value, self._row(results, str(row * program.directions + direction), first), align=8)
