@@ -59,7 +59,7 @@ class Chunk:
         size = len(self.places.carried) * WAYS
         self.here = kernel.at(kernel.at("%tangent", first * size), kernel.put(f"mul i64 {chunk}, {size}"))
         seeded = len(self.places.seeded) * WAYS
-        self.extra = kernel.at("%extra", kernel.put(f"mul i64 {chunk}, {seeded}")) if seeds else ""
+        self.table = kernel.at("@seeds", kernel.put(f"mul i64 {chunk}, {seeded}"), "i32") if seeds else ""
         self.recent: dict[tuple[int, int], tuple[int, str]] = {}  # tangent -> row that used it last, register
         self.row = 0
 
@@ -138,5 +138,10 @@ class Chunk:
         """What parameters add to a row directly."""
         if not self.seeds or vertex not in self.places.seeded:
             return [None] * WAYS
-        start = self.places.seeded[vertex] * WAYS
-        return [self.kernel.load(self.kernel.at(self.extra, start + w)) for w in range(WAYS)]
+        return [self._seed(self.places.seeded[vertex] * WAYS + w) for w in range(WAYS)]
+
+    def _seed(self, place: int) -> str:
+        """What the table says; most say zeros, whose one line stays in the cache where one for each would not."""
+        kernel = self.kernel
+        offset = kernel.load(kernel.at(self.table, place, "i32"), "i32")
+        return kernel.load(kernel.at("%scratch", kernel.put(f"zext i32 {offset} to i64"), "i8"))

@@ -30,6 +30,7 @@ class Kernel(Emitter):
         self.buffers = [f"  %final = alloca ptr, align {ALIGN}"]
         self.places: dict[str, dict[int, tuple[str, str]]] = {}
         self.scratch = 0
+        self.line = self.width * BYTES[self.dtype]  # bytes of a vector
 
     def written(self) -> list[str]:
         """All lines of the body."""
@@ -48,7 +49,7 @@ class Kernel(Emitter):
     def _buffer(self, name: str, vectors: int) -> str:
         """A part of the scratch memory, by its name."""
         self.buffers.append(f"  %{name} = getelementptr inbounds i8, ptr %scratch, i64 {self.scratch}")
-        self.scratch += -(-vectors * self.width * BYTES[self.dtype] // ALIGN) * ALIGN
+        self.scratch += -(-vectors * self.line // ALIGN) * ALIGN
         return f"%{name}"
 
     def _counted(self, name: str, end: str, by: int, inside: Callable[[str], None], kind: str = "i32") -> None:
@@ -70,6 +71,10 @@ class Kernel(Emitter):
     def _here(self) -> str:
         """Name of the block that is being written."""
         return next(line[:-1] for line in reversed(self.lines) if line.endswith(":"))
+
+    def tables(self) -> list[str]:
+        """Constants that stand before the function."""
+        return []
 
     # One group of patients
 

@@ -20,6 +20,8 @@ from .row_order import ordered
 
 __all__ = ["WAYS", "TangentKernel", "kernel", "results"]
 
+NONE = Constant(0.0, "")  # the seed of a row that a parameter does not enter
+
 
 def kernel(program: NativeProgram, name: str) -> tuple[str, int]:
     """LLVM IR of `void name(rows, start, counts, state, values[, d_state, d_values], scratch, patients, first)`, which
@@ -29,7 +31,7 @@ def kernel(program: NativeProgram, name: str) -> tuple[str, int]:
     ends = "".join(f", ptr noalias %{part}" for part in (*results(program), "scratch"))
     head = f"define void @{name}(ptr noalias %rows, ptr noalias %start, ptr noalias %counts{ends}"
     head = f"{head}, i64 %patients, i64 %first)"
-    text = "\n".join([definitions(program.dtype, program.width), f"{head} nounwind {{", *body, "}"])
+    text = "\n".join([definitions(program.dtype, program.width), *writer.tables(), f"{head} nounwind {{", *body, "}"])
     return text, writer.scratch
 
 
@@ -50,6 +52,23 @@ class TangentKernel(Kernel):
         self.rows = Places(self.jacobian)
         found = idle_rows(program.step.line, self.jacobian)
         self.idle = {v: idle for v, idle in found.items() if idle.kept is None or v in self.rows.direct}
+        line = program.step.line
+        kept, given = set(line.kept()), range(line.invariants, line.inputs)
+        seeds = dict.fromkeys(operand for row in self.jacobian.rows for _, operand in row.seeds)
+        self.fixed = [NONE, *(o for o in seeds if isinstance(o, Constant) or o in kept)]  # the same in every step
+        self.given = [o for o in seeds if o in given]  # carried values, which lie elsewhere from step to step
+        self.line_of: dict[Operand, int] = {}  # seed -> where it lies in the scratch memory, in bytes
+
+    def tables(self) -> list[str]:
+        """For each chunk with parameters, row and way the place of its seed; a line of zeros where it has none."""
+        rows, state = self.rows.seeded, self.program.state
+        places = [self.line_of[NONE]] * ((self.chunks - self.first) * len(rows) * WAYS)
+        for row in self.jacobian.rows:
+            for parameter, operand in row.seeds:
+                chunk, way = divmod(state + parameter, WAYS)
+                places[((chunk - self.first) * len(rows) + rows[row.vertex]) * WAYS + way] = self.line_of[operand]
+        numbers = ", ".join(f"i32 {place}" for place in places)
+        return [f"@seeds = private unnamed_addr constant [{len(places)} x i32] [{numbers}]"]
 
     def _tabled(self) -> Iterable[Piece]:
         """Nothing: of a step with tangents the drive is the smallest part."""
@@ -57,12 +76,15 @@ class TangentKernel(Kernel):
 
     def _tangent_buffers(self) -> None:
         self._buffer("tangent", self.chunks * WAYS * len(self.rows.carried))
-        self._buffer("extra", (self.chunks - self.first) * WAYS * len(self.rows.seeded))
+        lines = [*self.fixed, *self.given]
+        self.line_of |= {seed: self.scratch + place * self.line for place, seed in enumerate(lines)}
+        self._buffer("fixed", len(lines))
         self._buffer("between", WAYS * len(self.rows.between))
 
     def _slots(self, operands: tuple[Operand, ...], sinks: dict[int, list[str]]) -> None:
         """Where each derivative of the step is found: in memory, or as a constant."""
         fresh = [o for o in dict.fromkeys(operands) if isinstance(o, int) and o not in self.kept]
+        self.line_of |= {operand: self.scratch + i * self.line for i, operand in enumerate(fresh)}
         space = self._buffer("local", len(fresh))
         self.where = {o: self.kept[o][0] for o in operands if isinstance(o, int) and o in self.kept}
         for i, operand in enumerate(fresh):
@@ -73,7 +95,10 @@ class TangentKernel(Kernel):
         """Tangents at onset: zero but for the derivatives of what is carried by its seeds."""
         jacobian = _known(self.program.onset.jacobian)
         self._cleared("tangent", self.chunks * WAYS * len(self.rows.carried))
-        self._cleared("extra", (self.chunks - self.first) * WAYS * len(self.rows.seeded))
+        for i, seed in enumerate(self.fixed):
+            known = isinstance(seed, Constant)
+            value = self.number(float(seed.value)) if known else self.load(self.places["step"][seed][0])
+            self.store(value, self.at("%fixed", i))
         rows = {row.vertex: row for row in jacobian.rows}
         for i, vertex in enumerate(jacobian.outputs):
             if vertex is None or i not in self.rows.carried:
@@ -99,12 +124,8 @@ class TangentKernel(Kernel):
         return self.load(self.where[operand])
 
     def _pushed(self) -> None:
-        rows = self.rows
-        for row in self.jacobian.rows:
-            for parameter, operand in row.seeds:
-                chunk, way = divmod(self.program.state + parameter, WAYS)
-                place = ((chunk - self.first) * len(rows.seeded) + rows.seeded[row.vertex]) * WAYS + way
-                self.store(self.derivative(operand), self.at("%extra", place))
+        for i, operand in enumerate(self.given, start=len(self.fixed)):
+            self.store(self.read(operand), self.at("%fixed", i))
         moving = {vertex: self._moving(idle) for vertex, idle in self.idle.items()}
         for name, first, end in (("states", 0, self.first), ("seeds", self.first, self.chunks)):
             if end > first:
