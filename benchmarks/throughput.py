@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import gc
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import peers
+from alternated import show, timed
 from bars import Bars
 from ring import ring
 
@@ -38,7 +38,6 @@ from hemotwin.physiology.observable import Observer
 SPREAD, SEED = 0.2, 0  # sd of the natural logarithm of every parameter between patients
 FINEST, STEPS = 6400, (200, 400, 800, 1600)  # what stands for converged; candidates for the default
 CERTIFIED, PEER_PATIENTS = 64, 8  # patients on whom the accuracy of the engine, and of its peers, is certified
-ROUNDS = 5  # alternated runs of which the median counts (--quick: 3)
 SHORT_ROUNDS = 9  # of runs of a few ms, whose times scatter more
 RESIDUAL, PLAIN_LIMIT = 1e-6, 120  # mL; plain beats after which a lane counts as never steady
 OBSERVED = ("sbp", "dbp", "map", "pa_pressure_systolic", "pa_pressure_diastolic", "pa_pressure_mean", "pcwp_mean",
@@ -117,31 +116,6 @@ def beat_at_once(beat: BeatMap, rows: np.ndarray, state: np.ndarray, steps: int)
     return jax.block_until_ready(compiled(beat, None)(rows, state, steps))
 
 
-def alternated(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, tuple[float, float, float]]:
-    """(median wall s, median CPU s, s of the first call beyond the median) of every run, taken in turns."""
-    first, wall, cpu = {}, {n: [] for n in runs}, {n: [] for n in runs}
-    for name, run in runs.items():
-        began = time.perf_counter()
-        run()
-        first[name] = time.perf_counter() - began
-    for _ in range(rounds):
-        for name, run in runs.items():
-            began, spent = time.perf_counter(), time.process_time()
-            run()
-            wall[name].append(time.perf_counter() - began)
-            cpu[name].append(time.process_time() - spent)
-    middle = {n: (float(np.median(wall[n])), float(np.median(cpu[n]))) for n in runs}
-    return {n: (w, c, max(0.0, first[n] - w)) for n, (w, c) in middle.items()}
-
-
-def show(bars: Bars, name: str, found: tuple[float, float, float], per: int, unit: str = "patient-beat") -> None:
-    """Wall and CPU microseconds per patient-beat (or per `unit`), and the seconds of compiling."""
-    bars.figure(f"{name}.wall", 1e6 * found[0] / per, f"us per {unit}")
-    bars.figure(f"{name}.cpu", 1e6 * found[1] / per, f"us per {unit}")
-    if found[2] > 0.5:
-        bars.figure(f"{name}.compile", found[2], "s (less when the cache holds it)")
-
-
 def forward_and_peers(bars: Bars, case: Case) -> None:
     """Forward in float32 and float64 beside vmap(diffrax) of the same precision, scipy and svZeroDSolver."""
     count, lanes = (2048, 64) if bars.quick else (16384, 256)
@@ -190,22 +164,6 @@ def forward_and_peers(bars: Bars, case: Case) -> None:
         bars.least(f"{name}.against_svzerod", per_beat["svzerod"] / ours, 500.0, "x")
     elif name == "regazzoni_2022_b":
         print("svzerod is not installed: its bar was left out (pip install svzerod)")
-
-
-def timed(
-    bars: Bars, runs: dict[str, tuple[Callable[[], Any], int, bool]], rounds: int | None = None
-) -> dict[str, tuple[float, float, float]]:
-    """`alternated` with every run in its own precision, `rounds` times (None: a few, as peers need)."""
-
-    def within(run: Callable[[], Any], wide: bool) -> Callable[[], Any]:
-        def call() -> Any:
-            with double(wide):
-                return run()
-
-        return call
-
-    return alternated({label: within(run, wide) for label, (run, _, wide) in runs.items()},
-                      rounds or (3 if bars.quick else ROUNDS))  # fmt: skip
 
 
 def svzero(bars: Bars, case: Case) -> tuple[int, Callable[[], Any]]:
@@ -261,12 +219,18 @@ def peak_memory(run: Callable[[], Any]) -> float:
 
 
 def model_sizes(bars: Bars) -> None:
-    """Time per state and step from 6 to 40 states, float32."""
+    """Time per state and step from 6 to 40 states, float32: with one heart in all sizes, and with one per some 6."""
+    per_state(bars, "ring", {6: 1, 12: 1, 24: 1, 40: 1})
+    per_state(bars, "hearts", {6: 1, 12: 2, 24: 4, 40: 6})
+
+
+def per_state(bars: Bars, label: str, pumps: dict[int, int]) -> None:
+    """The same for rings of so many states with so many pumps."""
     count, runs, steps = 1024 if bars.quick else 4096, {}, 400
-    for states in (6, 12, 24, 40):
-        system = ring(states)
+    for states, number in pumps.items():
+        system = ring(states, number)
         assert len(system.state) == states, f"a ring of {states} states has {len(system.state)}"
-        p = np.repeat(np.array([[2.5], [300.0]], "float32"), count, axis=1)
+        p = np.repeat(np.array([[2.5], [300.0 * number]], "float32"), count, axis=1)
         with double(False):
             x = np.asarray(equal_start(system, jnp.asarray(p)))
             x = np.asarray(beat_in_blocks(BeatMap(system), p, x, steps)[0])
@@ -274,11 +238,13 @@ def model_sizes(bars: Bars) -> None:
         run = lambda s=system, p=p, x=x: [beat_in_blocks(BeatMap(s), p, x, steps) for _ in range(again(count))]  # noqa: E731
         runs[f"states{states}"] = run, again(count) * count, False
     found = timed(bars, runs, SHORT_ROUNDS)
-    cost = {n: found[f"states{n}"][0] / (again(count) * count * steps * n) for n in (6, 12, 24, 40)}
+    cost = {n: found[f"states{n}"][0] / (again(count) * count * steps * n) for n in pumps}
     for n, one in cost.items():
-        bars.figure(f"ring.states{n}", 1e9 * one, "ns per state, step and patient")
-    bars.figure("ring.state_of_40_over_state_of_6", cost[40] / cost[6], "x: below 1 where a larger model is cheaper")
-    bars.most("ring.per_state_6_to_40", max(cost.values()) / min(cost.values()), 2.0, "x")
+        bars.figure(f"{label}.states{n}", 1e9 * one, "ns per state, step and patient")
+    bars.figure(
+        f"{label}.state_of_40_over_state_of_6", cost[40] / cost[6], "x: below 1 where a larger model is cheaper"
+    )
+    bars.most(f"{label}.per_state_6_to_40", max(cost.values()) / min(cost.values()), 2.0, "x")
 
 
 def steady(bars: Bars, case: Case) -> None:
