@@ -1,7 +1,7 @@
 """How a kernel computes one operation, in the cheapest form that a GPU has for it.
 
-Cosines come from their Taylor series after a reduction to half a turn: the library's cosine guards against arguments of
-1e5 turns with a branch that no beat ever takes. On an NVIDIA GPU joined products are single instructions of PTX (ISA
+Cosines come from a series after a reduction to half a turn: the library's guards against arguments of 1e5 turns with a
+branch that no beat ever takes. On an NVIDIA GPU joined products are single instructions of PTX (ISA
 8.0, section 9.7), and in float32 so are reciprocals, roots, exponentials, logarithms, sines and cosines, by the unit of
 special functions; float64 begins there and goes on by Newton's iteration. Interpreted, the same program runs in the
 operations that its names say.
@@ -19,24 +19,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from .series import PI, series
 from .straight_line import Constant, Operation, Piece, Rare, Votes, run
 
 __all__ = ["Arithmetic"]
 
 WORD = 31  # bits of a signed number that count patients
-TERMS = {"float32": 7, "float64": 11}  # of Taylor's series; up to a quarter turn the next one is lost in rounding
-
-
-def _pi(bits: int, parts: int) -> tuple[float, ...]:
-    """pi in parts of so many bits, the last whole: a small whole number times all but the last is exact."""
-    left, found = math.pi, []
-    for part in range(1, parts):
-        found.append(round(left * 2.0 ** (bits * part - 2)) / 2.0 ** (bits * part - 2))
-        left -= found[-1]
-    return (*found, left + math.sin(math.pi))
-
-
-PI = {"float32": _pi(12, 3), "float64": _pi(26, 3)}
 # float64 has its approximate ones too, with errors below 2^-20, which two steps of Newton's bring to rounding; what the
 # compiler itself puts for 1 / x and sqrt x calls a function for odd arguments, and around a call registers are spilled.
 NEWTON = 2
@@ -169,7 +157,7 @@ class Arithmetic:
         if name in ("cos", "sin"):
             number = lambda value: Constant(value, "float32")  # noqa: E731
             turns = jnp.floor(self.joined(x, number(0.5 / math.pi), number(0.5), "float32"))
-            for part in PI["float32"][:2]:  # two parts are exact to 1e-7 of a turn over the turns of one beat
+            for part in PI["float32"]:
                 x = self.joined(turns, number(-2.0 * part), x, "float32")
         x = x if before is None else x * before
         found = _instruction(f"{instruction}.approx.ftz.f32 $0, $1;", "=f,f", self._wide(x))
@@ -184,12 +172,11 @@ class Arithmetic:
         for part in PI[dtype]:
             r = self.joined(turns, number(-part), r, dtype)
         odd = turns - 2.0 * jnp.floor(0.5 * turns)
-        square, first = r * r, 0 if name == "cos" else 1
-        series: Any = number(0.0)
-        for term in reversed(range(TERMS[dtype])):
-            coefficient = number((-1.0) ** term / math.factorial(2 * term + first))
-            series = coefficient if term == TERMS[dtype] - 1 else self.joined(series, square, coefficient, dtype)
-        value = series if name == "cos" else series * r
+        square, coefficients = r * r, series(name, dtype)
+        found: Any = number(coefficients[-1])
+        for coefficient in reversed(coefficients[:-1]):
+            found = self.joined(found, square, number(coefficient), dtype)
+        value = found if name == "cos" else found * r
         return value - 2.0 * (odd * value)
 
     def _negated(self, x: Any) -> Any:

@@ -2,49 +2,26 @@
 
 A vector's exponential or cosine from a C library is computed lane by lane, with branches that no beat ever takes. Here:
 exp x = 2^n e^r with |r| <= ln 2 / 2; log x = n ln 2 + 2 artanh s with s = (m - 1) / (m + 1), m in [sqrt 1/2, sqrt 2);
-cos and sin from r = x - n pi, |r| <= pi / 2. Each series is Taylor's, shortened by Chebyshev polynomials (Lanczos 1938,
-doi 10.1002/sapm1938171123) and exact at 0. A whole number n is what adding 1.5 2^(bits of the mantissa) leaves in the
-lowest bits. Subnormal arguments of a logarithm, and results of an exponential below four times the least normal
-number, count as 0.
+cos and sin from r = x - n pi, |r| <= pi / 2 (`series`). A whole number n is what adding 1.5 2^(bits of the mantissa)
+leaves in the lowest bits. Subnormal arguments of a logarithm, and results of an exponential below four times the least
+normal number, count as 0.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 import struct
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Sequence
 
-from numpy.polynomial import Chebyshev, Polynomial
+from ..series import LN2, PI, series
 
 __all__ = ["definitions", "literal"]
 
-TERMS = {  # kept: what is left out is below a tenth of an ulp (see `_shortened`)
-    "exp": {"float64": 12, "float32": 7}, "log": {"float64": 8, "float32": 4},
-    "cos": {"float64": 9, "float32": 6}, "sin": {"float64": 9, "float32": 5},
-}  # fmt: skip
-TAYLOR = 30  # terms that stand for the whole series
-HALF_LN2, SMALL_S, QUARTER_TURN = 0.5 * math.log(2.0), 3.0 - 2.0 * math.sqrt(2.0), 0.5 * math.pi
 EXP_RANGE = {"float64": (-707.0, 710.0), "float32": (-86.2, 89.0)}  # below it 0; e to the last is infinity
 MANTISSA = {"float64": 52, "float32": 23}
 BIAS = {"float64": 1023, "float32": 127}
 SIGN = {"float64": 63, "float32": 31}  # its bit
 SHORT = {"float64": ("double", "i64"), "float32": ("float", "i32")}
-
-
-def _parts(value: float, tail: float, bits: int) -> tuple[float, float]:
-    """value + tail as two numbers, the first of so few bits that a small whole number times it is exact."""
-    scale = 2.0 ** (bits - math.frexp(value)[1])
-    first = round(value * scale) / scale
-    return first, value - first + tail
-
-
-LN2_TAIL = float(Decimal(2).ln() - Decimal(math.log(2.0)))  # what the nearest double lacks
-PI_TAIL = math.sin(math.pi)
-FIRST_BITS = {"float64": 32, "float32": 12}
-LN2 = {dtype: _parts(math.log(2.0), LN2_TAIL, bits) for dtype, bits in FIRST_BITS.items()}
-PI = {dtype: _parts(math.pi, PI_TAIL, bits) for dtype, bits in FIRST_BITS.items()}
 
 
 def literal(value: float, dtype: str) -> str:
@@ -100,7 +77,7 @@ class Writer:
         """A mask: fcmp."""
         return self.put(f"fcmp {how} {self.vector} {a}, {b}")
 
-    def series(self, square: str, coefficients: list[float]) -> str:
+    def series(self, square: str, coefficients: Sequence[float]) -> str:
         """Horner's scheme, lowest coefficient first."""
         value = self.number(coefficients[-1])
         for coefficient in reversed(coefficients[:-1]):
@@ -110,25 +87,6 @@ class Writer:
 
 def _suffix(dtype: str) -> str:
     return "f64" if dtype == "float64" else "f32"
-
-
-def _shortened(taylor: Callable[[int], float], low: float, high: float, terms: int) -> list[float]:
-    """Coefficients of 1 + x q(x), q being the best of `terms` - 1 on [low, high] but for some percent of its error."""
-    whole = Polynomial([taylor(k) for k in range(1, TAYLOR)], domain=[low, high], window=[low, high])
-    kept = whole.convert(kind=Chebyshev, domain=[low, high]).truncate(terms - 1)
-    return [1.0, *kept.convert(kind=Polynomial, domain=[low, high], window=[low, high]).coef]
-
-
-@functools.cache
-def _series(name: str, dtype: str) -> list[float]:
-    """e^r in r; artanh s / s in s^2; cos r and sin r / r in r^2."""
-    terms = TERMS[name][dtype]
-    if name == "exp":
-        return _shortened(lambda k: 1.0 / math.factorial(k), -HALF_LN2, HALF_LN2, terms)
-    if name == "log":
-        return _shortened(lambda k: 1.0 / (2 * k + 1), 0.0, SMALL_S**2, terms)
-    first = 0 if name == "cos" else 1
-    return _shortened(lambda k: (-1.0) ** k / math.factorial(2 * k + first), 0.0, QUARTER_TURN**2, terms)
 
 
 def _whole(w: Writer, x: str, unit: float, offset: int = 0) -> tuple[str, str]:
@@ -146,7 +104,7 @@ def _exp(w: Writer) -> str:
     r = x
     for part in LN2[w.dtype]:
         r = w.fma(n, w.number(-part), r)
-    value = w.series(r, _series("exp", w.dtype))
+    value = w.series(r, series("exp", w.dtype))
     shifted = w.put(f"shl {w.integers} {power}, {w.whole(MANTISSA[w.dtype])}")
     bits = w.put(f"bitcast {w.vector} {value} to {w.integers}")
     half = w.put(f"bitcast {w.integers} {w.put(f'add {w.integers} {bits}, {shifted}')} to {w.vector}")
@@ -165,7 +123,7 @@ def _log(w: Writer) -> str:
     m = w.put(f"bitcast {w.integers} {w.put(f'sub {w.integers} {bits}, {scaled}')} to {w.vector}")
     n = w.put(f"sitofp {w.integers} {power} to {w.vector}")
     s = w.two("fdiv", w.two("fsub", m, w.number(1.0)), w.two("fadd", m, w.number(1.0)))
-    tail = w.series(w.two("fmul", s, s), [2.0 * c for c in _series("log", w.dtype)])
+    tail = w.series(w.two("fmul", s, s), [2.0 * c for c in series("log", w.dtype)])
     value = w.fma(n, w.number(LN2[w.dtype][1]), w.two("fmul", s, tail))
     value = w.fma(n, w.number(LN2[w.dtype][0]), value)
     smallest = 2.0 ** (1 - BIAS[w.dtype])
@@ -179,7 +137,7 @@ def _turned(w: Writer, name: str) -> str:
     r = "%x"
     for part in PI[w.dtype]:
         r = w.fma(turns, w.number(-part), r)
-    value = w.series(w.two("fmul", r, r), _series(name, w.dtype))
+    value = w.series(w.two("fmul", r, r), series(name, w.dtype))
     value = value if name == "cos" else w.two("fmul", value, r)
     sign = w.put(f"shl {w.integers} {odd}, {w.whole(SIGN[w.dtype])}")
     bits = w.put(f"bitcast {w.vector} {value} to {w.integers}")
