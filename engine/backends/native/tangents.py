@@ -15,6 +15,7 @@ from .chunk import WAYS, Chunk, Places
 from .elementary import definitions
 from .idle import Idle, idle_rows
 from .kernel import BYTES, Kernel
+from .piece_order import ordered_body
 from .program import NativeProgram
 from .row_order import ordered
 
@@ -71,8 +72,8 @@ class TangentKernel(Kernel):
         return [f"@seeds = private unnamed_addr constant [{len(places)} x i32] [{numbers}]"]
 
     def _tabled(self) -> Iterable[Piece]:
-        """Nothing: of a step with tangents the drive is the smallest part."""
-        return self.program.step.line.body
+        """Without a table: of a step with tangents the drive is the smallest part."""
+        return ordered_body(self.program.step.line)
 
     def _tangent_buffers(self) -> None:
         self._buffer("tangent", self.chunks * WAYS * len(self.rows.carried))
