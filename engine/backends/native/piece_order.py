@@ -19,7 +19,7 @@ def ordered_body(line: StraightLine) -> tuple[Piece, ...]:
     wait; of several the one that reads what was made last, then the earlier."""
     body = line.body
     maker = {value: n for n, piece in enumerate(body) for value in piece.makes}
-    inputs = [{value for value in piece.reads if value in maker} for piece in body]
+    inputs = [{value for value in piece.reads if isinstance(value, int) and value in maker} for piece in body]
     readers: dict[int, set[int]] = {value: set() for value in maker}
     for n, read in enumerate(inputs):
         for value in read:
