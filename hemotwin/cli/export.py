@@ -11,7 +11,10 @@ from .inputs import add_reflex, add_scenario, add_twins, read_twins, reflex_of, 
 __all__ = ["add_arguments", "run"]
 
 CRATE = ("ro-crate-metadata.json", "twins.csv", "twin-*.json")
+BUNDLES = ("twin-*.fhir.json",)
 _ENDINGS = {"fhir": ".fhir.json", "csv": ".csv", "parquet": ".parquet", "rocrate": ".crate"}
+_SEVERAL = ".fhir"  # of the folder that holds a bundle of each of several twins
+_OF_FILES = {".json", ".ndjson", ".jsonl", ".csv", ".parquet", ".xml", ".html", ".htm", ".txt", ".zip"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what_first(parser, "TWIN", "--to {fhir,csv,parquet,rocrate} ")
     add_twins(parser)
     parser.add_argument("--to", required=True, choices=tuple(_ENDINGS), help="the form")
-    parser.add_argument("--out", metavar="PATH", help="file, or folder for rocrate and several bundles "
+    parser.add_argument("--out", metavar="PATH", help="a file; a folder for rocrate, and for fhir of several twins "
                         "(default: the twin's name with an ending)")  # fmt: skip
     add_scenario(parser, required=False, usual="none")
     add_reflex(parser)
@@ -42,11 +45,11 @@ def run(options: argparse.Namespace) -> int:
         note(options, "export refused", form=options.to, reason=type(error).__name__)
         raise
     policy = ", ".join(one.name for one in policies) or None
+    target = _target(options, len(twins))  # told before minutes are spent
     predictions = _predictions(options, twins)
     evidence = sorted({str(twin.provenance.get("evidence_sha256")) for twin in twins})
     note(options, "export", form=options.to, policy=policy, twins=len(twins), predictions=len(predictions),
          evidence_sha256=evidence)  # fmt: skip
-    target = Path(options.out or f"{Path(options.twin).name.removesuffix('.zarr')}{_ENDINGS[options.to]}")
     written = _write(options.to, twins, predictions, target)
     note(options, "exported", files=_digests(written))
     for path in written:
@@ -110,6 +113,41 @@ def _predictions(options: argparse.Namespace, twins: list[Any]) -> list[Any]:
     return [predict(twin, scenario, **reflex)[twin.patient] for twin in twins for scenario in asked]
 
 
+def _names(form: str, count: int) -> tuple[str, ...]:
+    """What the folder of this form holds, as patterns; none where the form is one file."""
+    if form == "rocrate":
+        return CRATE
+    return BUNDLES if form == "fhir" and count > 1 else ()
+
+
+def _target(options: argparse.Namespace, count: int) -> Path:
+    """Where the export goes; raises `InputError` where a folder is named like a file or may not be replaced, and where
+    a folder stands in the place of a file."""
+    from ..core.errors import InputError
+    from ..core.own_folder import replaceable
+
+    names = _names(options.to, count)
+    ending = _SEVERAL if names == BUNDLES else _ENDINGS[options.to]
+    usual = f"{Path(options.twin).name.removesuffix('.zarr')}{ending}"
+    target = Path(options.out or usual)
+    if not names:
+        if target.is_dir():
+            raise InputError(
+                f"--out must be a file for --to {options.to}, but {target} is a folder: give a file, as in --out "
+                f"{target / usual}."
+            )
+        return target
+    if target.suffix.lower() in _OF_FILES and not target.is_dir():
+        what = f"{count} twins make {count} bundles" if names == BUNDLES else "an RO-Crate is several files"
+        alone = ", or one patient with --patient ID" if names == BUNDLES else ""
+        raise InputError(
+            f"--out must be a folder, as {what}, but got {target}: give a folder, as in --out "
+            f"{target.with_suffix('')}{alone}."
+        )
+    replaceable(target, names)
+    return target
+
+
 def _write(form: str, twins: list[Any], predictions: list[Any], target: Path) -> list[Path]:
     from ..reports import export_table
 
@@ -118,32 +156,31 @@ def _write(form: str, twins: list[Any], predictions: list[Any], target: Path) ->
         return [export_table.write_csv(export_table.export_rows(twins, predictions), target)]
     if form == "parquet":
         return [export_table.write_parquet(export_table.export_rows(twins, predictions), target)]
-    if form == "rocrate":
-        from ..reports.ro_crate import write_crate
-        from .whole import whole_folder
+    names = _names(form, len(twins))
+    if not names:
+        return [_bundle(twins[0], predictions, target)]
+    from .whole import whole_folder
 
-        with whole_folder(target, CRATE) as draft:
+    with whole_folder(target, names) as draft:  # bundles of an earlier export would pass as some of this one
+        if form == "rocrate":
+            from ..reports.ro_crate import write_crate
+
             write_crate(twins, draft, predictions)
-        return sorted(target.iterdir())
-    return _bundles(twins, predictions, target)
+        else:
+            for number, twin in enumerate(twins, 1):
+                _bundle(twin, predictions, draft / f"twin-{number}.fhir.json")
+    return sorted(target.iterdir())
 
 
-def _bundles(twins: list[Any], predictions: list[Any], target: Path) -> list[Path]:
-    """One bundle in `target`, or of several twins one each in the folder `target`."""
+def _bundle(twin: Any, predictions: list[Any], path: Path) -> Path:
+    """Write one twin as a FHIR bundle, whole or not at all."""
     import json
 
     from ..reports.fhir_bundle import fhir_bundle
 
-    several = len(twins) > 1
-    if several:
-        target.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for number, twin in enumerate(twins, 1):
-        path = target / f"twin-{number}.fhir.json" if several else target
-        draft = path.with_name(f".{path.name}.partial")
-        draft.write_text(json.dumps(fhir_bundle(twin, predictions), indent=1, allow_nan=False), encoding="utf-8")
-        paths.append(draft.replace(path))
-    return paths
+    draft = path.with_name(f".{path.name}.partial")
+    draft.write_text(json.dumps(fhir_bundle(twin, predictions), indent=1, allow_nan=False), encoding="utf-8")
+    return draft.replace(path)
 
 
 def _digests(paths: list[Path]) -> list[str]:

@@ -270,6 +270,46 @@ def test_command_line_exports_and_notes_it(tmp_path, capsys, monkeypatch, form):
     assert verify(log).ok and str(tmp_path) not in log.read_text()
 
 
+@pytest.mark.parametrize("form", ["fhir", "rocrate"])
+@pytest.mark.parametrize("name", ["x.json", "x.JSON", "x.csv", "x.zip"])
+def test_folder_named_like_a_file_is_refused_and_a_folder_named_as_the_fix(tmp_path, capsys, form, name):
+    given = ["export", saved(tmp_path, governed("A"), governed("B")), "--to", form]
+    assert main([*given, "--out", str(tmp_path / name)]) == 2
+    told = capsys.readouterr().err
+    assert f"but got {tmp_path / name}: give a folder, as in --out {tmp_path / 'x'}" in told
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["t.zarr"]
+    assert main([*given, "--out", str(tmp_path / "x")]) == 0 and (tmp_path / "x").is_dir()
+
+
+@pytest.mark.parametrize("form", ["fhir", "csv", "parquet", "rocrate"])
+def test_default_name_says_whether_it_is_a_file_or_a_folder(tmp_path, monkeypatch, form):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", saved(tmp_path, governed("A"), governed("B")), "--to", form]) == 0
+    (made,) = (one for one in tmp_path.iterdir() if one.name != "t.zarr")
+    folder = {"fhir": "t.fhir", "rocrate": "t.crate"}.get(form)
+    assert made.is_dir() == (folder is not None) and made.name == (folder or f"t.{form}")
+
+
+@pytest.mark.parametrize("form", ["fhir", "csv", "parquet"])
+def test_folder_in_the_place_of_a_file_is_refused_and_a_file_named_as_the_fix(tmp_path, capsys, form):
+    (tmp_path / "there").mkdir()
+    assert main(["export", saved(tmp_path, governed()), "--to", form, "--out", str(tmp_path / "there")]) == 2
+    usual = "t.fhir.json" if form == "fhir" else f"t.{form}"
+    assert f"give a file, as in --out {tmp_path / 'there' / usual}" in capsys.readouterr().err
+    assert not list((tmp_path / "there").iterdir())
+
+
+def test_bundles_of_an_earlier_export_never_stand_beside_new_ones(tmp_path, capsys):
+    out, crowded = tmp_path / "x", [governed(name) for name in "ABC"]
+    assert main(["export", saved(tmp_path, *crowded), "--to", "fhir", "--out", str(out)]) == 0
+    assert main(["export", saved(tmp_path, *crowded[:2]), "--to", "fhir", "--out", str(out)]) == 0
+    assert sorted(one.name for one in out.iterdir()) == ["twin-1.fhir.json", "twin-2.fhir.json"]
+    (out / "mine.txt").write_text("of the user")
+    assert main(["export", saved(tmp_path, *crowded), "--to", "fhir", "--out", str(out)]) == 2
+    assert "holds what hemotwin did not write (mine.txt)" in capsys.readouterr().err
+    assert sorted(one.name for one in out.iterdir()) == ["mine.txt", "twin-1.fhir.json", "twin-2.fhir.json"]
+
+
 def test_command_line_refuses_what_the_policy_refuses_and_notes_it(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HEMOTWIN_AUDIT", str(tmp_path / "audit.log"))
