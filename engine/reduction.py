@@ -201,8 +201,8 @@ class Reducer:
     ) -> Any:
         """Running extreme; `bent` is the valve opening at which a root pressure's curvature jumps (see `_opening`).
 
-        Over a whole beat it is that of the two ends, of where the curve turns and of where it comes to rest, as the
-        volume of a chamber does when its valve shuts: other nodes need no look.
+        Over a whole beat it is that of the two ends, of where the slope changes sign and of each node from which the
+        curve does not go on: slopes at nodes lead or lag the values by some steps where a flow changes fast.
         """
         y0, r0, y1, r1 = ends
         sign = 1.0 if r.kind == "maximum" else -1.0
@@ -213,11 +213,11 @@ class Reducer:
             turns, lowest = hermite_peak(y0 + h * r0 * bent[1], y1, r0, r1, h * left, sign)
             inside, peak = inside | (bent[0] & turns), jnp.where(bent[0] & turns, lowest, peak)
         if r.window is None:
-            reach = jnp.where(
-                phase + LAST * share >= 1.0, jnp.inf, 0.0
-            )  # the last step is looked at whatever the slopes
-            looked = (r0 > -reach) & (r1 <= reach) if sign > 0.0 else (r0 < reach) & (r1 >= -reach)
-            return jnp.where(looked, better(best, jnp.where(inside, peak, y1)), best)
+            goes_on = y1 > y0 if sign > 0 else y1 < y0  # NaN does not, and is found
+            last = phase + LAST * share >= 1.0
+            found = jnp.where(inside, peak, jnp.where(goes_on & last, y1, y0))
+            looked = (inside | ~goes_on | last) & (better(best, found) != best)
+            return jnp.where(looked, found, best)
         start, stop = (self.system.windows[w](p) if isinstance(w, str) else w for w in r.window)
         covered = ((phase >= start) & (phase < stop)) | (phase + 1.0 < stop)
         best = jnp.where(covered, jnp.where(inside, better(best, peak), better(best, y0)), best)

@@ -1,25 +1,26 @@
 """How a kernel computes one operation, in the cheapest form that a GPU has for it.
 
 Cosines come from a series after a reduction to half a turn: the library's guards against arguments of 1e5 turns with a
-branch that no beat ever takes. On an NVIDIA GPU joined products are single instructions of PTX (ISA
-8.0, section 9.7), and in float32 so are reciprocals, roots, exponentials, logarithms, sines and cosines, by the unit of
-special functions; float64 begins there and goes on by Newton's iteration. Interpreted, the same program runs in the
-operations that its names say.
+branch that no beat ever takes. On an NVIDIA GPU joined products are single instructions of PTX (ISA 8.0, section 9.7),
+and in float32 so are reciprocals, roots, exponentials, logarithms, sines and cosines, by the unit of special functions.
+In float64 reciprocals and roots begin there and go on by Newton's iteration, and exponentials and logarithms are series
+as well. Interpreted, the same program runs in the operations that its names say.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from .series import PI, series
+from .series import LN2, PI, series
 from .straight_line import Constant, Operation, Piece, Rare, Votes, run
 
 __all__ = ["Arithmetic"]
@@ -28,6 +29,8 @@ WORD = 31  # bits of a signed number that count patients
 # float64 has its approximate ones too, with errors below 2^-20, which two steps of Newton's bring to rounding; what the
 # compiler itself puts for 1 / x and sqrt x calls a function for odd arguments, and around a call registers are spilled.
 NEWTON = 2
+RANGE = (-708.0, 709.0)  # of the exponent in float64, so that 2^n and its product with e^r are normal numbers
+MANTISSA, MAGIC = 52, 1.5 * 2.0**52  # bits of float64; a number plus this has the nearest whole one in its lowest bits
 # PTX instruction, and factors of its argument and of its result, that serve float32: their errors are 2^-22 of the
 # result (ex2, sqrt), 2^-22 or, from half to 2, so much of 1 (lg2), and 2^-20 of 1 (cos, sin within half a turn).
 APPROXIMATE: dict[str, tuple[str, float | None, float | None]] = {
@@ -112,6 +115,8 @@ class Arithmetic:
             return self._root(self._array(inputs[0]))
         if name in ("cos", "sin"):
             return self._turned(self._array(inputs[0]), name)
+        if name in ("exp", "log") and self.ptx:
+            return (self.exponential if name == "exp" else self.logarithm)(self._array(inputs[0]))
         shaped = self._alike(inputs)
         if operation.primitive is None:
             return OWN[name](*shaped, **dict(operation.params))
@@ -179,6 +184,40 @@ class Arithmetic:
         value = found if name == "cos" else found * r
         return value - 2.0 * (odd * value)
 
+    def exponential(self, x: Any) -> Any:
+        """e^x in float64: 2^n e^r, |r| <= ln 2 / 2, without the branch that the library's takes for odd arguments."""
+        low, high, x = *RANGE, self._wide(x)
+        held = jnp.where(x < low, self._wide(_double(low)), x)
+        held = jnp.where(x > high, self._wide(_double(high)), held)  # NaN stays
+        moved = self.joined(held, _double(1.0 / math.log(2.0)), _double(MAGIC), "float64")
+        n, r = moved - MAGIC, held
+        for part in LN2["float64"]:
+            r = self.joined(n, _double(-part), r, "float64")
+        power = lax.shift_left(_bits(moved), jnp.int64(MANTISSA))
+        return lax.bitcast_convert_type(_bits(self._sum(r, series("exp", "float64"))) + power, jnp.float64)
+
+    def logarithm(self, x: Any) -> Any:
+        """log x in float64: n ln 2 + 2 artanh s, s = (m - 1) / (m + 1), x = 2^n m, m in [sqrt 1/2, sqrt 2)."""
+        x = self._wide(x)
+        bits, (root, magic) = _bits(x), np.array([math.sqrt(0.5), MAGIC]).view(np.int64)
+        power = lax.shift_right_arithmetic(bits - root, jnp.int64(MANTISSA))
+        m = lax.bitcast_convert_type(bits - lax.shift_left(power, jnp.int64(MANTISSA)), jnp.float64)
+        n = lax.bitcast_convert_type(power + magic, jnp.float64) - MAGIC
+        s = (m - 1.0) * self._reciprocal(m + 1.0)
+        value = 2.0 * s * self._sum(s * s, series("log", "float64"))
+        for part in reversed(LN2["float64"]):
+            value = self.joined(n, _double(part), value, "float64")
+        smallest = jnp.finfo(jnp.float64).smallest_normal
+        nothing = jnp.where(x < 0.0, *(self._wide(_double(end)) for end in (math.nan, -math.inf)))
+        return jnp.where(x < smallest, nothing, jnp.where(x < math.inf, value, x))  # infinity and NaN stay
+
+    def _sum(self, x: Any, coefficients: Sequence[float]) -> Any:
+        """A polynomial in float64, lowest coefficient first."""
+        found: Any = _double(coefficients[-1])
+        for coefficient in reversed(coefficients[:-1]):
+            found = self.joined(found, x, _double(coefficient), "float64")
+        return found
+
     def _negated(self, x: Any) -> Any:
         return Constant(-x.value, x.dtype) if isinstance(x, Constant) else -x
 
@@ -192,6 +231,14 @@ class Arithmetic:
     def _alike(self, inputs: list[Any]) -> list[Any]:
         arrays = [self._array(x) for x in inputs]
         return [self._wide(x) for x in arrays] if any(x.ndim for x in arrays) else arrays
+
+
+def _double(value: float) -> Constant:
+    return Constant(value, "float64")
+
+
+def _bits(x: Any) -> Any:
+    return lax.bitcast_convert_type(x, jnp.int64)
 
 
 def _instruction(text: str, constraints: str, *inputs: Any) -> Any:

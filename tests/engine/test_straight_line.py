@@ -156,6 +156,31 @@ def test_turns_are_exact_to_a_few_roundings_over_ten_beats(name: str, dtype: str
     assert np.max(np.abs(np.asarray(found, float) - expected)) <= 4.0 * np.finfo(dtype).eps
 
 
+@pytest.mark.parametrize("name", ["exp", "log"])
+def test_series_of_float64_for_a_gpu_are_right_to_a_few_last_places(name: str):
+    """Interpreted, products are rounded before they are added: three roundings more than on a device."""
+    with double():
+        wide = jnp.linspace(-700.0, 700.0, 20001) if name == "exp" else jnp.geomspace(1e-300, 1e300, 20001)
+        near = jnp.linspace(-1.0, 1.0, 20001) if name == "exp" else jnp.linspace(0.5, 2.0, 20001)
+        for given in (wide, near):
+            arithmetic = Arithmetic(given.size, False)
+            found = (arithmetic.exponential if name == "exp" else arithmetic.logarithm)(given)
+            expected = getattr(np, name)(np.asarray(given))
+            unit = np.finfo(float).eps * np.maximum(np.abs(expected), 0.0 if name == "exp" else 0.1)
+            assert np.max(np.abs(np.asarray(found) - expected) / unit) <= 4.0
+
+
+def test_odd_arguments_of_these_series_have_the_values_of_ieee_or_nearly():
+    """An exponential stops at e^709 and at e^-708, which is nothing beside 1; NaN and the logarithm's ends stay."""
+    with double():
+        odd = jnp.asarray([jnp.nan, jnp.inf, -jnp.inf, 800.0, -800.0, 0.0, -1.0])
+        arithmetic = Arithmetic(odd.size, False)
+        power, log = np.asarray(arithmetic.exponential(odd)), np.asarray(arithmetic.logarithm(odd))
+    assert np.isnan(power[0]) and np.all(power[[1, 3]] > 8e307) and np.all(power[[2, 4]] < 1e-307) and power[5] == 1.0
+    assert np.isnan(log[[0, 2, 4, 6]]).all() and log[1] == np.inf and log[5] == -np.inf
+    assert log[3] == pytest.approx(np.log(800.0), rel=1e-15)
+
+
 def test_loops_and_captured_arrays_are_refused_by_name():
     with pytest.raises(HemotwinError, match="`while`"):
         traced(lambda c, v: [lax.while_loop(lambda x: x[0] > 0.0, lambda x: x - 1.0, v[0])])
