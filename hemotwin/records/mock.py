@@ -15,9 +15,11 @@ import numpy as np
 
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, UnitError
+from ..core.own_folder import replaceable
 from ..core.units import convert
 from .codes import codings_of, info, observables
 from .marks import MADE_UP, MARK_COLUMN, MARK_SYSTEM, SYNTHETIC
+from .mock_omop import TABLES, write_model
 from .mock_person import MockPerson, MockReading
 from .own_file import own_file
 from .structure import CONDITIONS
@@ -30,8 +32,11 @@ PEOPLE_LIMIT, READINGS_LIMIT = 100_000, 100_000
 _FIRST_DAY = date(2000, 1, 1)
 _COLUMNS = ("patient", "observable", "value", "unit", "time", "modality", "condition", "consent", MARK_COLUMN)
 _GOVERNANCE = "steward: nobody (synthetic record)\nlicence: CC0-1.0\n"
-# by these an earlier mock is known: a table, a FHIR resource's tag, the governance
-_MARKS = (f"# {MADE_UP}", f'"display": "{SYNTHETIC}. {DISCLAIMER}"', _GOVERNANCE.splitlines()[0])
+# by these an earlier mock is known: a table of either kind, a FHIR resource's tag, the governance
+_MARKS = (MADE_UP, f'"display": "{SYNTHETIC}. {DISCLAIMER}"', _GOVERNANCE.splitlines()[0])
+# what a mock of any form leaves in a folder, and a run that was killed
+_IN_FOLDER = ("governance.yaml", *(f"records{end}" for end in _ENDINGS if end), *(f"{name}.parquet" for name in TABLES))
+_KILLED = tuple(f".{name}.partial" for name in _IN_FOLDER)
 _LABELS = {
     "tag": [{"system": MARK_SYSTEM, "code": "synthetic", "display": f"{SYNTHETIC}. {DISCLAIMER}"}],
     "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST"}],
@@ -71,32 +76,46 @@ def write_mock(report: Mapping[str, Any], path: str | Path, form: str | None = N
     `form` is "csv", "fhir" (a bundle), "ndjson" or "omop" (a folder of tables), by default what the path's ending says
     (none: omop). A path without an ending is a folder in every form; one that ends as another form is refused. FHIR has
     no field for a condition, so readings in another than rest are left to the other forms. Only an earlier mock record
-    is replaced: `InputError` is raised before anything is written where another file stands in the place of one. The
-    governance of an earlier mock is replaced too, or removed where the report names neither steward nor licence.
+    is replaced: `InputError` is raised before anything is written where another file stands in the place of one, or in
+    a folder that is to be written, which is read whole. Of an earlier mock nothing stays: neither a table in the
+    folder, in whatever form, nor its governance.
     """
     chosen, target, governance = _places(Path(path), form)
     rows = list(_rows(report["structure"], np.random.default_rng(seed)))
-    told = bool(report.get("steward") and report.get("licence"))
-    for place in ([] if chosen == "omop" else [target]) + [governance]:
-        own_file(place, _MARKS, "the mock record")
+    earlier = _earlier(Path(path), target, governance)
     if chosen == "omop":
-        from .mock_omop import write_model
-
-        written = write_model(rows, target)
-    elif chosen == "csv":
-        written = [_whole(target, _table(rows))]
-    elif chosen == "fhir":
-        bundle = {"resourceType": "Bundle", "type": "collection", "meta": _LABELS}
-        written = [
-            _whole(target, json.dumps(bundle | {"entry": [{"resource": r} for r in _resources(rows)]}, indent=1))
-        ]
+        written = write_model(rows, target, earlier)
     else:
-        written = [_whole(target, "".join(f"{json.dumps(resource)}\n" for resource in _resources(rows)))]
-    if told:
+        text = _text(chosen, rows)
+        for one in earlier:
+            if one != target:  # which is replaced whole
+                one.unlink()
+        written = [_whole(target, text)]
+    if report.get("steward") and report.get("licence"):
         written.append(_whole(governance, _GOVERNANCE))
-    else:
-        governance.unlink(missing_ok=True)  # that of an earlier mock would be read as that of this one
     return written
+
+
+def _earlier(place: Path, target: Path, governance: Path) -> list[Path]:
+    """Files of an earlier mock that would be read with this one, or as it."""
+    found = [target, governance]
+    if governance.parent == place:  # a folder
+        replaceable(place, (*_IN_FOLDER, *_KILLED))
+        for one in _KILLED:
+            (place / one).unlink(missing_ok=True)
+        found = [place / name for name in _IN_FOLDER]
+    for one in found:
+        own_file(one, _MARKS, "the mock record")
+    return [one for one in found if one.exists()]
+
+
+def _text(form: str, rows: list[MockReading]) -> str:
+    if form == "csv":
+        return _table(rows)
+    if form == "ndjson":
+        return "".join(f"{json.dumps(resource)}\n" for resource in _resources(rows))
+    bundle = {"resourceType": "Bundle", "type": "collection", "meta": _LABELS}
+    return json.dumps(bundle | {"entry": [{"resource": r} for r in _resources(rows)]}, indent=1)
 
 
 def _places(target: Path, form: str | None) -> tuple[str, Path, Path]:

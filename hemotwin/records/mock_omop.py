@@ -16,9 +16,10 @@ from ..core.units import parse_unit
 from .codes import codings_of
 from .marks import MADE_UP, SYNTHETIC
 from .mock_person import MockReading
-from .own_file import own_file
 
-__all__ = ["write_model"]
+__all__ = ["TABLES", "write_model"]
+
+TABLES = ("person", "measurement", "concept", "cdm_source", "drug_exposure", "device_exposure")
 
 LOCAL = 2_000_000_000  # concept ids from here on are a site's own, by the convention of the model
 _UNKNOWN = "unrecognised "  # how the names of rows begin that stand for codes which are not known
@@ -30,12 +31,13 @@ _HOURS = {"": time(9), "drug": time(15), "support": time(19)}
 _EXPOSED = {"drug": (time(14), time(16)), "support": (time(18), time(20))}
 
 
-def write_model(rows: Iterable[MockReading], folder: Path) -> list[Path]:
+def write_model(rows: Iterable[MockReading], folder: Path, earlier: Iterable[Path] = ()) -> list[Path]:
     """Write person, measurement, concept, cdm_source and the exposures that conditions come of; the files.
 
     The model has no field for a method or a consent, and none for exercise or fluid: such readings are left to the
-    table, as are those without any code. Raises `InputError` with the install command where pyarrow is missing, and
-    where a file that is no earlier mock stands in the place of one.
+    table, as are those without any code. `earlier` are files of an earlier mock, which go once all tables are made: one
+    that is not written anew would be read with the others. Raises `InputError` with the install command where pyarrow
+    is missing.
     """
     made, given = _Model(), list(rows)
     for row in given:
@@ -43,19 +45,18 @@ def write_model(rows: Iterable[MockReading], folder: Path) -> list[Path]:
     for row in given:
         made.take(row)
     tables = made.tables()
-    for name in tables:
-        own_file(folder / f"{name}.parquet", (MADE_UP,), "the mock record")
     arrow, parquet = (required(name, "omop", "writing OMOP tables") for name in ("pyarrow", "pyarrow.parquet"))
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    drafts = {}
     for name, columns in tables.items():
         kinds = {column: _kind(arrow, column) for column in columns}
         table = arrow.table({column: arrow.array(cells, kinds[column]) for column, cells in columns.items()})
         table = table.replace_schema_metadata({"hemotwin": MADE_UP})  # by it a later mock knows the file as one of ours
-        draft, target = folder / f".{name}.partial", folder / f"{name}.parquet"
-        parquet.write_table(table, str(draft))
-        written.append(draft.replace(target))
-    return written
+        drafts[name] = folder / f".{name}.parquet.partial"
+        parquet.write_table(table, str(drafts[name]))
+    for one in earlier:
+        one.unlink()
+    return [draft.replace(folder / f"{name}.parquet") for name, draft in drafts.items()]
 
 
 class _Model:

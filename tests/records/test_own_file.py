@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -138,6 +139,42 @@ def test_mock_replaces_an_earlier_mock_and_no_other_file(tmp_path, name):
             write_mock(REPORT, tmp_path / name, seed=2)
         assert {one: one.read_bytes() for one in written} == others
         path.write_bytes(made)
+
+
+EXPOSED = {"structure": {"patients": [[{"name": "sbp", "measured": True, "unit": True, "day": 0, "condition": name}
+                                        for name in ("drug", "support")]]}}  # fmt: skip
+
+
+def test_tables_of_an_earlier_mock_never_stand_beside_new_ones(tmp_path):
+    pytest.importorskip("pyarrow")
+    folder, plain = tmp_path / "cdm", {"person", "measurement", "concept", "cdm_source"}
+    exposed = {path.stem for path in write_mock(EXPOSED, folder)}
+    assert exposed == plain | {"drug_exposure", "device_exposure"}
+    (folder / ".person.parquet.partial").write_text("of a run that was killed")
+    write_mock(REPORT, folder)
+    assert {path.stem for path in folder.iterdir()} == plain | {"governance"}
+    for form, names in (("csv", {"records.csv"}), ("fhir", {"records.json"}), ("ndjson", {"records.ndjson"})):
+        write_mock(EXPOSED, folder, form)  # the folder is read whole, in whatever form its files are
+        assert {path.name for path in folder.iterdir()} == names
+
+
+@pytest.mark.parametrize("name", ["drug_exposure.parquet", "records.csv", "ward.csv"])
+def test_mock_in_a_folder_stands_beside_no_file_of_another(tmp_path, name):
+    pytest.importorskip("pyarrow")
+    folder = tmp_path / "cdm"
+    before = {path: path.read_bytes() for path in write_mock(REPORT, folder)}
+    (folder / name).write_text(USERS)
+    with pytest.raises(InputError, match=f"hemotwin did not write.*{name}|{name} would be replaced"):
+        write_mock(EXPOSED, folder)
+    assert {path: path.read_bytes() for path in before} == before and (folder / name).read_text() == USERS
+
+
+def test_mock_without_pyarrow_leaves_the_earlier_one(tmp_path, monkeypatch):
+    before = {path: path.read_bytes() for path in write_mock(REPORT, tmp_path / "m", "csv")}
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InputError, match="pyarrow"):
+        write_mock(REPORT, tmp_path / "m", "omop")
+    assert {path: path.read_bytes() for path in (tmp_path / "m").iterdir()} == before
 
 
 def test_mock_does_not_replace_the_report_that_it_is_made_like(tmp_path, capsys):
