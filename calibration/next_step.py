@@ -72,7 +72,7 @@ class Weighing:
         """Every examination with all of its readings that the record lacks, each piece of evidence once."""
         found = []
         for one in examinations().values():
-            names = _independent(one.gives & _new(held, one, body), one.modality)
+            names = _independent(one.gives & _new(held, one, body), one.modality, frozenset(held))
             if names:
                 rows, _ = self._rows(names, one.modality)
                 found.append(self._step(one.name, one.label, one, names, rows, None, ""))
@@ -120,7 +120,11 @@ def _log_det(covariance: np.ndarray, free: int) -> np.ndarray:
 
 
 def _new(held: Collection[Channel], by: Examination, body: bool) -> frozenset[str]:
-    """Readings that an examination would add: not recorded by any method, and not computed from what is."""
+    """Readings that an examination would add: not recorded by any method, and not computed from what is.
+
+    A mean that the examination itself computes from other readings of it is never one of them: those are there or are
+    proposed, and beside them it says nothing.
+    """
     functions, names = load_exact_functions(), {name for name, _ in held}
     found = set()
     for name in by.gives - names:
@@ -129,23 +133,32 @@ def _new(held: Collection[Channel], by: Examination, body: bool) -> frozenset[st
             continue
         if any(functions.follows(name, {other}, names) for other in names):  # an index and what it indexes are one
             continue
-        tied = {other for other, modality in held if functions.may_be_computed((name, by.modality), (other, modality))}
-        measured = frozenset() if (name, by.modality) in functions.computed else frozenset({name})
-        if not functions.follows(name, tied, names | measured):
+        known, measured = _tied(name, by.modality, held), names | {name}
+        if (name, by.modality) in functions.computed:
+            known, measured = known | by.gives - {name}, names
+        if not functions.follows(name, known, measured):
             found.add(name)
     return frozenset(found)
 
 
+def _tied(name: str, modality: str, held: Collection[Channel]) -> frozenset[str]:
+    """Recorded readings that one reading, by the method of an examination, can have been computed from."""
+    functions = load_exact_functions()
+    return frozenset(other for other, way in held if functions.may_be_computed((name, modality), (other, way)))
+
+
 @lru_cache(maxsize=1024)
-def _independent(names: frozenset[str], modality: str) -> tuple[str, ...]:
-    """Readings of one examination less what follows from the others and a heart rate by arithmetic, or repeats them."""
+def _independent(names: frozenset[str], modality: str, held: frozenset[Channel]) -> tuple[str, ...]:
+    """Readings of one examination less what repeats others of it, or follows by arithmetic from them, from what is
+    recorded and a heart rate."""
     functions, kept = load_exact_functions(), set(names)
+    recorded = {name for name, _ in held}
     for pair in functions.repeats:
         if pair <= kept:
             kept.discard(sorted(pair)[0])
     for name in dict.fromkeys((*COMPUTED, *functions.hide_first)):
-        measured = kept - {name} if (name, modality) in functions.computed else kept
-        if name in kept and functions.follows(name, kept - {name} | {"heart_rate"}, measured):
+        known = kept - {name} | _tied(name, modality, held) | {"heart_rate"}
+        if name in kept and functions.follows(name, known, kept | recorded):
             kept.discard(name)
     return tuple(sorted(kept, key=list(observables()).index))
 

@@ -122,9 +122,29 @@ def test_the_mean_of_a_cuff_is_nothing_new_beside_its_systolic_and_diastolic(lin
         assert ("map", "cuff") not in {(s.name, s.examination) for s in one.readings}
         assert "cuff" not in {s.name for s in one.examinations}
         assert step(one, "map", by="arterial_line").gain > 0.0  # another method integrates the wave
-    systolic = dataclasses.replace(cuff_only(), measurements=cuff_only().measurements[:1])
+
+
+@pytest.mark.parametrize("way", ["cuff", "unspecified", "catheter"])
+def test_the_mean_of_a_cuff_is_nothing_new_beside_the_diastolic_that_it_brings(way, linear):
+    systolic = MeasurementSet("X", {}, (reading("X", "sbp", 120.0, "mmHg", modality=way),))
     (one,) = expected_information(MODEL, [systolic]).patients
-    assert step(one, "map", by="cuff").gain > 0.0  # without the diastolic it is news
+    proposed = {(s.name, s.examination) for s in one.readings}
+    assert ("map", "cuff") not in proposed and {("dbp", "cuff"), ("map", "arterial_line")} <= proposed
+    assert step(one, "cuff", "examinations").readings == ("dbp",)
+    assert step(one, "cuff", "examinations").gain == step(one, "dbp", by="cuff").gain  # no more than it promises alone
+    assert set(step(one, "arterial_line", "examinations").readings) == {"dbp", "map"}
+
+
+def test_what_an_examination_brings_is_counted_once_beside_what_is_recorded(linear):
+    def brought(modality):
+        edv = reading("X", "lv_edv", 120.0, "mL", modality=modality)
+        (one,) = expected_information(MODEL, [MeasurementSet("X", {"bsa": 1.8}, (edv,))]).patients
+        return set(step(one, "echo", "examinations").readings)
+
+    follow = {"lvef", "stroke_volume", "cardiac_output"}  # from both volumes, one of them recorded
+    for modality in ("echo", "unspecified"):
+        assert "lv_esv" in brought(modality) and not follow & brought(modality)
+    assert {"lv_esv", "stroke_volume"} <= brought("cmr")  # which says nothing of two volumes by echo
 
 
 def test_a_cuff_counts_two_pressures_and_an_arterial_line_three(linear):
