@@ -25,16 +25,14 @@ def hermite_peak(y0: Any, y1: Any, r0: Any, r1: Any, h: Any, sign: float) -> tup
     """Extreme of the cubic through two nodes with end slopes r (per s), h s apart: (is there one inside, its value).
 
     y(x) = y0 + x (f0 + x (a + x b)), f = h r, a = 3 (y1 - y0) - 2 f0 - f1, b = f0 + f1 - 2 (y1 - y0), 0 <= x <= 1;
-    sign = +1 finds a maximum (r0 > 0 >= r1), sign = -1 a minimum. Where the curve comes to rest (r1 = 0) its extreme is
-    that end: what came to rest within the step, as a chamber does when its valve shuts, was no cubic. The place x is
-    held fixed for derivatives: at an extreme dy/dx = 0, so the value's derivative is the partial one (envelope
-    theorem), exactly.
+    sign = +1 finds a maximum (r0 > 0 > r1), sign = -1 a minimum. The place x is held fixed for derivatives: at an
+    extreme dy/dx = 0, so the value's derivative is the partial one (envelope theorem), exactly.
     """
-    inside = (r0 > 0.0) & (r1 <= 0.0) if sign > 0.0 else (r0 < 0.0) & (r1 >= 0.0)
+    inside = (r0 > 0.0) & (r1 < 0.0) if sign > 0.0 else (r0 < 0.0) & (r1 > 0.0)
     rise, f0, f1 = y1 - y0, h * r0, h * r1
     a, b = 3.0 * rise - 2.0 * f0 - f1, f0 + f1 - 2.0 * rise
     root = safe_sqrt(a * a - 3.0 * b * f0)
-    x = lax.stop_gradient(jnp.where(r1 == 0.0, 1.0, jnp.clip(safe_divide(f0, sign * root - a, inside), 0.0, 1.0)))
+    x = lax.stop_gradient(jnp.clip(safe_divide(f0, sign * root - a, inside), 0.0, 1.0))
     return inside, y0 + x * (f0 + x * (a + x * b))
 
 

@@ -1,4 +1,4 @@
-"""Extremes of a beat: at its ends, where a curve turns and where it comes to rest; no other node holds one."""
+"""Extremes of a beat: at its ends, where the slope changes sign and where values turn; no node lies outside them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import pytest
 
 from hemotwin.core.reduction import Reduction
 from hemotwin.engine.beat import BeatMap, compiled
-from hemotwin.engine.forward import record
+from hemotwin.engine.forward import equal_start, record
 from hemotwin.engine.precision import double
+from hemotwin.physiology.model import circulation
 from tests.engine.kernels import NAMES, STEPS, patients, small_loop
 
 KINDS = ("maximum", "minimum")
@@ -36,6 +37,39 @@ def test_no_node_of_a_beat_lies_outside_its_extremes(backend: str, beats: int):
         for sign, extreme in ((1.0, found[n]), (-1.0, found[n + len(CURVES)])):
             beyond = sign * extreme - np.max(sign * nodes, axis=0)
             assert np.all(beyond >= -1e-9) and np.all(beyond <= 0.5 * step), (quantity, site, sign)
+
+
+@pytest.mark.parametrize("steps", [100, 400])
+def test_no_node_lies_outside_where_slopes_lead_the_values(steps: int):
+    """The pressures of ejection are stiff: their slopes at the nodes reach 0 some steps before their values turn."""
+    model = circulation("adult")
+    system, values = model.system, np.array([model.values[name] for name in model.system.parameters.names])
+    sites = ("lv", "aortic_root")
+    beat = BeatMap(system, tuple(Reduction("maximum", "pressure", site) for site in sites))
+    with double():
+        spread = np.exp(0.15 * np.random.default_rng(0).standard_normal((len(values), 24)))
+        rows = jnp.asarray(values[:, None] * spread)
+        state = equal_start(system, rows)
+        for _ in range(2):
+            state = compiled(beat.bare(), None)(rows, state, model.steps).state
+        found = np.asarray(compiled(beat, None)(rows, state, steps).values)
+        waves = record(beat, np.asarray(rows), np.asarray(state), steps)
+    for extreme, site in zip(found, sites, strict=True):
+        nodes = waves.pressure[system.store(system.readings[site])]
+        beyond = extreme - np.max(nodes, axis=0)
+        assert np.all(beyond >= -1e-9) and np.all(beyond <= np.max(np.abs(np.diff(nodes, axis=0)), axis=0))
+
+
+@pytest.mark.parametrize("backend", ["native", "xla"])
+@pytest.mark.filterwarnings("ignore:this circulation runs on XLA")
+def test_a_beat_that_blows_up_has_no_finite_extreme(backend: str):
+    """Its volumes are sound at onset and nothing after the first step."""
+    beat = BeatMap(small_loop(), tuple(Reduction(kind, "volume", "heart") for kind in KINDS), backend=backend)
+    with double():
+        rows, state = patients()
+        rows = rows.at[NAMES.index("elastance"), 5].set(jnp.nan)
+        found = np.asarray(compiled(beat, None)(rows, state, STEPS).values)
+    np.testing.assert_array_equal(np.isnan(found), np.broadcast_to(np.arange(found.shape[1]) == 5, found.shape))
 
 
 def test_a_curve_that_only_falls_has_its_extremes_at_the_ends():
