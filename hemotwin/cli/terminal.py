@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["Progress", "bullets", "say", "show", "show_twin", "show_what_if", "width"]
+__all__ = ["Progress", "bullets", "on_terminal", "say", "show", "show_twin", "show_what_if", "width"]
 
 WIDEST = 110
 
@@ -29,16 +29,21 @@ class Progress:
         return time.perf_counter() - self._began
 
 
+def on_terminal() -> bool:
+    """Whether the results are read on a terminal; a file or a pipe gets all rows and whole names."""
+    return sys.stdout.isatty()
+
+
 def width() -> int:
     """Columns to fill: those of the terminal up to 110, and 110 where the output goes elsewhere."""
-    if not sys.stdout.isatty():
+    if not on_terminal():
         return WIDEST
     return max(60, min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns))
 
 
 def _room() -> int | None:
     """Columns that a table of a twin may take on a terminal; None elsewhere, where what reads it needs whole names."""
-    return WIDEST if sys.stdout.isatty() else None
+    return WIDEST if on_terminal() else None
 
 
 def say(text: str = "") -> None:

@@ -146,11 +146,12 @@ class Account:
 
         return plain(self)
 
-    def tables(self) -> list[Table]:
-        """The account, the reasons, the patients that have one, seconds by stage, and the cost by kind."""
+    def tables(self, limit: int | None = None) -> list[Table]:
+        """The account, the reasons, the patients that have one (`limit` of them, None for all), seconds by stage, and
+        the cost by kind."""
         from .account_tables import tables
 
-        return tables(self)
+        return tables(self, limit)
 
     def save(self, path: str | Path) -> Path:
         """Write `plain` as a JSON file; it appears whole or not at all."""

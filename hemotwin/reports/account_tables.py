@@ -14,9 +14,10 @@ from .account import USABLE, Account
 __all__ = ["plain", "tables"]
 
 
-def tables(found: Account) -> list[Table]:
-    """Main figures, reasons, patients without a usable twin, seconds by stage, cost by kind; empty ones left out."""
-    every = [_figures(found), _reasons(found), _patients(found), _seconds(found), _costs(found)]
+def tables(found: Account, limit: int | None = None) -> list[Table]:
+    """Main figures, reasons, patients without a usable twin (`limit` of them), seconds by stage, cost by kind; empty
+    ones left out."""
+    every = [_figures(found), _reasons(found), _patients(found, limit), _seconds(found), _costs(found)]
     return [table for table in every if len(table)]
 
 
@@ -44,9 +45,11 @@ def _reasons(found: Account) -> Table:
     return Table(["why not usable (the gravest reason of each)", "patients"], rows, "Twins that are not usable")
 
 
-def _patients(found: Account) -> Table:
+def _patients(found: Account, limit: int | None) -> Table:
     rows = [[one.patient, one.informed, "; ".join(one.reasons)] for one in found.patients if one.reasons]
-    return Table(["patient", "quantities informed", "why not usable"], rows, "Patient by patient")
+    more = len(rows) - len(rows[:limit])
+    note = f"{more} more in the file of --json FILE, and where the output goes to a file or a pipe." if more else ""
+    return Table(["patient", "quantities informed", "why not usable"], rows[:limit], "Patient by patient", note)
 
 
 def _seconds(found: Account) -> Table:

@@ -26,6 +26,22 @@ def test_a_folder_of_twins_is_counted_as_one(tmp_path, capsys):
     assert "2 of 2 (100 %)" in capsys.readouterr().out
 
 
+def test_hundreds_without_a_twin_do_not_push_the_figures_out_of_a_terminal(tmp_path, capsys, monkeypatch):
+    skipped = {f"P{number:03d}": "no usable measurement in the record" for number in range(300)}
+    saved = cohort(sound(), skipped=skipped, patients=301).save(tmp_path / "t.zarr")
+    asked = ["account", str(saved), "--json", str(tmp_path / "a.json")]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(asked) == 0
+    shown = capsys.readouterr().out
+    assert "\nP019 " in shown and "P020" not in shown and "280 more in the file of --json FILE" in shown
+    assert len(shown.splitlines()) < 50
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False)
+    assert main(asked) == 0
+    piped = capsys.readouterr().out
+    assert all(name in piped for name in skipped) and " more in the file" not in piped
+    assert len(json.loads((tmp_path / "a.json").read_text())["by_patient"]) == 301
+
+
 def test_what_is_no_twin_ends_with_two(tmp_path, capsys):
     assert main(["account", str(tmp_path)]) == 2
     assert "that hemotwin saved" in capsys.readouterr().err
