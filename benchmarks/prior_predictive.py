@@ -30,7 +30,7 @@ SEED, AGE, OLDER = 20090204, 45.0, 58.0
 # Draws of the wide prior, quick or not: percentiles 2.5 and 97.5 of fewer say nothing of ends that may lie 15 % of the
 # width apart. The widest, of pa_pressure_mean, lie 9 % apart with a standard error of 8 % at 256 draws, 5 % at 1024 and
 # 3 % at 2048; resampled, some interval is short by chance in about 50 %, 8 % and 2 % of the runs. P3's cardiac output
-# lies at 1.8 % (standard error 0.1 %) of 22 000 draws, so near to FAR that the seed decides whether 2048 are sure of it.
+# lies at 1.8 % (standard error 0.1 %) of 22 000 draws, so near FAR that the seed decides whether 2048 are sure of it.
 WIDE_DRAWS = 2048
 BSA = {"male": 1.95, "female": 1.72}  # m2
 BSA_SPREAD = 0.10
