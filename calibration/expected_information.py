@@ -75,7 +75,8 @@ def expected_information(
         else:
             patients.append(_expected(cohort, k, one, found[k], about, noisy, costs or Costs(), draws))
     spent = {"compile": round(compiled, 3), "run": round(time.perf_counter() - began - compiled, 3)}
-    say(f"linearised {len(patients)} patient(s) at {draws} draws ({spent['run']:.1f} s, compiling {compiled:.1f} s)")
+    people = "1 patient" if len(patients) == 1 else f"{len(patients)} patients"
+    say(f"linearised {people} at {draws} draws ({spent['run']:.1f} s, compiling {compiled:.1f} s)")
     return Expectation(
         tuple(patients), skipped, model.name, str(prior), str(noise), draws, seed, model.steps // COARSER, tuple(about),
         INFORMED, PARTLY_BELOW, spent, costs.currency if costs else "",

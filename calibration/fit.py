@@ -114,7 +114,8 @@ def _calibrated(
     twins, skipped, number, sets = {}, {}, steps or model.steps, everyone
     while sets:
         cohort = prepare(model, sets, load_prior(prior), load_noise(noise), free)
-        clock.done("prepare", f"{len(cohort.sets)} patient(s), {int(cohort.data.mask.sum())} values, {number} steps")
+        people = "1 patient" if len(cohort.sets) == 1 else f"{len(cohort.sets)} patients"
+        clock.done("prepare", f"{people}, {int(cohort.data.mask.sum())} values, {number} steps")
         facts = provenance(
             precision="float64", circulation=model.name, circulation_version=model.declaration.version,
             valves=model.valves, prior=prior, noise=noise, method=method, seed=job.seed, starts=job.starts,

@@ -86,9 +86,11 @@ def prepare(model: Model, sets: Sequence[MeasurementSet], prior: Prior, noise: N
         else:
             skipped[one.patient] = "no usable measurement" + (f": {aside[0]}" if aside else " in the record")
     if not kept:
+        reasons = [f"{patient}: {why}" for patient, why in skipped.items()]
+        reasons[3:] = [f"and {len(reasons) - 3} more"] if len(reasons) > 3 else []
+        people = "the patient has none" if len(skipped) == 1 else f"none of {len(skipped)} patients has any"
         raise InputError(
-            "`records` must hold at least one usable measurement, but none of "
-            f"{len(skipped)} patient(s) has any ({'; '.join(f'{p}: {r}' for p, r in list(skipped.items())[:3])}). "
+            f"`records` must hold at least one usable measurement, but {people} ({'; '.join(reasons)}). "
             "Give one value that the twin can use, such as a cuff pressure in mmHg."
         )
     channels = sorted({m.channel for _, readings, _ in kept for m in readings}, key=lambda c: (known.index(c[0]), c[1]))

@@ -166,6 +166,13 @@ def test_an_examination_counts_each_piece_of_evidence_once(linear):
     assert echo.gain > max(s.gain for s in one.readings if s.examination == "echo" and s.name in echo.readings)
 
 
+def test_patients_are_counted_in_words_that_agree(linear):
+    told: list[str] = []
+    expected_information(MODEL, [cuff_only()], progress=told.append)
+    expected_information(MODEL, [cuff_only(), nothing_usable()], progress=told.append)
+    assert [words.partition(" at ")[0] for words in told] == ["linearised 1 patient", "linearised 2 patients"]
+
+
 def test_what_is_asked_about_leads_the_ranking(linear):
     found = expected_information(MODEL, [cuff_only()], about=("pvr", "lv.maximal_elastance"))
     (one,) = found.patients

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
@@ -118,6 +119,16 @@ def test_one_patient_without_values_does_not_stop_the_others():
 def test_no_usable_patient_at_all_is_an_error_that_says_what_to_give():
     with pytest.raises(InputError, match=r"NONE: no usable measurement.*cuff pressure"):
         calibrate(ht.circulation("adult"), nothing_usable())
+
+
+def test_of_many_without_a_usable_value_three_are_named_and_the_rest_counted():
+    everyone = [dataclasses.replace(nothing_usable(), patient=f"N{number}") for number in range(300)]
+    with pytest.raises(InputError, match="none of 300 patients has any") as caught:
+        calibrate(ht.circulation("adult"), everyone)
+    assert "N2: " in str(caught.value) and "N3" not in str(caught.value) and "; and 297 more)" in str(caught.value)
+    with pytest.raises(InputError, match="but the patient has none") as alone:
+        calibrate(ht.circulation("adult"), nothing_usable())
+    assert "more" not in str(alone.value)
 
 
 def test_one_free_quantity_is_enough():
