@@ -51,8 +51,14 @@ def _set_apart(
 ) -> tuple[list[Piece], set[int]]:
     """The body with one rare part for this predicate, and what went there; nothing where that would be too small.
 
-    A member that reads what depends on the part's own outputs stays outside, so that the part runs at one place.
+    A member that reads what depends on the part's own outputs stays outside, so that the part runs at one place; so
+    does one that the predicate waits for, by way of another part that reads it.
     """
+    first: set[Operand] = {predicate}
+    for piece in reversed(pieces):
+        if not piece.makes.isdisjoint(first):
+            first |= piece.reads
+    members = members - first
     early: dict[int, Operation] = {}
     after: set[int] = set()
     for piece in pieces:

@@ -39,6 +39,18 @@ def test_no_node_of_a_beat_lies_outside_its_extremes(backend: str, beats: int):
             assert np.all(beyond >= -1e-9) and np.all(beyond <= 0.5 * step), (quantity, site, sign)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("site", ["heart", "artery"])
+@pytest.mark.filterwarnings("ignore:this circulation runs on XLA")
+def test_an_extreme_alone_has_the_derivatives_of_xla(kind: str, site: str):
+    """A step that keeps little else is cut into other parts than one that keeps much."""
+    reductions = (Reduction(kind, "pressure", site),)
+    with double():
+        native, xla = (compiled(BeatMap(small_loop(), reductions, backend=b), (0, 1)) for b in ("native", "xla"))
+        for found, expected in zip(native(*patients(), STEPS), xla(*patients(), STEPS), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("steps", [100, 400])
 def test_no_node_lies_outside_where_slopes_lead_the_values(steps: int):
     """The pressures of ejection are stiff: their slopes at the nodes reach 0 some steps before their values turn."""

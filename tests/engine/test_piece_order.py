@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hemotwin.core.errors import HemotwinError
 from hemotwin.engine.backends.native.piece_order import ordered_body
 from hemotwin.engine.backends.native.program import native_program
 from hemotwin.engine.backends.straight_line import Constant, Operation, Piece, Rare, StraightLine
@@ -60,3 +61,8 @@ def test_a_rare_part_counts_with_all_that_it_makes():
     opens = Rare(2, (made(3, 0), made(4, 1)), (3, 4), ((3, Constant(0.0, "float64")),))
     body = ordered_body(line_of(start, opens, made(5, 2), made(6, 3, 4), made(7, 5), outputs=(6, 7)))
     assert [min(piece.makes) for piece in body] == [2, 5, 7, 3, 6]
+
+
+def test_pieces_that_wait_for_each_other_are_refused():
+    with pytest.raises(HemotwinError, match="no piece of a step must wait for itself, but 2 do"):
+        ordered_body(line_of(made(2, 3), made(3, 2), made(4, 0), outputs=(2, 4)))

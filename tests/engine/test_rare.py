@@ -92,6 +92,25 @@ def test_what_reads_a_rare_part_waits_for_what_the_part_reads():
         np.testing.assert_array_equal(found, expected)
 
 
+def test_what_a_predicate_waits_for_by_way_of_another_part_stays_outside():
+    """The second predicate reads the first part's choice; the first part reads what only the second's lanes need."""
+
+    def entangled(c, v):
+        long = lambda x: jnp.exp(x) * safe_sqrt(x * x + 3.0) / (x * x + 2.0)  # noqa: E731
+        first = jnp.where(v[0] > 0.0, long(v[1]), v[1])
+        late = long(c[0] * v[1])
+        return [jnp.where(first > 0.5, late + jnp.where(v[0] > 0.0, long(late), v[1]), 0.0)]
+
+    plain = joined(traced(entangled))
+    apart = with_rare(plain)
+    known = {*range(apart.inputs), *(operation.output for operation in apart.prologue)}
+    for piece in apart.body:
+        assert {i for i in piece.reads if isinstance(i, int)} <= known
+        known |= piece.makes
+    assert len(parts(apart)) == 2
+    equal_however_many_need_it(sunk(chosen(apart)), plain)
+
+
 def two_events(c, v):
     """Two independent corrections, for v[0] > 0 and for v[1] > 0.5, and one that needs the first's outcome."""
     long = lambda x, y: jnp.exp(x) * safe_sqrt(x * y + 3.0) / (y * y + 2.0) + safe_sqrt(y + 4.0) * jnp.exp(y)  # noqa: E731

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 
+from ....core.errors import HemotwinError
 from ..straight_line import Piece, StraightLine
 
 __all__ = ["ordered_body"]
@@ -52,4 +53,6 @@ def ordered_body(line: StraightLine) -> tuple[Piece, ...]:
             newest[after] = len(order)
             if not missing[after]:
                 heapq.heappush(ready, (waiting[after], -len(order), after))
+    if len(order) < len(body):
+        raise HemotwinError(f"no piece of a step must wait for itself, but {len(body) - len(order)} do.")
     return tuple(order)
