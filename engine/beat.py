@@ -124,9 +124,9 @@ class BeatMap:
 
         (node, kept), (d_node, d_kept) = lax.fori_loop(0, steps, body, (carry, tangents))
         d_state = jnp.stack(self.solver.state(self.system, d_node))
-        d_values = self._stack(d_kept, d_state)
         end = jnp.stack(self.solver.state(self.system, node))
-        return Linearised(end, self._stack(kept, state), d_state, d_values)
+        values, push = jax.linearize(lambda carried: self._stack(carried, state), kept)
+        return Linearised(end, values, d_state, jax.vmap(push, out_axes=1)(d_kept))
 
     def _generated(self, parameters: Any, state: Any, steps: Any, free: tuple[int, ...] | None) -> Any:
         """What native code or a kernel gives; None where XLA serves."""
@@ -165,17 +165,18 @@ class BeatMap:
         node = self.solver.whole(self.system, p, c, jnp.asarray(k, share.dtype) * share * c.period, thin)
         node = jax.tree.map(lambda x: jnp.zeros_like(thin.volume[0]) + x, node)
         carry = (node, (self._reducer().sample(p, c, node), kept))
-        (after, (_, kept)), record = self._recorded_step(p, c, k, steps, carry)
+        (after, (_, kept)), record = self._recorded_step(p, c, k, steps, carry, seldom=True)
         return self.solver.thin(after, record.predicted), kept
 
-    def _recorded_step(self, p: Any, c: Any, k: Any, steps: Any, carry: Any) -> Any:
-        """(carry after a step, what happened in it)."""
+    def _recorded_step(self, p: Any, c: Any, k: Any, steps: Any, carry: Any, *, seldom: bool = False) -> Any:
+        """(carry after a step, what happened in it); `seldom` as for `Reducer.update`."""
         node, kept = carry
         share = 1.0 / jnp.asarray(steps, node.volume[0].dtype)
         phase = jnp.asarray(k, share.dtype) * share
         after, record = self.solver.step(self.system, p, c, (phase + share) * c.period, node)
         after = jax.tree.map(lambda x, like: jnp.zeros_like(like) + x, after, node)
-        return (after, self._reducer().update(p, c, phase, share, node, after, record, kept)), record
+        kept = self._reducer().update(p, c, phase, share, node, after, record, kept, seldom=seldom)
+        return (after, kept), record
 
     def _stack(self, kept: Any, like: jax.Array) -> jax.Array:
         values = self._reducer().finish(kept)

@@ -100,9 +100,9 @@ class Reducer:
         signals, like = Signals(self.system, p, c, node), jnp.zeros_like(node.volume[0])
         running: list[Any] = []
         for r in self.reductions:
-            if r.kind in ("maximum", "minimum") and r.window is not None:
+            if r.kind in ("maximum", "minimum"):
                 running.append((like - NOTHING if r.kind == "maximum" else like + NOTHING,))
-            elif r.kind in ("maximum", "minimum", "onset"):
+            elif r.kind == "onset":
                 running.append((like + signals.value(r.quantity, resolve(self.system, r)),))
             elif r.kind == "peak_rate":
                 running.append((like - NOTHING, like - NOTHING, like - NOTHING))
@@ -113,9 +113,14 @@ class Reducer:
 
     def update(
         self, p: dict[str, Any], c: Coefficients, phase: Any, share: Any, n0: Node, n1: Node, record: StepRecord,
-        carry: tuple[Any, Any],
+        carry: tuple[Any, Any], *, seldom: bool = False,
     ) -> tuple[Any, Any]:  # fmt: skip
-        """Carry after one step that began at `phase` and lasted `share` of the period (fractions)."""
+        """Carry after one step that began at `phase` and lasted `share` of the period (fractions).
+
+        With `seldom` an extreme is compared with a node only where its curve turns, and with the beat's last node in
+        its last step: the same values for a few more comparisons, and most steps leave it, and its derivatives, as they
+        are.
+        """
         before, running = carry
         after = self.sample(p, c, n1)
         where = {key: row for row, key in enumerate(self.curves())}
@@ -125,16 +130,17 @@ class Reducer:
             row = where.get((r.quantity, index))
             ends = None if row is None else (*before[row], *after[row])
             opening = self._opening(index, n0, n1, record) if r.quantity == "pressure" else None
-            grown.append(self._grow(r, now, ends, opening, index, p, c, phase, share, n0, n1, record))
+            if r.kind in ("maximum", "minimum"):
+                bent = opening if r.kind == "minimum" and self._has_impedance(index) else None
+                grown.append((self._extreme(r, now[0], ends, bent, p, c.h, phase, share, seldom),))
+            else:
+                grown.append(self._grow(r, now, ends, opening, index, p, c, share, n0, n1, record))
         return after, tuple(grown)
 
     def _grow(
         self, r: Reduction, now: tuple[Any, ...], ends: Any, opening: Any, index: int, p: dict[str, Any],
-        c: Coefficients, phase: Any, share: Any, n0: Node, n1: Node, record: StepRecord,
+        c: Coefficients, share: Any, n0: Node, n1: Node, record: StepRecord,
     ) -> tuple[Any, ...]:  # fmt: skip
-        if r.kind in ("maximum", "minimum"):
-            bent = opening if r.kind == "minimum" and self._has_impedance(index) else None
-            return (self._extreme(r, now[0], ends, bent, p, c.h, phase, share),)
         if r.kind == "mean":
             return (now[0] + share * self._mean(r.quantity, index, p, c, n0, n1, record),)
         if r.kind == "volume":
@@ -197,12 +203,13 @@ class Reducer:
         return found
 
     def _extreme(
-        self, r: Reduction, best: Any, ends: Any, bent: Any, p: dict[str, Any], h: Any, phase: Any, share: Any
-    ) -> Any:
+        self, r: Reduction, best: Any, ends: Any, bent: Any, p: dict[str, Any], h: Any, phase: Any, share: Any,
+        seldom: bool,
+    ) -> Any:  # fmt: skip
         """Running extreme; `bent` is the valve opening at which a root pressure's curvature jumps (see `_opening`).
 
-        Over a whole beat it is that of the two ends, of where the slope changes sign and of each node from which the
-        curve does not go on: slopes at nodes lead or lag the values by some steps where a flow changes fast.
+        Of a whole beat it is that of all nodes and of where the slope changes sign between two. Slopes alone would not
+        do: where a flow changes fast those at the nodes lead or lag the values by some steps.
         """
         y0, r0, y1, r1 = ends
         sign = 1.0 if r.kind == "maximum" else -1.0
@@ -212,12 +219,14 @@ class Reducer:
             left = jnp.where(bent[0], jnp.maximum(1.0 - bent[1], BRIEF), 1.0)
             turns, lowest = hermite_peak(y0 + h * r0 * bent[1], y1, r0, r1, h * left, sign)
             inside, peak = inside | (bent[0] & turns), jnp.where(bent[0] & turns, lowest, peak)
+        if r.window is None and not seldom:
+            return jnp.where(inside, better(best, peak), better(best, y0))
         if r.window is None:
-            goes_on = y1 > y0 if sign > 0 else y1 < y0  # NaN does not, and is found
             last = phase + LAST * share >= 1.0
-            found = jnp.where(inside, peak, jnp.where(goes_on & last, y1, y0))
-            looked = (inside | ~goes_on | last) & (better(best, found) != best)
-            return jnp.where(looked, found, best)
+            goes_on, behind = (y1 > y0, best > y0) if sign > 0 else (y1 < y0, best < y0)
+            looked = inside | last | ~(goes_on | behind)  # NaN neither goes on nor is behind
+            found = jnp.where(inside, peak, jnp.where(last, better(y0, y1), y0))
+            return jnp.where(looked, better(best, found), best)
         start, stop = (self.system.windows[w](p) if isinstance(w, str) else w for w in r.window)
         covered = ((phase >= start) & (phase < stop)) | (phase + 1.0 < stop)
         best = jnp.where(covered, jnp.where(inside, better(best, peak), better(best, y0)), best)
@@ -231,5 +240,15 @@ class Reducer:
         return best
 
     def finish(self, carry: tuple[Any, Any]) -> tuple[Any, ...]:
-        """The values, in the order of the reductions."""
-        return tuple(running[0] for running in carry[1])
+        """The values, in the order of the reductions; without samples, of a carry whose updates were `seldom`."""
+        samples, running = carry
+        if samples is None:
+            return tuple(now[0] for now in running)
+        end = dict(zip(self.curves(), samples, strict=True))
+        values: list[Any] = []
+        for r, (value, *_) in zip(self.reductions, running, strict=True):
+            if r.kind in ("maximum", "minimum") and r.window is None:
+                better = jnp.maximum if r.kind == "maximum" else jnp.minimum
+                value = better(value, end[r.quantity, resolve(self.system, r)][0])
+            values.append(value)
+        return tuple(values)
