@@ -77,6 +77,13 @@ def test_few_products_are_not_worth_a_branch():
     assert idle_of(lambda c, v: [jnp.where(v[3] > v[1], v[0] * v[1], 0.0), v[1], v[2], v[3]]) == {}
 
 
+def test_derivatives_that_cancel_out_in_every_step_are_nothing_to_look_at():
+    def step(c, v):
+        return [v[0] + v[1] + v[2] + v[3] - v[1] - v[0] - v[2] - v[3], v[1], v[2], v[3]]
+
+    assert idle_of(step) == {}
+
+
 def test_products_behind_a_mask_are_left_to_the_rare_part():
     """A derivative is 0 where its mask is: what multiplies it need not be computed there."""
     line, _ = linearised(lambda c, v: [c * v[0] * jnp.where(v[3] > v[1], v[1] * v[2] * v[3], 0.0), v[1], v[2], v[3]])

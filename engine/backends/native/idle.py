@@ -44,8 +44,9 @@ def idle_rows(line: StraightLine, jacobian: Jacobian) -> dict[int, Idle]:
         if place is not None and row.vertex not in read and vanishing.keeps(place):
             kept = next((operand for vertex, operand in row.edges if vertex == place), None)
             zero = [operand for vertex, operand in (*row.edges, *row.seeds) if operand is not kept]
-        if len(row.edges) >= LEAST and vanishing.together(zero):
-            found[row.vertex] = Idle(tuple(dict.fromkeys(o for o in zero if isinstance(o, int))), kept)
+        looked_at = tuple(dict.fromkeys(o for o in zero if isinstance(o, int)))  # the others are 0 in every step
+        if len(row.edges) >= LEAST and looked_at and vanishing.together(zero):
+            found[row.vertex] = Idle(looked_at, kept)
     return found
 
 
