@@ -225,7 +225,7 @@ class Reducer:
             last = phase + LAST * share >= 1.0
             goes_on, behind = (y1 > y0, best > y0) if sign > 0 else (y1 < y0, best < y0)
             looked = inside | last | ~(goes_on | behind)  # NaN neither goes on nor is behind
-            found = jnp.where(inside, peak, jnp.where(last, better(y0, y1), y0))
+            found = jnp.where(inside, peak, jnp.where(last & goes_on, y1, y0))
             return jnp.where(looked, better(best, found), best)
         start, stop = (self.system.windows[w](p) if isinstance(w, str) else w for w in r.window)
         covered = ((phase >= start) & (phase < stop)) | (phase + 1.0 < stop)

@@ -25,8 +25,9 @@ class Places:
 
     direct: rows written over the carried row that they replace, because no later row reads it; passing: those read so
     soon that they stay in registers; between: all other rows, in memory of their own; late: (carried row, vertex) of
-    those copied at the end; seeded: rows in which parameters enter directly; carried: carried rows that have tangents.
-    The last two and `between` give the place of each.
+    those copied at the end; ended: carried rows whose tangent the step ends, though something reads it before; seeded:
+    rows in which parameters enter directly; carried: carried rows that have tangents. The last two and `between` give
+    the place of each.
     """
 
     def __init__(self, jacobian: Jacobian) -> None:
@@ -47,6 +48,7 @@ class Places:
         self.between = {v: n for n, v in enumerate(own)}
         self.seeded = {row.vertex: n for n, row in enumerate(r for r in jacobian.rows if r.seeds)}
         carried = {i for i, vertex in enumerate(jacobian.outputs) if vertex is not None} | jacobian.read()
+        self.ended = [i for i in sorted(carried) if jacobian.outputs[i] is None]
         self.carried = {row: n for n, row in enumerate(sorted(carried))}
 
 
@@ -77,6 +79,9 @@ class Chunk:
         for i, vertex in self.places.late:
             for w in range(WAYS):
                 self.kernel.store(self.kernel.load(self._place(vertex, w)), self._place(i, w))
+        for i in self.places.ended:
+            for w in range(WAYS):
+                self.kernel.store("zeroinitializer", self._place(i, w))
 
     def _sums(self, row: Row, start: list[str | None]) -> list[str]:
         return self.kernel.row_of(row.edges, list(start), self._tangent)
