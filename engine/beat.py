@@ -126,7 +126,8 @@ class BeatMap:
         d_state = jnp.stack(self.solver.state(self.system, d_node))
         end = jnp.stack(self.solver.state(self.system, node))
         values, push = jax.linearize(lambda carried: self._stack(carried, state), kept)
-        return Linearised(end, values, d_state, jax.vmap(push, out_axes=1)(d_kept))
+        d_values = jax.vmap(push, out_axes=1, axis_size=count)(d_kept)
+        return Linearised(end, values, d_state, d_values)
 
     def _generated(self, parameters: Any, state: Any, steps: Any, free: tuple[int, ...] | None) -> Any:
         """What native code or a kernel gives; None where XLA serves."""
