@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hemotwin.engine.backends.jacobian import Jacobian, eliminated
+from hemotwin.engine.backends.jacobian import Jacobian, Row, eliminated
 from hemotwin.engine.backends.native import call
 from hemotwin.engine.backends.native.idle import Idle, idle_rows
 from hemotwin.engine.backends.native.program import native_program
 from hemotwin.engine.backends.native.tangents import TangentKernel
 from hemotwin.engine.backends.rewriting import rewrite
-from hemotwin.engine.backends.straight_line import StraightLine, trace
+from hemotwin.engine.backends.straight_line import Constant, Operation, StraightLine, trace
 from hemotwin.engine.beat import compiled
 from hemotwin.engine.precision import double
 from tests.engine.kernels import STEPS, patients, small_beat
@@ -63,6 +63,20 @@ def test_an_extreme_keeps_its_row_and_waits_for_the_derivative_by_the_parameter_
 
     found = idle_of(step)
     assert set(found) == {0} and found[0].kept is not None and len(found[0].zero) == 4  # three edges and the seed
+
+
+def test_a_derivative_that_is_shared_with_another_source_is_looked_at_too():
+    """Value 5 is the derivative by the row itself and by source 1: where it is 1 the row moves with that source."""
+    none, one = (Constant(x, "float64") for x in (0.0, 1.0))
+    body = (
+        Operation("gt", (2, 3), 4, "bool"), Operation("select_n", (4, none, one), 5, "float64"),
+        Operation("mul", (1, 2), 6, "float64"), Operation("select_n", (4, none, 6), 7, "float64"),
+        Operation("select_n", (4, 6, 0), 8, "float64"),
+    )  # fmt: skip
+    edges = ((0, 5), (1, 5), (2, 7), (3, 7))
+    line = StraightLine(0, STATES, (), body, (8, 1, 2, 3, *(operand for _, operand in edges)))
+    found = idle_rows(line, Jacobian(STATES, (Row(STATES, edges, ()),), (STATES, 1, 2, 3)))
+    assert found == {STATES: Idle((5, 7), 5)}
 
 
 def test_an_extreme_that_a_parameter_moves_in_every_step_is_not_idle():

@@ -43,7 +43,8 @@ def idle_rows(line: StraightLine, jacobian: Jacobian) -> dict[int, Idle]:
         zero, kept = [operand for _, operand in row.edges], None
         if place is not None and row.vertex not in read and vanishing.keeps(place):
             kept = next((operand for vertex, operand in row.edges if vertex == place), None)
-            zero = [operand for vertex, operand in (*row.edges, *row.seeds) if operand is not kept]
+            others = [operand for vertex, operand in row.edges if vertex != place]
+            zero = [*others, *(operand for _, operand in row.seeds)]
         looked_at = tuple(dict.fromkeys(o for o in zero if isinstance(o, int)))  # the others are 0 in every step
         if len(row.edges) >= LEAST and looked_at and vanishing.together(zero):
             found[row.vertex] = Idle(looked_at, kept)
