@@ -51,6 +51,7 @@ def test_an_extreme_alone_has_the_derivatives_of_xla(kind: str, site: str):
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [100, 400])
 def test_no_node_lies_outside_where_slopes_lead_the_values(steps: int):
     """The pressures of ejection are stiff: their slopes at the nodes reach 0 some steps before their values turn."""
