@@ -84,7 +84,7 @@ class Chunk:
                 self.kernel.store("zeroinitializer", self._place(i, w))
 
     def _sums(self, row: Row, start: list[str | None]) -> list[str]:
-        return self.kernel.row_of(row.edges, list(start), self._tangent)
+        return self.kernel.row_of(row.edges, start, self._tangent)
 
     def _made(self, vertex: int, values: list[str]) -> None:
         for w, value in enumerate(values):

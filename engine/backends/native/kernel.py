@@ -170,7 +170,7 @@ class Kernel(Emitter):
             self.keep(first + i, self.at("%now", i), self.vector)
         self.hold(first + program.carried, self.spread("%k", "i32"), f"<{self.width} x i32>")
         line, size = program.step.line, program.step.size
-        body = self._tabled()
+        body = self._body()
         sinks: dict[int, list[str]] = {}
         for i, operand in enumerate(line.outputs[:size]):
             if isinstance(operand, int) and operand not in self.kept:
@@ -184,8 +184,9 @@ class Kernel(Emitter):
                 self.store(self.read(operand), self.at("%after", i))
         self._pushed()
 
-    def _tabled(self) -> Iterable[Piece]:
-        """Every `width` steps, what follows from the number of a step alone for as many of them; the rest of a step."""
+    def _body(self) -> Iterable[Piece]:
+        """What of a step is left to run, in order, once what follows from its number alone is made: for `width` steps
+        at a time."""
         program, line = self.program, self.program.step.line
         steps, step = program.parameters, program.parameters + 1 + program.carried
         found = uniform(line, frozenset((steps, step)), self.dtype, SLOW)

@@ -7,7 +7,7 @@ Jacobian, so that each derivative is read once for all of them. Rows that are id
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from ..jacobian import Jacobian
 from ..straight_line import Constant, Operand, Piece
@@ -71,8 +71,8 @@ class TangentKernel(Kernel):
         numbers = ", ".join(f"i32 {place}" for place in places)
         return [f"@seeds = private unnamed_addr constant [{len(places)} x i32] [{numbers}]"]
 
-    def _tabled(self) -> Iterable[Piece]:
-        """Without a table: of a step with tangents the drive is the smallest part."""
+    def _body(self) -> Iterable[Piece]:
+        """All of a step: where there are tangents, what follows from its number alone is the smallest part."""
         return ordered_body(self.program.step.line)
 
     def _tangent_buffers(self) -> None:
@@ -128,9 +128,9 @@ class TangentKernel(Kernel):
         for i, operand in enumerate(self.given, start=len(self.fixed)):
             self.store(self.read(operand), self.at("%fixed", i))
         moving = {vertex: self._moving(idle) for vertex, idle in self.idle.items()}
-        for name, first, end in (("states", 0, self.first), ("seeds", self.first, self.chunks)):
+        areas = (("states", 0, self.first, False), ("seeds", self.first, self.chunks, True))
+        for name, first, end, seeds in areas:
             if end > first:
-                seeds = name == "seeds"
                 inside = lambda chunk, f=first, s=seeds: Chunk(self, chunk, f, s, moving).pushed()  # noqa: E731
                 self.lines.append(f"  br label %{name}")
                 self._counted(name, str(end - first), 1, inside, "i64")
@@ -149,9 +149,10 @@ class TangentKernel(Kernel):
         return self.any(moves)
 
     def row_of(
-        self, edges: Iterable[tuple[int, Operand]], sums: list[str | None], read: Callable[[int, int], str]
+        self, edges: Iterable[tuple[int, Operand]], start: Sequence[str | None], read: Callable[[int, int], str]
     ) -> list[str]:
-        """The sums of a row with its products added, one per way."""
+        """What a row starts from (None: nothing) with its products added, one per way."""
+        sums = list(start)
         for vertex, operand in edges:
             unit = operand.value if isinstance(operand, Constant) else None
             factor = None if unit in (1.0, -1.0) else self.derivative(operand)
