@@ -125,6 +125,7 @@ def _target(options: argparse.Namespace, count: int) -> Path:
     a folder stands in the place of a file."""
     from ..core.errors import InputError
     from ..core.own_folder import replaceable
+    from .whole import folder_instead
 
     names = _names(options.to, count)
     ending = _SEVERAL if names == BUNDLES else _ENDINGS[options.to]
@@ -142,7 +143,7 @@ def _target(options: argparse.Namespace, count: int) -> Path:
         alone = ", or one patient with --patient ID" if names == BUNDLES else ""
         raise InputError(
             f"--out must be a folder, as {what}, but got {target}: give a folder, as in --out "
-            f"{target.with_suffix('')}{alone}."
+            f"{folder_instead(target)}{alone}."
         )
     replaceable(target, names)
     return target

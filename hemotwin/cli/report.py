@@ -48,16 +48,25 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_out(options: argparse.Namespace, count: int) -> None:
-    """Raise `InputError` where --out names a page or a file, and there are several pages to write."""
+    """Raise `InputError` where --out names a page or a file, and there are several pages to write, or names a file that
+    is no page, in whose place a folder would have to stand."""
     from ..core.errors import InputError
+    from .whole import folder_instead
 
-    if options.out is None or count == 1:
+    if options.out is None:
         return
     given = Path(options.out)
+    if count == 1:
+        if given.is_file() and given.suffix not in _PAGE:
+            raise InputError(
+                f"--out must be a page or a folder, but got {options.out}, a file that is no page: give a page, as in "
+                f"--out {given.with_suffix(_PAGE[0])}."
+            )
+        return
     if given.is_file() or (given.suffix in _PAGE and not given.is_dir()):
         raise InputError(
             f"--out must be a folder, as {count} patients make {count} pages, but got {options.out}: give a folder, as "
-            f"in --out {given.with_suffix('')}, or one patient with --patient ID."
+            f"in --out {folder_instead(given)}, or one patient with --patient ID."
         )
 
 

@@ -300,6 +300,25 @@ def test_page_for_several_patients_is_refused_and_a_folder_named_as_the_fix(name
     assert (tmp_path / "x.html").is_file()
 
 
+@pytest.mark.parametrize("name", ["there", "there.html"])
+def test_folder_named_as_the_fix_is_not_the_file_that_stands_there(name, saved, tmp_path, calls, capsys):
+    (tmp_path / "there").write_text("of the user")
+    assert main(["report", str(saved), "--out", str(tmp_path / name)]) == 2 and not calls
+    named = capsys.readouterr().err.partition("as in --out ")[2].partition(", or one patient")[0]
+    assert named == str(tmp_path / "there-2")
+    assert main(["report", str(saved), "--out", named]) == 0
+    assert sorted(os.listdir(named)) == ["A.html", "B.html"]
+
+
+def test_file_that_is_no_page_is_not_taken_for_a_folder_of_one_page(saved, tmp_path, calls, capsys):
+    (tmp_path / "there").write_text("of the user")
+    asked = ["report", str(saved), "--patient", "A", "--out"]
+    assert main([*asked, str(tmp_path / "there")]) == 2 and not calls
+    assert f"give a page, as in --out {tmp_path / 'there.html'}." in capsys.readouterr().err
+    assert main([*asked, str(tmp_path / "there.html")]) == 0
+    assert (tmp_path / "there").read_text() == "of the user" and (tmp_path / "there.html").is_file()
+
+
 def test_unknown_patient_of_a_twin_file_ends_with_two_and_names_the_known(saved, capsys):
     assert main(["report", str(saved), "--patient", "Z"]) == 2
     assert "known names are: A, B" in capsys.readouterr().err
