@@ -132,7 +132,8 @@ def _by_name(readings: Readings, parameters: Mapping[str, Any]) -> dict[str, np.
 def _rows(group: str) -> list[dict[str, Any]]:
     """Reference rows of a group with limits in the observable's own unit."""
     with ROWS.open() as stream:
-        rows = [r for r in csv.DictReader(line for line in stream if not line.startswith("#")) if r["group"] == group]
+        every = csv.DictReader(line for line in stream if not line.startswith("#"))
+        rows: list[dict[str, Any]] = [dict(r) for r in every if r["group"] == group]
     inside = {"svr": "mmHg.s/mL", "pvr": "mmHg.s/mL"}
     for r in rows:
         factor = convert(1.0, r["unit"], inside[r["observable"]]) if r["observable"] in inside else 1.0
@@ -177,8 +178,9 @@ def _ill(bars: Bars, wide: dict[str, np.ndarray], own: dict[str, dict[str, np.nd
         bars.most(f"wide.{name}.ends_apart_over_width", apart, TOLERANCE)
     records = ht.read(RECORD)
     cohorts = [_rank(r["population"], r["observable"], r["mean"], wide) for r in _rows("ill") if r["mean"] is not None]
-    patients = [_rank(one.patient, m.observable, m.value, wide) for one in records for m in one.counted]
-    theirs = [_rank(one.patient, m.observable, m.value, own[one.patient]) for one in records for m in one.counted]
+    numbers = [(one.patient, m.observable, m.value) for one in records for m in one.counted if m.value is not None]
+    patients = [_rank(who, name, value, wide) for who, name, value in numbers]
+    theirs = [_rank(who, name, value, own[who]) for who, name, value in numbers]
     far = _far("the wide prior", cohorts + patients)
     alone = _far("the wide prior of the patient's own sex, age and size", theirs)
     bars.figure("wide.values", float(len(cohorts + patients)))
@@ -229,7 +231,8 @@ def _picture(healthy: dict[str, dict[str, np.ndarray]], wide: dict[str, np.ndarr
     figure, axes = plt.subplots(4, 3, figsize=(11, 10.5), layout="constrained")
     for panel, name in zip(axes.flat, SHOWN, strict=True):
         both = np.concatenate([healthy["any"][name][healthy["any"]["sound"]], wide[name][wide["sound"]]])
-        bins = np.linspace(*np.percentile(both, [0.2, 99.5]), 45)
+        start, end = np.percentile(both, [0.2, 99.5])
+        bins = np.linspace(start, end, 45)
         bands = [(r["low"], r["high"]) for r in _rows("healthy") if r["observable"] == name]
         ranges = [b for b in bands if None not in b]
         if ranges:

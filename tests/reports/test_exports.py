@@ -53,7 +53,7 @@ def test_bundle_is_valid_fhir():
 
     bundle = fhir_bundle(governed(), example_predictions())
     read = Bundle.model_validate_json(json.dumps(bundle, allow_nan=False))
-    assert len(read.entry) == len(bundle["entry"]) > 50
+    assert read.entry is not None and len(read.entry) == len(bundle["entry"]) > 50
     with pytest.raises(ValueError, match="status"):  # the library does look
         broken = json.loads(json.dumps(bundle))
         del resources(broken, "Observation")[0]["status"]
@@ -190,8 +190,9 @@ def test_crate_names_every_file_with_its_hash_the_software_the_record_and_the_li
     on_disk = {path.name for path in tmp_path.iterdir()} - {"ro-crate-metadata.json"}
     assert set(files) == on_disk and len(files) == 5
     assert all(entity["sha256"] == sha256_of(tmp_path / name) for name, entity in files.items())
-    assert "Not for clinical use." in crate.description and crate.license.id == "https://spdx.org/licenses/CC-BY-4.0"
-    action = crate.dereference("#calibration")
+    licence, action = crate.license, crate.dereference("#calibration")
+    assert licence is not None and licence.id == "https://spdx.org/licenses/CC-BY-4.0"
+    assert "Not for clinical use." in (crate.description or "") and action is not None
     assert action["instrument"]["name"] == "hemotwin" and len(action["result"]) == 5
     assert action["object"]["sha256"] == "0f" * 32 and action["object"]["maintainer"]["name"] == "Cardiology"
     assert all("Not for clinical use" in entity["description"] for name, entity in files.items() if "fhir" in name)
@@ -279,6 +280,14 @@ def test_folder_named_like_a_file_is_refused_and_a_folder_named_as_the_fix(tmp_p
     assert f"but got {tmp_path / name}: give a folder, as in --out {tmp_path / 'x'}" in told
     assert sorted(one.name for one in tmp_path.iterdir()) == ["t.zarr"]
     assert main([*given, "--out", str(tmp_path / "x")]) == 0 and (tmp_path / "x").is_dir()
+
+
+def test_folder_named_as_the_fix_is_free(tmp_path, capsys):
+    (tmp_path / "x").write_text("of the user")
+    given = ["export", saved(tmp_path, governed("A"), governed("B")), "--to", "fhir", "--out"]
+    assert main([*given, str(tmp_path / "x.json")]) == 2
+    assert f"give a folder, as in --out {tmp_path / 'x-2'}, or one patient" in capsys.readouterr().err
+    assert main([*given, str(tmp_path / "x-2")]) == 0
 
 
 @pytest.mark.parametrize("form", ["fhir", "csv", "parquet", "rocrate"])
