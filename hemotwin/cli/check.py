@@ -20,13 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print rows, conflicts and counts; 2 when nothing in the record could be used."""
     from ..core.errors import InputError
-    from .terminal import bullets, say, show
+    from .terminal import bullets, say, sentence, show
 
     records = read_record(options)
     show(records.table(options.fate))
     say()
     found = records.quality()
-    show(found if len(found) else f"{found.title}: no rule found anything.")
+    if len(found):
+        show(found)
+    else:
+        sentence(f"{found.title}: no rule found anything.")
     for one in records:
         title = f"{one.patient}: {one.choice}" if one.choice else f"{one.patient}:"
         bullets(title, (*one.conflicts, *one.given_back))
@@ -38,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
             "the table above. Give one value that the twin can use, such as a cuff pressure in mmHg."
         )
     if empty:
-        say(f"\nNothing usable for {', '.join(empty)}: no twin will be made.")
+        say()
+        sentence(f"Nothing usable for {', '.join(empty)}: no twin will be made.")
     say()
     return 0

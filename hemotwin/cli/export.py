@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     """Ask the policy, predict what was asked for, write, note it in the audit log."""
     from ..core.errors import HemotwinError
     from .journal import note
-    from .terminal import say
+    from .terminal import say, sentence
 
     try:
         twins, policies = _released(options)
@@ -57,9 +57,11 @@ def run(options: argparse.Namespace) -> int:
     count = "1 twin" if len(twins) == 1 else f"{len(twins)} twins"
     say(f"{count}, every value marked as measured or predicted. Not for clinical use.")
     if policy is None:
-        say(_unchecked(twins))
+        sentence(_unchecked(twins))
     elif any(one.k > 1 for one in policies):
-        say("k counts every twin as a person: whether two patients of the record are one person, a twin does not tell.")
+        sentence(
+            "k counts every twin as a person: whether two patients of the record are one person, a twin does not tell."
+        )
     return 0
 
 

@@ -35,11 +35,11 @@ def exit_code(twins: Any) -> int:
 def say_with_care(twin: Any) -> None:
     """What is wrong with the twin itself, below what it answered; nothing where it is sound."""
     from ..core.status import Status
-    from .terminal import say
+    from .terminal import sentence
 
     status = Status(twin.status)
     if status != Status.OK:
-        say(f"Read with care, the twin is {status.name.replace('_', ' ').lower()}: {status.advice}")
+        sentence(f"Read with care, the twin is {status.name.replace('_', ' ').lower()}: {status.advice}")
 
 
 def tell_all(twins: Any) -> None:

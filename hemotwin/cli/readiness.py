@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     from ..core.errors import InputError
     from ..records.readiness import assess, load_costs
     from ..records.readiness_tables import lead, tables
-    from .terminal import say, show, width
+    from .terminal import say, sentence, show
 
     if options.about and not options.deep:
         raise InputError("--about ranks what to measure next, which is worked out with --deep alone: add --deep.")
@@ -53,8 +52,8 @@ def run(options: argparse.Namespace) -> int:
     readiness = assess(read_record(options), load_costs(options.costs) if options.costs else None)
     if options.deep:
         readiness = _deepened(readiness, options)
-    say(f"{readiness.source}: {readiness.records.counts_sentence}")
-    say(textwrap.fill(lead(readiness), width()))
+    sentence(f"{readiness.source}: {readiness.records.counts_sentence}")
+    sentence(lead(readiness))
     for table in tables(readiness, limit=SHOWN):
         say()
         show(table)

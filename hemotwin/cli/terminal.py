@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import sys
 import textwrap
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Progress", "bullets", "on_terminal", "say", "show", "show_twin", "show_what_if", "width"]
+if TYPE_CHECKING:
+    from ..core.table import Table
+
+__all__ = ["Progress", "bullets", "on_terminal", "say", "sentence", "show", "show_twin", "show_what_if", "width"]
 
 WIDEST = 110
 
@@ -51,9 +55,24 @@ def say(text: str = "") -> None:
     print(text)
 
 
-def show(table: Any) -> None:
-    """A table as text."""
-    print(table)
+def sentence(text: str, mark: str = "") -> None:
+    """Plain words behind a mark, wrapped to `width`; further lines hang below the first."""
+    hang = " " * (len(mark) or 2)
+    print(_wrapped(text, mark, hang))
+
+
+def _wrapped(text: str, mark: str = "", hang: str = "  ") -> str:
+    """Each line of a text within `width`, names and paths whole."""
+    return "\n".join(
+        textwrap.fill(line, width(), initial_indent=mark, subsequent_indent=hang, break_on_hyphens=False,
+                      break_long_words=False)
+        for line in text.splitlines()
+    )  # fmt: skip
+
+
+def show(table: Table) -> None:
+    """A table as text, its note wrapped."""
+    print(dataclasses.replace(table, note=_wrapped(table.note)))
 
 
 def bullets(title: str, sentences: Iterable[str]) -> None:
@@ -62,8 +81,8 @@ def bullets(title: str, sentences: Iterable[str]) -> None:
     if not sentences:
         return
     print(f"\n{title}")
-    for sentence in sentences:
-        print(textwrap.fill(str(sentence), WIDEST, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False))
+    for one in sentences:
+        sentence(str(one), "- ")
 
 
 def show_twin(twin: Any) -> None:
@@ -95,4 +114,4 @@ def show_what_if(prediction: Any) -> None:
     show(what_if_table(prediction, _room()))
     status = Status(prediction.status)
     if status != Status.OK:
-        say(f"{status.name.replace('_', ' ').lower()}: {status.advice}")
+        sentence(f"{status.name.replace('_', ' ').lower()}: {status.advice}")

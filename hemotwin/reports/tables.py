@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -200,8 +199,7 @@ def what_if_table(prediction: Any, width: int | None = 110) -> Table:
             rows.append([c["label"], c["unit"], *spans])
     columns = ["what if", "unit", "baseline [95 %]", "after [95 %]", "change [95 %]"]
     title = f"{prediction.patient}: {prediction.label}"
-    note = textwrap.fill(prediction.note, width or 110)
-    return Table(columns, _narrowed(columns, rows, width), title=title, note=note)
+    return Table(columns, _narrowed(columns, rows, width), title=title, note=prediction.note)
 
 
 def _narrowed(columns: Sequence[str], rows: list[list[Any]], width: int | None) -> list[list[Any]]:

@@ -248,7 +248,7 @@ def test_answer_of_a_twin_that_is_not_sound_says_so(tmp_path, calls, capsys):
     path = tmp_path / "pair.zarr"
     CalibratedTwins((twin_of("A"), twin_of("B", Status.UNIDENTIFIABLE)), {}, {}).save(path)
     assert main(["predict", str(path), "--scenario", "fluid_bolus"]) == 0
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
     caution = f"Read with care, the twin is unidentifiable: {Status.UNIDENTIFIABLE.advice}"
     assert shown.count("Read with care") == 1 and shown.rindex(caution) > shown.rindex("B: ")
 
