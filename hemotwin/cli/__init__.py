@@ -25,6 +25,7 @@ VERBS = (
     ("readiness", "readiness", "say what a record or export is good for: level, twins, questions, gaps, worklist"),
     ("map", "map", "propose the mapping of a table's columns, for review; applies nothing"),
     ("calibrate", "calibrate", "calibrate a record and save the twins"),
+    ("show", "show", "print the tables of saved twins, on a terminal a line each where they are many"),
     ("predict", "predict", "ask saved twins a what-if"),
     ("report", "report", "write the page of saved twins"),
     ("account", "account", "count usable twins, why others are not, seconds and, at your own costs, money"),

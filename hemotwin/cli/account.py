@@ -7,8 +7,6 @@ from pathlib import Path
 
 __all__ = ["add_arguments", "run"]
 
-SHOWN = 20  # patients without a usable twin on a terminal, where more would push the figures out of sight
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
@@ -22,14 +20,12 @@ def run(options: argparse.Namespace) -> int:
     """Print usable fraction, reasons, seconds and, with costs, money; write the JSON file when asked for."""
     from ..calibration.twin import load
     from ..reports.account import account
-    from .terminal import on_terminal, say, show
+    from .outcome import show_account
+    from .terminal import say
 
     stores = [load(path) for given in options.twins for path in _saved(Path(given))]
     found = account(stores, costs=options.costs)
-    for number, table in enumerate(found.tables(SHOWN if on_terminal() else None)):
-        if number:
-            say()
-        show(table)
+    show_account(found)
     if options.json:
         say(f"\nJSON: {found.save(options.json)}")
     say("\nNot for clinical use.")

@@ -18,11 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Calibrate every patient, save the twins whole, print their tables; 1 when nobody has a usable twin."""
+    """Calibrate every patient, save the twins whole, print their tables, or on a terminal a line of each where they are
+    many; 1 when nobody has a usable twin."""
     from ..calibration.twin import SAVED
     from ..core.own_folder import replaceable
-    from .outcome import all_failed, exit_code, explain, tell_all
-    from .terminal import Progress, say, show_twin
+    from .outcome import all_failed, exit_code, explain, show_cohort, tell_all
+    from .terminal import Progress, at_a_glance, say, sentence, show_twin
 
     progress = Progress()
     records = read_record(options)
@@ -33,11 +34,18 @@ def run(options: argparse.Namespace) -> int:
     failed = explain(twins)
     if all_failed(twins):
         return 1
-    for twin in twins:
-        if twin.patient not in failed:
-            show_twin(twin)
-    twins.save(target)
-    progress(f"saved {target}")
-    tell_all(twins)
+    if at_a_glance(len(twins)):
+        twins.save(target)
+        progress(f"saved {target}")
+        say()
+        sentence(f"{records.source.name}: {records.counts_sentence}.")
+        show_cohort(twins, f"hemotwin show {target} --patient ID")
+    else:
+        for twin in twins:
+            if twin.patient not in failed:
+                show_twin(twin)
+        twins.save(target)
+        progress(f"saved {target}")
+        tell_all(twins)
     say("\nNot for clinical use.")
     return exit_code(twins)

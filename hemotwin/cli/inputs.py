@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "WHAT_IFS", "add_fit", "add_record", "add_reflex", "add_scenario", "add_twins", "calibrated", "read_record",
-    "read_twins", "reflex_of", "scenarios", "what_first",
+    "WHAT_IFS", "add_fit", "add_record", "add_reflex", "add_scenario", "add_twins", "calibrated", "read_cohort",
+    "read_record", "read_twins", "reflex_of", "scenarios", "what_first",
 ]  # fmt: skip
 
 AT_THE_SOURCE = ("check", "map")
@@ -152,30 +152,45 @@ def calibrated(options: argparse.Namespace, records: Any, progress: Any) -> Any:
     from ..calibration.fit import calibrate
     from ..physiology.model import circulation
     from ..records.without_twin import where_no_twin, why_no_twin
+    from .terminal import few
 
     why = {one.patient: why_no_twin(records, one.patient) for one in records if not one.counted}
     where = {} if _wants_pseudonyms(options) else where_no_twin(records, why)  # the name of a file may name a person
-    for patient, reason in why.items():
-        progress(f"no twin of {patient}: {reason}" + (f" ({where[patient]})" if patient in where else ""))
+    for line in few([f"no twin of {p}: {r}" + (f" ({where[p]})" if p in where else "") for p, r in why.items()]):
+        progress(line)
     progress("calibrating; the first run on a machine compiles, later ones do not")
     twins = calibrate(
         circulation("adult"), records, prior=options.prior, noise=options.noise, starts=options.starts,
         seed=options.seed, draws=options.keep, progress=progress,
     )  # fmt: skip
     skipped = getattr(twins, "skipped", None) or {}
-    for patient in [patient for patient in skipped if patient not in why]:
-        progress(f"no twin of {patient}: {skipped[patient]}")
+    for line in few([f"no twin of {patient}: {reason}" for patient, reason in skipped.items() if patient not in why]):
+        progress(line)
     skipped |= {patient: reason for patient, reason in why.items() if patient in skipped}
     return twins
 
 
 def read_twins(options: argparse.Namespace) -> list[Any]:
     """The twins saved at TWIN, or those of the patients asked for."""
-    from ..calibration.twin import load
+    return list(read_cohort(options))
+
+
+def read_cohort(options: argparse.Namespace) -> Any:
+    """The same with what was saved beside them, and with the patients without a twin where all are asked for.
+
+    Raises `InputError` with the reason for a patient without a twin.
+    """
+    from ..calibration.twin import CalibratedTwins, load
+    from ..core.errors import InputError
 
     twins = load(options.twin)
-    chosen = twins.patients if options.patient is None else dict.fromkeys(options.patient)
-    return [twins[patient] for patient in chosen]
+    if options.patient is None:
+        return twins
+    chosen = dict.fromkeys(options.patient)
+    for patient in chosen:
+        if patient in twins.skipped:
+            raise InputError(f"patient {patient!r} has no twin: {twins.skipped[patient]}.")
+    return CalibratedTwins(tuple(twins[patient] for patient in chosen), {}, twins.provenance)
 
 
 def scenarios(given: list[list[str]] | None) -> list[Any]:

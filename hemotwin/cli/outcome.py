@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["all_failed", "exit_code", "explain", "failed", "say_with_care", "tell_all"]
+__all__ = [
+    "all_failed", "exit_code", "explain", "failed", "say_with_care", "show_account", "show_cohort", "tell_all",
+]  # fmt: skip
 
 DONE, NOBODY = 0, 1
 
@@ -39,53 +41,118 @@ def say_with_care(twin: Any) -> None:
 
     status = Status(twin.status)
     if status != Status.OK:
-        sentence(f"Read with care, the twin is {status.name.replace('_', ' ').lower()}: {status.advice}")
+        sentence(f"Read with care, the twin is {_words(status)}: {status.advice}")
 
 
 def tell_all(twins: Any) -> None:
-    """Every patient once: with a sound twin, with one to be read with care and why, or without a twin and why not."""
-    from ..core.status import Status
-    from .terminal import bullets
+    """Every patient once: with a sound twin, with one to be read with care and why, or without a twin and why not.
 
-    skipped = getattr(twins, "skipped", None) or {}
-    people = [twin.patient for twin in twins] + list(skipped)
-    by_status: dict[Status, list[str]] = {}
-    for twin in twins:
-        by_status.setdefault(Status(twin.status), []).append(twin.patient)
-    words = {status: status.name.replace("_", " ").lower() for status in by_status}
-    parts = [f"{len(by_status[status])} {words[status]}" for status in sorted(by_status)]
-    without = [f"{len(skipped)} without a twin"] if skipped else []
-    count = "1 patient" if len(people) == 1 else f"{len(people)} patients"
-    told = [
-        f"{words[status]} ({len(those)}): {status.advice} {', '.join(those)}."
-        for status, those in sorted(by_status.items())
-        if status != Status.OK
-    ]
-    told += [f"{patient}: {why}." for patient, why in skipped.items()]
+    On a terminal only the first of many are named.
+    """
+    from ..core.status import Status
+    from ..reports.account_tables import first_few
+    from .terminal import bullets, limit
+
+    skipped, by_status = getattr(twins, "skipped", None) or {}, _by_status(twins)
+    told = []
+    for status, those in sorted(by_status.items()):
+        if status != Status.OK:
+            named, more = first_few(those, limit(), "of them")
+            names = ", ".join(named) + (f" and {more}" if more else "")
+            told.append(f"{_words(status)} ({len(those)}): {status.advice} {names}.")
+    named, more = first_few(list(skipped.items()), limit(), "without a twin.")
+    told += [f"{patient}: {why}." for patient, why in named] + ([f"And {more}"] if more else [])
     if skipped:
         told.append("`hemotwin check RECORD` shows row by row why.")
-    title = f"{count} = {' + '.join([*parts, *without])}"
-    bullets(title, told or ["Every patient has a twin, and every certificate holds."])
+    bullets(_counted(by_status, skipped), told or ["Every patient has a twin, and every certificate holds."])
+
+
+def _by_status(twins: Any) -> dict[Any, list[str]]:
+    from ..core.status import Status
+
+    found: dict[Status, list[str]] = {}
+    for twin in twins:
+        found.setdefault(Status(twin.status), []).append(twin.patient)
+    return found
+
+
+def _words(status: Any) -> str:
+    return status.name.replace("_", " ").lower()
+
+
+def _counted(by_status: dict[Any, list[str]], skipped: dict[str, str]) -> str:
+    """How many patients ended how, as in "3 patients = 1 ok + 1 unidentifiable + 1 without a twin"."""
+    parts = [f"{len(by_status[status])} {_words(status)}" for status in sorted(by_status)]
+    parts += [f"{len(skipped)} without a twin"] if skipped else []
+    people = sum(map(len, by_status.values())) + len(skipped)
+    return f"{people} patient{'' if people == 1 else 's'} = {' + '.join(parts)}"
+
+
+def show_account(found: Any) -> None:
+    """The tables of an account; on a terminal its reasons, which are long, one below the other, and of many patients
+    the first."""
+    from ..reports.account_tables import NOT_USABLE
+    from .terminal import limit, on_terminal, say, show
+
+    for number, table in enumerate(found.tables(limit())):
+        if on_terminal() and table.title == NOT_USABLE:
+            _list_reasons(found)
+            continue
+        if number:
+            say()
+        show(table)
+
+
+def _list_reasons(found: Any) -> None:
+    from ..reports.account_tables import NOT_USABLE, first_few
+    from .terminal import bullets, limit
+
+    named, more = first_few(list(found.reasons().items()), limit(), "reasons.")
+    told = [f"{reason.rstrip('.')}: {count} patient{'' if count == 1 else 's'}." for reason, count in named]
+    bullets(f"{NOT_USABLE}, by the gravest reason of each", [*told, *([f"And {more}"] if more else [])])
+
+
+def show_cohort(twins: Any, whole: str) -> None:
+    """Many twins on a terminal: how they ended, figures, reasons, and the first patients a line each.
+
+    `whole` is the command that prints the tables of one of them.
+    """
+    from ..reports.account import account
+    from ..reports.account_tables import figures
+    from ..reports.cohort import patients_table
+    from .terminal import limit, say, sentence, show
+
+    found = account(twins)
+    say(f"\n{_counted(_by_status(twins), getattr(twins, 'skipped', None) or {})}\n")
+    show(figures(found))
+    if found.reasons():
+        _list_reasons(found)
+    say()
+    show(patients_table(twins, found, limit(), "where the output goes to a file or a pipe, with their tables."))
+    say()
+    sentence(f"One patient's tables: {whole}")
 
 
 def explain(twins: Any) -> set[str]:
     """Say on stderr why patients failed or have a twin that is not usable, with what to do; the names of the former."""
     from ..core.status import Status
     from ..reports.account import reasons_against
+    from .terminal import few
 
-    found = set()
+    found, told = set(), []
     for twin in twins:
         if failed(twin):
-            status = Status(twin.status)
-            words = f"{twin.patient}: {status.name.replace('_', ' ').lower()}. {status.advice}"
-            print(words, file=sys.stderr, flush=True)
+            told.append(f"{twin.patient}: {_words(Status(twin.status))}. {Status(twin.status).advice}")
             found.add(twin.patient)
         elif reasons := reasons_against(twin):
             words = "; ".join(reason.rstrip(".") for reason in reasons)
-            print(f"{twin.patient}: the twin is not usable: {words}.", file=sys.stderr, flush=True)
+            told.append(f"{twin.patient}: the twin is not usable: {words}.")
+    told = few(told)
     if all_failed(twins):
-        reasons = "; ".join(f"{p}: {r}" for p, r in (getattr(twins, "skipped", None) or {}).items())
-        print(f"No patient could be calibrated{f' ({reasons})' if reasons else ''}.", file=sys.stderr, flush=True)
+        reasons = "; ".join(few([f"{p}: {r}" for p, r in (getattr(twins, "skipped", None) or {}).items()]))
+        told.append(f"No patient could be calibrated{f' ({reasons})' if reasons else ''}.")
     elif exit_code(twins):
-        print("No patient has a usable twin; what is written is to be looked at alone.", file=sys.stderr, flush=True)
+        told.append("No patient has a usable twin; what is written is to be looked at alone.")
+    for line in told:
+        print(line, file=sys.stderr, flush=True)
     return found

@@ -7,15 +7,20 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..core.table import Table
 
-__all__ = ["Progress", "bullets", "on_terminal", "say", "sentence", "show", "show_twin", "show_what_if", "width"]
+__all__ = [
+    "Progress", "at_a_glance", "bullets", "few", "limit", "on_terminal", "say", "sentence", "show", "show_twin",
+    "show_what_if", "width",
+]  # fmt: skip
 
 WIDEST = 110
+SHOWN = 20  # lines of a list on a terminal, where more would push the rest out of sight
+WHOLE = 3  # twins whose tables are all printed on a terminal; of more there is a line each
 
 
 class Progress:
@@ -38,6 +43,16 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def limit() -> int | None:
+    """Lines of a list to show: 20 on a terminal, all (None) elsewhere."""
+    return SHOWN if on_terminal() else None
+
+
+def at_a_glance(count: int) -> bool:
+    """Whether so many twins get a line each, on a terminal, in place of whole tables."""
+    return on_terminal() and count > WHOLE
+
+
 def width() -> int:
     """Columns to fill: those of the terminal up to 110, and 110 where the output goes elsewhere."""
     if not on_terminal():
@@ -48,6 +63,13 @@ def width() -> int:
 def _room() -> int | None:
     """Columns that a table of a twin may take on a terminal; None elsewhere, where what reads it needs whole names."""
     return WIDEST if on_terminal() else None
+
+
+def few(lines: Sequence[str]) -> list[str]:
+    """Lines for stderr: on a terminal the first 20, and how many more there are; elsewhere all."""
+    if not sys.stderr.isatty() or len(lines) <= SHOWN:
+        return list(lines)
+    return [*lines[:SHOWN], f"... and {len(lines) - SHOWN} more, all of them where stderr goes to a file."]
 
 
 def say(text: str = "") -> None:

@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, check, calibrate, predict and write every patient; 1 when nobody has a usable twin."""
-    from .outcome import all_failed, exit_code, explain
-    from .terminal import Progress, bullets, say
+    from .outcome import all_failed, exit_code, explain, show_cohort
+    from .terminal import Progress, at_a_glance, bullets, say
 
     progress = Progress()
     asked = scenarios(options.scenario)  # a wrong setting is told before minutes are spent
@@ -57,28 +57,34 @@ def run(options: argparse.Namespace) -> int:
     lost = explain(twins)
     if all_failed(twins):
         return 1
+    out, brief = Path(options.out), at_a_glance(len(twins))
     for twin in twins:
         if twin.patient not in lost:
-            _one(twin, asked, reflex, Path(options.out), progress)
+            _one(twin, asked, reflex, out, progress, brief)
+    if brief:
+        show_cohort(twins, f"hemotwin show {out / 'twin-ID'}, or the page in that folder")
     progress(f"done{_seconds(twins)}")
     say("\nNot for clinical use.")
     return exit_code(twins)
 
 
-def _one(twin: Any, asked: list[Any], reflex: dict[str, Any], out: Path, progress: Any) -> None:
+def _one(twin: Any, asked: list[Any], reflex: dict[str, Any], out: Path, progress: Any, brief: bool) -> None:
     from ..prediction.predict import predict
     from .terminal import say, show_twin, show_what_if
 
-    show_twin(twin)
+    if not brief:
+        show_twin(twin)
     predictions = []
     for scenario in asked:
         predictions.append(predict(twin, scenario, **reflex)[twin.patient])
         progress(f"{twin.patient}: predicted {predictions[-1].label}")
-        show_what_if(predictions[-1])
+        if not brief:
+            show_what_if(predictions[-1])
     folder = _folder(out, twin.patient)
     write(twin, predictions, folder)
     progress(f"wrote {folder}")
-    say(f"\nThe page: {folder / 'report.html'}")
+    if not brief:
+        say(f"\nThe page: {folder / 'report.html'}")
 
 
 def _folder(out: Path, patient: str) -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from .. import __version__
 from ..core.disclaimer import DISCLAIMER
@@ -11,17 +12,21 @@ from ..core.table import Table
 from ..records.needs import examinations
 from .account import USABLE, Account
 
-__all__ = ["plain", "tables"]
+__all__ = ["NOT_USABLE", "figures", "first_few", "plain", "short", "tables"]
+
+NOT_USABLE = "Twins that are not usable"
+T = TypeVar("T")
 
 
 def tables(found: Account, limit: int | None = None) -> list[Table]:
     """Main figures, reasons, patients without a usable twin (`limit` of them), seconds by stage, cost by kind; empty
     ones left out."""
-    every = [_figures(found), _reasons(found), _patients(found, limit), _seconds(found), _costs(found)]
+    every = [figures(found), _reasons(found), _patients(found, limit), _seconds(found), _costs(found)]
     return [table for table in every if len(table)]
 
 
-def _figures(found: Account) -> Table:
+def figures(found: Account) -> Table:
+    """Usable twins, seconds and, with costs, money, each over patients."""
     count, seconds = len(found.patients), found.seconds_per_patient
     rows: list[list[Any]] = [
         ["usable twins", f"{found.usable} of {count} ({100 * found.fraction:.0f} %)"],
@@ -42,14 +47,26 @@ def _money(found: Account, amount: float | None) -> str:
 
 def _reasons(found: Account) -> Table:
     rows = [[reason, count] for reason, count in found.reasons().items()]
-    return Table(["why not usable (the gravest reason of each)", "patients"], rows, "Twins that are not usable")
+    return Table(["why not usable (the gravest reason of each)", "patients"], rows, NOT_USABLE)
+
+
+def first_few(rows: Sequence[T], limit: int | None, rest: str) -> tuple[Sequence[T], str]:
+    """The first `limit` rows (all for None), and how many more `rest` says where to find; empty where none is left."""
+    shown = rows[:limit]
+    more = len(rows) - len(shown)
+    return shown, f"{more} more {rest}" if more else ""
+
+
+def short(reasons: Sequence[str]) -> str:
+    """The reasons of one patient in a few words: without advice, and without what lay behind a missing measurement."""
+    return "; ".join(": ".join(reason.split(": ")[: 2 if reason.startswith("no twin") else 1]) for reason in reasons)
 
 
 def _patients(found: Account, limit: int | None) -> Table:
-    rows = [[one.patient, one.informed, "; ".join(one.reasons)] for one in found.patients if one.reasons]
-    more = len(rows) - len(rows[:limit])
-    note = f"{more} more in the file of --json FILE, and where the output goes to a file or a pipe." if more else ""
-    return Table(["patient", "quantities informed", "why not usable"], rows[:limit], "Patient by patient", note)
+    words = "; ".join if limit is None else short  # the reasons above it have every word
+    rows = [[one.patient, one.informed, words(one.reasons)] for one in found.patients if one.reasons]
+    shown, note = first_few(rows, limit, "in the file of --json FILE, and where the output goes to a file or a pipe.")
+    return Table(["patient", "quantities informed", "why not usable"], shown, "Patient by patient", note)
 
 
 def _seconds(found: Account) -> Table:

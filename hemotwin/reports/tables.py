@@ -12,7 +12,7 @@ from ..core.rounding import amount, interval, parameter, recorded, shown_unit, s
 from ..core.table import Table
 
 __all__ = [
-    "HEADLINES", "fit_cells", "fit_table", "foremost", "headlines", "nobody_measured", "quantity_cells",
+    "HEADLINES", "fit_cells", "fit_table", "foremost", "headlines", "narrowed", "nobody_measured", "quantity_cells",
     "quantity_table", "relative", "strip", "tone", "unmeasured_cells", "what_if_cells", "what_if_reach",
     "what_if_table",
 ]  # fmt: skip
@@ -167,7 +167,7 @@ def fit_table(twin: CalibratedTwin, width: int | None = 110) -> Table:
         rows.append([c["label"], c["unit"], c["measured"], c["fitted"], c["difference"], out or None,
                      SHORT.get(row.verdict, row.verdict)])  # fmt: skip
     columns = ["reading", "unit", "measured", "fitted", "diff.", "without it [95 %]", "verdict"]
-    return Table(columns, _narrowed(columns, rows, width), title=f"Twin of {twin.patient}", note=DISCLAIMER)
+    return Table(columns, narrowed(columns, rows, width), title=f"Twin of {twin.patient}", note=DISCLAIMER)
 
 
 def quantity_table(twin: CalibratedTwin, width: int | None = 110) -> Table:
@@ -181,7 +181,7 @@ def quantity_table(twin: CalibratedTwin, width: int | None = 110) -> Table:
     columns = ["what the data informed", "unit", "prior, 95 %", "with the data [95 %]", "verdict"]
     left = sum(q.verdict == "prior" for q in twin.free)
     note = f"{left} of {len(twin.free)} free quantities stayed where the prior had them."
-    return Table(columns, _narrowed(columns, rows, width), note=note)
+    return Table(columns, narrowed(columns, rows, width), note=note)
 
 
 def foremost(prediction: Any) -> tuple[str, ...]:
@@ -199,10 +199,10 @@ def what_if_table(prediction: Any, width: int | None = 110) -> Table:
             rows.append([c["label"], c["unit"], *spans])
     columns = ["what if", "unit", "baseline [95 %]", "after [95 %]", "change [95 %]"]
     title = f"{prediction.patient}: {prediction.label}"
-    return Table(columns, _narrowed(columns, rows, width), title=title, note=prediction.note)
+    return Table(columns, narrowed(columns, rows, width), title=title, note=prediction.note)
 
 
-def _narrowed(columns: Sequence[str], rows: list[list[Any]], width: int | None) -> list[list[Any]]:
+def narrowed(columns: Sequence[str], rows: list[list[Any]], width: int | None) -> list[list[Any]]:
     """The rows with the first column cut so that a line stays within `width`; as they are without one."""
     if width is None:
         return rows
