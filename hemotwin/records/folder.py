@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..core.errors import InputError
+from ..core.errors import InputError, nearest
 from ..core.registry import known
 
-__all__ = ["Plan", "plan_of"]
+__all__ = ["ADVICE", "Plan", "kind_of", "not_there", "plan_of"]
 
 FILES_LIMIT = 100_000
 DEPTH_LIMIT = 20
 _ARCHIVE = ".zip"
-_ADVICE = {
+ADVICE = {
     ".xlsx": "a spreadsheet is not opened: save the sheet as CSV",
     ".xls": "a spreadsheet is not opened: save the sheet as CSV",
     ".dcm": "an image holds no measurement: export the measured values as a table",
@@ -89,9 +89,23 @@ def _beside(path: Path, files: list[Path]) -> bool:
 
 
 def _reason(path: Path, endings: tuple[str, ...]) -> str:
-    advice = _ADVICE.get(path.suffix.lower())
+    advice = ADVICE.get(path.suffix.lower())
     if advice:
         return advice
     if path.suffix.lower() in endings:
         return "the content is no record that is known"
-    return f"files ending in `{path.suffix}` hold no record that can be read: left unread"
+    return f"{kind_of(path)} hold no record that can be read: left unread"
+
+
+def kind_of(path: Path) -> str:
+    """Files as their endings name them."""
+    return f"files ending in `{path.suffix}`" if path.suffix else "files without an ending"
+
+
+def not_there(path: Path, wanted: str = "a file or folder") -> str:
+    """The message for a path at which nothing is, with the nearest name beside it; the path may be a broken link."""
+    if path.is_symlink():
+        return f"`{path}` is a link to what is not there: give the path of {wanted}."
+    close = nearest(path.name, (one.name for one in path.parent.iterdir()) if path.parent.is_dir() else ())
+    hint = f" Did you mean `{path.parent / close[0]}`?" if close else ""
+    return f"`{path}` is not there: give the path of {wanted}.{hint}"

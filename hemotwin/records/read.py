@@ -9,13 +9,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import InputError, nearest
+from ..core.errors import InputError
 from ..core.registry import known
 from .admission import AdmittingCollector
 from .archive import unpacked
 from .collect import Collector
 from .exposures import ExposuresLimit
-from .folder import Plan, plan_of
+from .folder import ADVICE, Plan, kind_of, not_there, plan_of
 from .governance import load_governance
 from .in_memory import is_table, path_of, read_table
 from .mapping import load_mapping
@@ -75,9 +75,7 @@ def read(
         return _read_address(written, AdmittingCollector(load_governance(Path(), governance or {}), selection))
     source = Path(written)
     if "\0" in str(source) or not source.exists():
-        close = nearest(source.name, (p.name for p in source.parent.iterdir()) if source.parent.is_dir() else ())
-        hint = f" Did you mean `{close[0]}`?" if close else ""
-        raise InputError(f"`{source}` is not there: give the path of a file or folder.{hint}")
+        raise InputError(not_there(source))
     collector = AdmittingCollector(load_governance(source, governance), selection)
     if source.is_dir():
         _read_states(source, collector)
@@ -231,7 +229,9 @@ def _reader_for(path: Path) -> Any:
             return reader
     if any(path.suffix.lower() in reader.suffixes for reader in readers):
         raise InputError(f"{path.name}: the content is no record that is known; {_expected()}")
-    raise InputError(f"{path.name}: files ending in `{path.suffix}` cannot be read; {_expected()}")
+    if advice := ADVICE.get(path.suffix.lower()):
+        raise InputError(f"{path.name}: {advice}.")
+    raise InputError(f"{path.name}: {kind_of(path)} cannot be read; {_expected()}")
 
 
 def _digest(path: Path) -> str:

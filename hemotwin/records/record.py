@@ -263,4 +263,5 @@ class Records:
         counts = self.summary()
         patients = f"{counts['patients']} patient" + ("" if counts["patients"] == 1 else "s")
         fates = " + ".join(f"{counts[fate]} {fate}" for fate in FATES if counts[fate])
-        return f"{patients}, {counts['rows']} rows" + (f" = {fates}" if fates else "")
+        rows = f"{counts['rows']} row" + ("" if counts["rows"] == 1 else "s")
+        return f"{patients}, {rows}" + (f" = {fates}" if fates else "")

@@ -143,8 +143,8 @@ def _parse_text(text: str) -> tuple[float, float]:
 
 
 def _advice(text: str) -> str:
-    if re.fullmatch(r"[+-]?\d+,\d+", text):
-        return f"a decimal comma is ambiguous: write {text.replace(',', '.')}"
+    if comma := _with_comma(text):
+        return comma
     if re.fullmatch(r"[<>~≈=]+\s*[\d.]+", text):
         return "an approximate value: give the number, a limit (<10) or a range (55-60)"
     if re.fullmatch(r"[\d.]+\s*/\s*[\d.]+", text):
@@ -152,6 +152,19 @@ def _advice(text: str) -> str:
     if re.search(r"\d", text):
         return "text in a number: put the number alone in the value and the unit in the unit"
     return "the value is text where a number is expected: give one plain number"
+
+
+def _with_comma(text: str) -> str:
+    """The number to write in place of one with a comma, which is a decimal sign here and groups thousands there."""
+    point = text.replace(",", ".")
+    if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text):
+        return f"a comma is ambiguous: write {point} or {text.replace(',', '')}"
+    if re.fullmatch(r"[+-]?\d+,\d+", text):
+        return f"a decimal comma is ambiguous: write {point}, or export the table with decimal points"
+    if re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+,\d+|[+-]?\d{1,3}(,\d{3})+\.\d+", text):
+        whole, fraction = re.split(r"[,.](?=\d+$)", text)
+        return f"thousands are set apart: write {re.sub('[,.]', '', whole)}.{fraction}"
+    return ""
 
 
 @lru_cache(maxsize=65536)

@@ -35,14 +35,35 @@ def test_records_import_and_read_with_jax_pandas_and_xarray_blocked():
 
 def test_missing_path_names_what_is_near(tmp_path):
     table(tmp_path, "A,sbp,112,mmHg", name="ward.csv")
-    with pytest.raises(InputError, match=r"wrd\.csv` is not there.*Did you mean `ward\.csv`"):
+    with pytest.raises(InputError, match=r"wrd\.csv` is not there.*Did you mean `.*ward\.csv`") as caught:
         ht.read(tmp_path / "wrd.csv")
+    assert f"Did you mean `{tmp_path / 'ward.csv'}`" in str(caught.value)
+
+
+def test_broken_link_is_named_as_one_and_not_proposed_for_itself(tmp_path):
+    (tmp_path / "ward.csv").symlink_to(tmp_path / "gone.csv")
+    with pytest.raises(InputError, match=r"ward\.csv` is a link to what is not there: give the path of a file"):
+        ht.read(tmp_path / "ward.csv")
 
 
 def test_other_file_ending_is_refused_with_what_is_read(tmp_path):
-    (tmp_path / "scan.dcm").write_bytes(b"DICM")
-    with pytest.raises(InputError, match=r"scan\.dcm: files ending in `\.dcm` cannot be read; expected is a CSV"):
-        ht.read(tmp_path / "scan.dcm")
+    (tmp_path / "scan.pdf").write_bytes(b"%PDF")
+    with pytest.raises(InputError, match=r"scan\.pdf: files ending in `\.pdf` cannot be read; expected is a CSV"):
+        ht.read(tmp_path / "scan.pdf")
+    (tmp_path / "scan").write_bytes(b"%PDF")
+    with pytest.raises(InputError, match="scan: files without an ending cannot be read; expected is a CSV"):
+        ht.read(tmp_path / "scan")
+
+
+def test_spreadsheet_is_refused_with_what_to_save_it_as(tmp_path):
+    (tmp_path / "ward.xlsx").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"ward\.xlsx: a spreadsheet is not opened: save the sheet as CSV\."):
+        ht.read(tmp_path / "ward.xlsx")
+
+
+def test_one_row_is_counted_as_one(tmp_path):
+    records = ht.read(table(tmp_path, "A,sbp,112,mmHg"))
+    assert records.counts_sentence == "1 patient, 1 row = 1 used"
 
 
 def test_folder_merges_a_patient_from_several_files(tmp_path):

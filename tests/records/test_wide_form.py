@@ -60,3 +60,10 @@ def test_column_without_its_unit_beside_others_with_theirs_is_set_aside_with_the
     reasons = {row.field: row.reason for row in records.rows if row.fate == "quarantined"}
     assert reasons["co_l_min"] == "the header must say the unit in brackets: write it as `co [L/min]`"
     assert "add it under `columns`" in reasons["ward"]
+
+
+def test_column_of_an_unknown_name_is_set_aside_with_the_nearest_one_and_no_mapping_taken_for_granted(tmp_path):
+    records = checked(ht.read(table(tmp_path, "A,118,76,43", header="id,sbp [mmHg],diastolc [mmHg],shoe [cm]")))
+    reasons = {row.field: row.reason for row in records.rows if row.fate == "quarantined"}
+    assert reasons["diastolc [mmHg]"].startswith("no reading of this name is known: did you mean `dbp [mmHg]`? Rename")
+    assert reasons["shoe [cm]"].startswith("no reading of this name is known: rename the column, or add it under")

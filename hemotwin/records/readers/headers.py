@@ -66,9 +66,17 @@ def own_mapping(names: Sequence[str], path: Path) -> WideMapping:
             roles.setdefault("time", name)
         elif not match and (clear := wide_form(name)):
             columns[name] = Column(None, problem=f"the header must say the unit in brackets: write it as `{clear}`")
+        elif name:
+            columns[name] = Column(None, problem=_unknown(name))
     if all(column.target is None or column.target.name in _WITHOUT_UNIT for column in columns.values()):
         raise InputError(_no_mapping(names, path))
     return WideMapping(roles, columns)
+
+
+def _unknown(name: str) -> str:
+    close = wide_form(name, near=True) if len(name) <= HEADER_LIMIT else ""
+    rename = f"did you mean `{close}`? Rename the column" if close else "rename the column"
+    return f"no reading of this name is known: {rename}, or add it under `columns` or `ignore` of a mapping"
 
 
 def _rank(name: str) -> int:
