@@ -52,8 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `arguments` are those of the process when None. Errors that hemotwin raises on purpose are printed as one message.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser, verbs = _parser(given)
-    options = parser.parse_args(given)
+    parser, verbs, usages = _parser(given)
+    options, unknown = parser.parse_known_args(given)
+    if unknown:
+        usages.get(options.verb, parser).error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.verb is None:
         parser.print_help()
         return DONE
@@ -66,8 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(signal.SIGTERM, former)
 
 
-def _parser(given: Sequence[str]) -> tuple[argparse.ArgumentParser, dict]:
-    """The parser, with the options of the verb that is asked for: the files of the others are not even read."""
+def _parser(given: Sequence[str]) -> tuple[argparse.ArgumentParser, dict, dict[str, argparse.ArgumentParser]]:
+    """The parser, the files of the verbs that are asked for, and the parsers of all: other files are not even read."""
     parser = argparse.ArgumentParser(
         prog="hemotwin", description="From a patient's record to a calibrated twin of the circulation.",
         epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -81,7 +83,7 @@ def _parser(given: Sequence[str]) -> tuple[argparse.ArgumentParser, dict]:
         if verb in given:
             loaded[verb] = importlib.import_module(f".{file}", __name__)
             loaded[verb].add_arguments(options)
-    return parser, loaded
+    return parser, loaded, room.choices
 
 
 def _guarded(run, options: argparse.Namespace) -> int:

@@ -20,10 +20,11 @@ def run(options: argparse.Namespace) -> int:
     """Print usable fraction, reasons, seconds and, with costs, money; write the JSON file when asked for."""
     from ..calibration.twin import load
     from ..reports.account import account
+    from .inputs import there
     from .outcome import show_account
     from .terminal import say
 
-    stores = [load(path) for given in options.twins for path in _saved(Path(given))]
+    stores = [load(path) for given in options.twins for path in _saved(there(given))]
     found = account(stores, costs=options.costs)
     show_account(found)
     if options.json:

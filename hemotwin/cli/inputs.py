@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = [
     "WHAT_IFS", "add_fit", "add_record", "add_reflex", "add_scenario", "add_twins", "calibrated", "read_cohort",
-    "read_record", "read_twins", "reflex_of", "scenarios", "what_first",
+    "read_record", "read_twins", "reflex_of", "scenarios", "there", "what_first",
 ]  # fmt: skip
 
 AT_THE_SOURCE = ("check", "map")
@@ -183,7 +183,7 @@ def read_cohort(options: argparse.Namespace) -> Any:
     from ..calibration.twin import CalibratedTwins, load
     from ..core.errors import InputError
 
-    twins = load(options.twin)
+    twins = load(there(options.twin))
     if options.patient is None:
         return twins
     chosen = dict.fromkeys(options.patient)
@@ -191,6 +191,17 @@ def read_cohort(options: argparse.Namespace) -> Any:
         if patient in twins.skipped:
             raise InputError(f"patient {patient!r} has no twin: {twins.skipped[patient]}.")
     return CalibratedTwins(tuple(twins[patient] for patient in chosen), {}, twins.provenance)
+
+
+def there(given: str) -> Path:
+    """The path of saved twins; raises `InputError` with the nearest name where nothing is there."""
+    from ..core.errors import InputError
+    from ..records.folder import not_there
+
+    path = Path(given)
+    if not path.exists():
+        raise InputError(not_there(path, "a .zarr that calibrate saved or a folder twin-<patient>"))
+    return path
 
 
 def scenarios(given: list[list[str]] | None) -> list[Any]:

@@ -11,8 +11,6 @@ from .inputs import add_record, read_record
 
 __all__ = ["add_arguments", "run"]
 
-SHOWN = 20  # lines of the worklist on a terminal; all are in the JSON and HTML files
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
@@ -42,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from ..core.errors import InputError
     from ..records.readiness import assess, load_costs
     from ..records.readiness_tables import lead, tables
-    from .terminal import say, sentence, show
+    from .terminal import limit, say, sentence, show
 
     if options.about and not options.deep:
         raise InputError("--about ranks what to measure next, which is worked out with --deep alone: add --deep.")
@@ -54,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         readiness = _deepened(readiness, options)
     sentence(f"{readiness.source}: {readiness.records.counts_sentence}")
     sentence(lead(readiness))
-    for table in tables(readiness, limit=SHOWN):
+    for table in tables(readiness, limit=limit()):
         say()
         show(table)
     if options.json:

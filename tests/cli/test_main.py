@@ -51,6 +51,22 @@ def test_unknown_verb_ends_with_two(capsys):
     assert "treat" in capsys.readouterr().err
 
 
+def test_option_that_a_verb_does_not_have_shows_how_that_verb_is_used(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["map", "ward.csv", "--patient", "A"])
+    assert stopped.value.code == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("usage: hemotwin map ") and "unrecognized arguments: --patient A" in shown
+
+
+@pytest.mark.parametrize("verb", ["show", "account", "report", "lineage"])
+def test_missing_twin_is_told_as_missing_with_what_is_near(verb, tmp_path, capsys):
+    (tmp_path / "ward.zarr").mkdir()
+    assert main([verb, str(tmp_path / "wrd.zarr")]) == 2
+    shown = capsys.readouterr().err
+    assert "wrd.zarr` is not there" in shown and f"Did you mean `{tmp_path / 'ward.zarr'}`" in shown
+
+
 def test_missing_record_ends_with_two_and_names_it(tmp_path, capsys):
     assert main(["check", str(tmp_path / "nobody.csv")]) == 2
     shown = capsys.readouterr()

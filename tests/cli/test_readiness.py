@@ -23,6 +23,18 @@ def test_report_goes_to_terminal_json_and_page(tmp_path, capsys):
     assert "<svg" in (tmp_path / "r.html").read_text()
 
 
+def test_worklist_of_many_is_cut_on_a_terminal_alone(tmp_path, capsys, monkeypatch):
+    record, names = tmp_path / "ward.csv", [f"P{number:02d}" for number in range(24)]
+    record.write_text("patient,observable,value,unit\n" + "".join(f"{name},sbp,121,mmHg\n" for name in names))
+    assert main(["readiness", str(record)]) == 0
+    piped = capsys.readouterr().out
+    assert all(f"\n{name} " in piped for name in names) and "more in the" not in piped
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["readiness", str(record)]) == 0
+    shown = capsys.readouterr().out
+    assert "\nP19 " in shown and "\nP20 " not in shown and "4 more in the JSON and HTML files." in shown
+
+
 def test_record_of_nothing_usable_is_level_nought_or_one_and_no_error(tmp_path, capsys):
     record = tmp_path / "empty.csv"
     record.write_text("patient,observable,value,unit\nA,sbp,high,mm[Hg]\nB,shoe,43,cm\n")
