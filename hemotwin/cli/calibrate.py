@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from shlex import quote
 
 from .inputs import add_fit, add_record, calibrated, read_record
 
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         progress(f"saved {target}")
         say()
         sentence(f"{records.source.name}: {records.counts_sentence}.")
-        show_cohort(twins, f"hemotwin show {target} --patient ID")
+        show_cohort(twins, f"hemotwin show {quote(str(target))} --patient ID")
     else:
         for twin in twins:
             if twin.patient not in failed:

@@ -108,7 +108,7 @@ def _list_reasons(found: Any) -> None:
     from .terminal import bullets, limit
 
     named, more = first_few(list(found.reasons().items()), limit(), "reasons.")
-    told = [f"{reason.rstrip('.')}: {count} patient{'' if count == 1 else 's'}." for reason, count in named]
+    told = [f"{count} patient{'' if count == 1 else 's'}: {reason.rstrip('.')}." for reason, count in named]
     bullets(f"{NOT_USABLE}, by the gravest reason of each", [*told, *([f"And {more}"] if more else [])])
 
 
@@ -134,10 +134,13 @@ def show_cohort(twins: Any, whole: str) -> None:
 
 
 def explain(twins: Any) -> set[str]:
-    """Say on stderr why patients failed or have a twin that is not usable, with what to do; the names of the former."""
+    """Say on stderr why patients failed or have a twin that is not usable, with what to do; the names of the former.
+
+    Of many on a terminal that is left to `show_cohort`, which follows.
+    """
     from ..core.status import Status
     from ..reports.account import reasons_against
-    from .terminal import few
+    from .terminal import at_a_glance, few
 
     found, told = set(), []
     for twin in twins:
@@ -147,8 +150,9 @@ def explain(twins: Any) -> set[str]:
         elif reasons := reasons_against(twin):
             words = "; ".join(reason.rstrip(".") for reason in reasons)
             told.append(f"{twin.patient}: the twin is not usable: {words}.")
-    told = few(told)
-    if all_failed(twins):
+    nobody = all_failed(twins)
+    told = few(told) if nobody or not at_a_glance(len(twins)) else []
+    if nobody:
         reasons = "; ".join(few([f"{p}: {r}" for p, r in (getattr(twins, "skipped", None) or {}).items()]))
         told.append(f"No patient could be calibrated{f' ({reasons})' if reasons else ''}.")
     elif exit_code(twins):

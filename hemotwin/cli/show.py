@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from shlex import quote
 
 from .inputs import add_twins, read_cohort
 
@@ -21,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
 
     twins = read_cohort(options)
     if at_a_glance(len(twins)):
-        show_cohort(twins, f"hemotwin show {options.twin} --patient ID")
+        show_cohort(twins, f"hemotwin show {quote(options.twin)} --patient ID")
     else:
         for twin in twins:
             if not failed(twin):

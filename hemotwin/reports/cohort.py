@@ -12,24 +12,23 @@ from .tables import narrowed
 
 __all__ = ["patients_table"]
 
-REASON = 46  # characters of why a twin is not usable, beside which a long name of a patient has room
-
 
 def patients_table(
     twins: CalibratedTwins, found: Account, limit: int | None = None, rest: str = "", width: int = 110
 ) -> Table:
-    """The first `limit` patients of an account (all for None), a line each that stays within `width`.
+    """The first `limit` patients of an account (all for None), a line each; `rest` says where the others are.
 
-    `rest` says where the others are.
+    The gravest reason is cut so that lines stay within `width`; names are whole, as one asks for a patient by them.
     """
     entries, note = first_few(found.patients, limit, rest)
     ready = {twin.patient: twin for twin in twins}
     rows = []
     for entry in entries:
         counts = _counts(ready[entry.patient]) if entry.patient in ready else [None, None, None]
-        rows.append([entry.patient, *counts, _cut(short(entry.reasons)) or "usable"])
-    columns = ["patient", "values that fit", "informed", "quarantined", "twin"]
-    return Table(columns, narrowed(columns, rows, width), "Patient by patient", note)
+        rows.append([short(entry.reasons[:1]) or "usable", entry.patient, *counts])
+    columns = ["twin", "patient", "values that fit", "informed", "quarantined"]
+    turned = [[*row[1:], row[0]] for row in narrowed(columns, rows, width)]
+    return Table([*columns[1:], columns[0]], turned, "Patient by patient", note)
 
 
 def _counts(twin: CalibratedTwin) -> list[Any]:
@@ -38,7 +37,3 @@ def _counts(twin: CalibratedTwin) -> list[Any]:
     fits = sum(not row.verdict.startswith("not fitted") for row in counted)
     aside = sum(row.fate == "quarantined" for row in twin.rows)
     return [f"{fits} of {len(counted)}", f"{len(twin.informed)} of {len(twin.free)}", aside]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= REASON else f"{text[: REASON - 1]}…"

@@ -35,7 +35,7 @@ def test_hundreds_without_a_twin_do_not_push_the_figures_out_of_a_terminal(tmp_p
     shown = capsys.readouterr().out
     assert "\nP019 " in shown and "P020" not in shown and "280 more in the file of --json FILE" in shown
     assert len(shown.splitlines()) < 60 and max(map(len, shown.splitlines())) <= 110
-    assert "no twin: no usable measurement in the record: 300 patients." in shown
+    assert "300 patients: no twin: no usable measurement in the record." in shown
     monkeypatch.setattr("sys.stdout.isatty", lambda: False)
     assert main(asked) == 0
     piped = capsys.readouterr().out

@@ -33,11 +33,12 @@ def test_calibration_of_many_shows_figures_reasons_and_the_first_patients(tmp_pa
     on_a_terminal(monkeypatch)
     out = tmp_path / "x.zarr"
     assert main(["calibrate", record(tmp_path, NAMES), "--out", str(out)]) == 0
-    shown = capsys.readouterr().out
+    shown, told = capsys.readouterr()
     words = " ".join(shown.split())
+    assert "not usable" not in told  # it stands in what is shown
     assert "ward.csv: 25 patients, 49 rows = 48 used + 1 quarantined." in words
     assert "25 patients = 20 ok + 3 unidentifiable + 1 not converged + 1 without a twin" in words
-    assert f"{Status.UNIDENTIFIABLE.advice.rstrip('.')}: 3 patients." in words and "usable twins" in words
+    assert f"3 patients: status unidentifiable: {Status.UNIDENTIFIABLE.advice}" in words and "usable twins" in words
     assert "\nP19 " in shown and "P20" not in shown and "5 more where the output goes to a file or a pipe" in words
     assert f"hemotwin show {out} --patient ID" in words and "Assumptions" not in shown
     assert max(len(line) for line in shown.splitlines() if str(out) not in line) <= 110
@@ -91,3 +92,15 @@ def test_reasons_of_many_stop_after_twenty_on_a_terminal_alone(tmp_path, calls, 
     assert main(asked) == 1
     told = capsys.readouterr().err
     assert told.count("the twin is not usable") == 20 and "... and 4 more" in told
+
+
+def test_long_names_are_whole_so_that_one_can_ask_for_them(tmp_path, capsys, monkeypatch):
+    names = [f"{number:08}-ef9f-48ef-b4ec-fb6092b14302" for number in range(4)]
+    twins = tuple(twin_of(name, Status.DRAWS_UNRELIABLE) for name in names)
+    CalibratedTwins(twins, {"Z": "no usable measurement: " + "x" * 200}, twins[0].provenance).save(tmp_path / "x.zarr")
+    on_a_terminal(monkeypatch)
+    assert main(["show", str(tmp_path / "x.zarr")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(any(line.startswith(f"{name} ") for line in lines) for name in names)
+    table = lines[lines.index("Patient by patient") : -3]
+    assert max(map(len, table)) <= 110
