@@ -22,8 +22,11 @@ def run(options: argparse.Namespace) -> int:
     from ..reports.account import account
     from .inputs import there
     from .outcome import show_account
+    from .targets import writable_file
     from .terminal import say
 
+    if options.json:
+        writable_file("--json", options.json, "account.json")
     stores = [load(path) for given in options.twins for path in _saved(there(given))]
     found = account(stores, costs=options.costs)
     show_account(found)

@@ -31,8 +31,11 @@ def run(options: argparse.Namespace) -> int:
 
     from ..engine.compile_clock import compile_clock
     from . import speed
+    from .targets import writable_file
     from .terminal import Progress, say
 
+    if options.json:
+        writable_file("--json", options.json, "bench.json")  # told before minutes are spent
     progress, quick = Progress(), options.quick
     facts = _facts(quick)
     sizes = QUICK_SIZES if quick else SIZES

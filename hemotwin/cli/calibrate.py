@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from shlex import quote
 
-from .inputs import add_fit, add_record, calibrated, read_record
+from .inputs import add_fit, add_record, calibrated, check_fit, read_record
 
 __all__ = ["add_arguments", "run"]
 
@@ -24,12 +24,15 @@ def run(options: argparse.Namespace) -> int:
     from ..calibration.twin import SAVED
     from ..core.own_folder import replaceable
     from .outcome import all_failed, exit_code, explain, show_cohort, tell_all
+    from .targets import written_beside
     from .terminal import Progress, at_a_glance, say, sentence, show_twin
 
     progress = Progress()
+    check_fit(options)
+    usual = f"{Path(options.record).resolve().stem}.zarr"
+    target = written_beside("--out", Path(options.out or usual), usual)
     records = read_record(options)
     progress(f"read {records!r}")
-    target = Path(options.out or f"{Path(options.record).stem}.zarr")
     replaceable(target, SAVED)  # told before minutes are spent
     twins = calibrated(options, records, progress)
     failed = explain(twins)

@@ -37,11 +37,15 @@ def run(options: argparse.Namespace) -> int:
     empty = [one.patient for one in records if not one.counted]
     if len(empty) == len(records):
         raise InputError(
-            f"{records.source.name}: none of {len(records)} patients has a usable measurement; the reasons stand in "
-            "the table above. Give one value that the twin can use, such as a cuff pressure in mmHg."
+            f"{records.source.name}: {_nobody(len(records))} usable measurement; the reasons stand in the table "
+            "above. Give one value that the twin can use, such as a cuff pressure in mmHg."
         )
     if empty:
         say()
         sentence(f"Nothing usable for {', '.join(empty)}: no twin will be made.")
     say()
     return 0
+
+
+def _nobody(count: int) -> str:
+    return "the patient has no" if count == 1 else f"none of {count} patients has a"

@@ -127,19 +127,16 @@ def _target(options: argparse.Namespace, count: int) -> Path:
     a folder stands in the place of a file."""
     from ..core.errors import InputError
     from ..core.own_folder import replaceable
-    from .whole import folder_instead
+    from .targets import folder_instead, writable_file, written_beside
 
     names = _names(options.to, count)
     ending = _SEVERAL if names == BUNDLES else _ENDINGS[options.to]
-    usual = f"{Path(options.twin).name.removesuffix('.zarr')}{ending}"
+    usual = f"{Path(options.twin).resolve().name.removesuffix('.zarr')}{ending}"
     target = Path(options.out or usual)
     if not names:
-        if target.is_dir():
-            raise InputError(
-                f"--out must be a file for --to {options.to}, but {target} is a folder: give a file, as in --out "
-                f"{target / usual}."
-            )
+        writable_file("--out", str(target), usual)
         return target
+    written_beside("--out", target, usual)
     if target.suffix.lower() in _OF_FILES and not target.is_dir():
         what = f"{count} twins make {count} bundles" if names == BUNDLES else "an RO-Crate is several files"
         alone = ", or one patient with --patient ID" if names == BUNDLES else ""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "WHAT_IFS", "add_fit", "add_record", "add_reflex", "add_scenario", "add_twins", "calibrated", "read_cohort",
-    "read_record", "read_twins", "reflex_of", "scenarios", "there", "what_first",
+    "WHAT_IFS", "add_fit", "add_record", "add_reflex", "add_scenario", "add_twins", "calibrated", "check_fit",
+    "read_cohort", "read_record", "read_twins", "reflex_of", "scenarios", "there", "what_first",
 ]  # fmt: skip
 
 AT_THE_SOURCE = ("check", "map")
@@ -60,6 +60,15 @@ def add_fit(parser: argparse.ArgumentParser) -> None:
         help="posterior draws kept per patient; up to three times as many are solved (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="seed of starts and draws (default: %(default)s)")
+
+
+def check_fit(options: argparse.Namespace) -> None:
+    """Raise `InputError` where a number of `add_fit` is too small."""
+    from ..core.errors import InputError
+
+    for option, given, least in (("--starts", options.starts, 1), ("--keep", options.keep, 2)):
+        if given < least:
+            raise InputError(f"{option} must be at least {least}, but got {given}.")
 
 
 def add_scenario(parser: argparse._ActionsContainer, *, required: bool, usual: str = "") -> None:

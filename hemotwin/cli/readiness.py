@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from ..core.errors import InputError
     from ..records.readiness import assess, load_costs
     from ..records.readiness_tables import lead, tables
+    from .targets import writable_file
     from .terminal import limit, say, sentence, show
 
     if options.about and not options.deep:
@@ -47,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
     for option, path in (("--json", options.json), ("--html", options.html)):
         if path and Path(path).resolve() == Path(options.record).resolve():
             raise InputError(f"{option} must be another file than the record, which it would replace: {path}.")
+        if path:
+            writable_file(option, path, f"readiness.{option[2:]}")
     readiness = assess(read_record(options), load_costs(options.costs) if options.costs else None)
     if options.deep:
         readiness = _deepened(readiness, options)

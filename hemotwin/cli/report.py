@@ -51,7 +51,7 @@ def _check_out(options: argparse.Namespace, count: int) -> None:
     """Raise `InputError` where --out names a page or a file, and there are several pages to write, or names a file that
     is no page, in whose place a folder would have to stand."""
     from ..core.errors import InputError
-    from .whole import folder_instead
+    from .targets import folder_instead
 
     if options.out is None:
         return
@@ -80,4 +80,5 @@ def _target(options: argparse.Namespace, twin: Any, count: int) -> Path:
     if options.out is None:
         return home / usual
     given = Path(options.out)
-    return given if count == 1 and given.suffix in _PAGE else given / f"{file_name(twin.patient)}.html"
+    alone = count == 1 and given.suffix in _PAGE and not given.is_dir()
+    return given if alone else given / f"{file_name(twin.patient)}.html"

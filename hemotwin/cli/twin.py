@@ -17,6 +17,7 @@ from .inputs import (
     add_reflex,
     add_scenario,
     calibrated,
+    check_fit,
     read_record,
     reflex_of,
     scenarios,
@@ -45,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from .terminal import Progress, at_a_glance, bullets, say
 
     progress = Progress()
+    check_fit(options)
     asked = scenarios(options.scenario)  # a wrong setting is told before minutes are spent
     reflex = reflex_of(options, asked)
     records = read_record(options)

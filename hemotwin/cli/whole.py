@@ -5,7 +5,6 @@ A killed run leaves at most such a dot-prefixed leftover, which the next run to 
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from ..core.own_folder import replaceable
 
-__all__ = ["folder_instead", "whole_folder"]
+__all__ = ["whole_folder"]
 
 
 @contextmanager
@@ -45,13 +44,6 @@ def whole_folder(path: str | os.PathLike, names: Sequence[str] = ("*",)) -> Iter
             os.rename(former, target)
         _remove(draft)
         _remove(former)
-
-
-def folder_instead(path: str | os.PathLike) -> Path:
-    """A folder that can be made in place of the file `path`: its name without ending, numbered where that is taken."""
-    bare = Path(path).with_suffix("")
-    numbered = (bare.with_name(f"{bare.name}-{number}") for number in itertools.count(2))
-    return next(one for one in itertools.chain([bare], numbered) if not one.exists())
 
 
 def _beside(target: Path, suffix: str) -> Path:

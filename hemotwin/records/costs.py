@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.configs import load_yaml
 from ..core.errors import InputError, nearest
+from .folder import not_there
 from .needs import examinations
 
 __all__ = ["Costs", "load_costs"]
@@ -44,6 +45,8 @@ def load_costs(path: str | Path) -> Costs:
     Raises `InputError` naming the file and the key for an unknown key or examination, anything but a number from 0, or
     one of the two staff entries without the other.
     """
+    if not Path(path).exists():
+        raise InputError(not_there(Path(path), "a YAML file with your costs"))
     data, name = load_yaml(path), Path(path).name
     if not isinstance(data, Mapping) or not set(data) - {"currency"}:
         raise InputError(f"{name}: must hold `currency` and costs, such as examinations: {{echo: 180}}.")

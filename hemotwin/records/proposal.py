@@ -198,7 +198,9 @@ def _seen(filled: Sequence[str]) -> str:
     if not filled:
         return "it holds no value"
     if len(numbers) < 0.5 * len(filled):
-        return f"{len(filled)} texts, no numbers"
+        return f"{len(filled)} text{'' if len(filled) == 1 else 's'}, no numbers"
+    if len(numbers) == 1:
+        return f"{numbers[0]:.4g}, 1 value"
     return f"{min(numbers):.4g} to {max(numbers):.4g}, median {median(numbers):.4g}, {len(numbers)} values"
 
 

@@ -189,8 +189,9 @@ def account(
         raise InputError("`twins` must hold at least one patient, but holds none.")
     twice = [patient for patient, count in Counter(one.patient for one in entries).items() if count > 1]
     if twice:
+        more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
         raise InputError(
-            f"`twins` must hold each patient once, but {', '.join(twice[:5])} stands there more than once."
+            f"`twins` must hold each patient once, but holds more than once: {', '.join(twice[:5])}{more}."
         )
     priced = costs if isinstance(costs, Costs) else Costs() if costs is None else load_costs(costs)
     return Account(tuple(entries), tuple(runs.values()), priced)

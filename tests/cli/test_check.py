@@ -32,7 +32,10 @@ def test_record_with_nothing_usable_ends_with_two_and_names_a_fix(tmp_path, caps
     assert main(["check", str(record)]) == 2
     message = capsys.readouterr().err
     assert "empty.csv" in message
-    assert "cuff pressure" in message
+    assert "cuff pressure" in message and "the patient has no usable measurement" in message
+    record.write_text("patient,observable,value,unit\nA,sbp,high,mm[Hg]\nB,sbp,low,mm[Hg]\n")
+    assert main(["check", str(record)]) == 2
+    assert "none of 2 patients has a usable measurement" in capsys.readouterr().err
 
 
 def test_one_patient_can_be_picked(tmp_path, capsys):

@@ -52,7 +52,7 @@ def test_header_with_a_unit_that_the_values_deny_is_not_proposed(tmp_path):
 def test_header_that_only_resembles_a_name_is_left_to_the_reviewer(tmp_path):
     data = proposed(tmp_path, "id,heart_rte,sv_volumes,zz", "1,70,80,1")
     assert "heart_rate" in data["ignore"]["heart_rte"] and "stroke_volume" in data["ignore"]["sv_volumes"]
-    assert data["columns"] == {} and data["ignore"]["zz"].startswith("not known; 1 to 1")
+    assert data["columns"] == {} and data["ignore"]["zz"].startswith("not known; 1, 1 value")
 
 
 def test_two_columns_for_one_observable_are_left_to_the_reviewer(tmp_path):
@@ -106,3 +106,8 @@ def test_summary_of_80_subjects_is_proposed_and_read_once_reviewed(data_folder, 
     del data["proposed"]
     records = checked(ht.read(path, mapping=data))
     assert len(records) == 80 and records.summary()["rows"] == 400
+
+
+def test_what_was_seen_of_one_row_is_told_as_one(tmp_path):
+    ignored = proposed(tmp_path, "id,foo,bar", "1,2,x")["ignore"]
+    assert ignored["foo"].endswith("2, 1 value") and ignored["bar"].endswith("1 text, no numbers")

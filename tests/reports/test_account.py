@@ -38,7 +38,7 @@ def sound():
     )
 
 
-def cohort(*changed, skipped=None, patients=3):
+def cohort(*changed, skipped=None, patients: int | None = 3):
     """Twins A, B, ... of one calibration."""
     facts = {"seconds": SECONDS, "patients": patients, "record_sha256": "abc", "device": "x86_64 CPU"}
     named = tuple(dataclasses.replace(twin, patient="ABC"[k]) for k, twin in enumerate(changed))
@@ -151,5 +151,5 @@ def test_costs_that_are_not_understood_are_refused(tmp_path, text, said):
 
 
 def test_the_same_patient_twice_is_refused():
-    with pytest.raises(InputError, match="A stands there more than once"):
+    with pytest.raises(InputError, match="holds more than once: A"):
         ht.account([cohort(sound()), cohort(sound())])
