@@ -151,7 +151,7 @@ def explain(twins: Any) -> set[str]:
             words = "; ".join(reason.rstrip(".") for reason in reasons)
             told.append(f"{twin.patient}: the twin is not usable: {words}.")
     nobody = all_failed(twins)
-    told = few(told) if nobody or not at_a_glance(len(twins)) else []
+    told = [] if at_a_glance(len(twins)) and sys.stderr.isatty() and not nobody else few(told)
     if nobody:
         reasons = "; ".join(few([f"{p}: {r}" for p, r in (getattr(twins, "skipped", None) or {}).items()]))
         told.append(f"No patient could be calibrated{f' ({reasons})' if reasons else ''}.")

@@ -35,7 +35,7 @@ def test_calibration_of_many_shows_figures_reasons_and_the_first_patients(tmp_pa
     assert main(["calibrate", record(tmp_path, NAMES), "--out", str(out)]) == 0
     shown, told = capsys.readouterr()
     words = " ".join(shown.split())
-    assert "not usable" not in told  # it stands in what is shown
+    assert told.count("the twin is not usable") == 3  # a file gets all
     assert "ward.csv: 25 patients, 49 rows = 48 used + 1 quarantined." in words
     assert "25 patients = 20 ok + 3 unidentifiable + 1 not converged + 1 without a twin" in words
     assert f"3 patients: status unidentifiable: {Status.UNIDENTIFIABLE.advice}" in words and "usable twins" in words
@@ -92,6 +92,9 @@ def test_reasons_of_many_stop_after_twenty_on_a_terminal_alone(tmp_path, calls, 
     assert main(asked) == 1
     told = capsys.readouterr().err
     assert told.count("the twin is not usable") == 20 and "... and 4 more" in told
+    on_a_terminal(monkeypatch)  # where the reasons stand in what is shown
+    assert main(asked) == 1
+    assert "the twin is not usable" not in capsys.readouterr().err
 
 
 def test_long_names_are_whole_so_that_one_can_ask_for_them(tmp_path, capsys, monkeypatch):
