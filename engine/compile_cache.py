@@ -6,8 +6,9 @@ JAX's own settings choose another folder or none.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 import jax
@@ -65,11 +66,16 @@ def folder_in_use() -> Path | None:
 
 
 def keep(file: Path, content: bytes) -> None:
-    """Write a file into the cache, whole or not at all; a cache that cannot be written to is no error."""
+    """Write a file into the cache, whole or not at all; a cache that cannot be written to is no error.
+
+    Whoever shares the folder may read it, as far as the process's umask allows.
+    """
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as draft:
-            draft.write(content)
-        os.replace(draft.name, file)
+        with open(draft, "xb") as out:
+            out.write(content)
+        os.replace(draft, file)
     except OSError:
-        return
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)

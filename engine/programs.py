@@ -115,10 +115,11 @@ def _program(
 
 
 def sealed(file: Path) -> bytes | None:
-    """The content of a file under a seal; None where there is none, or a damaged one."""
-    if not file.is_file():
+    """The content of a file under a seal; None where there is none, a damaged one, or one that may not be read."""
+    try:
+        whole = file.read_bytes()
+    except OSError:
         return None
-    whole = file.read_bytes()
     return whole[SEAL:] if hashlib.sha256(whole[SEAL:]).digest() == whole[:SEAL] else None
 
 

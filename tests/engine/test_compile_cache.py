@@ -90,3 +90,20 @@ def test_machines_with_other_instructions_keep_their_programs_apart(tmp_path: Pa
         marks.add(instructions(facts))
     assert len(marks) == 3
     assert instructions(tmp_path / "absent").startswith(compile_cache.default_folder().name.rsplit("-", 1)[0])
+
+
+def test_a_kept_file_has_the_permissions_of_any_other(tmp_path: Path):
+    """A cluster's users may share a cache: a file that only its maker may read would stop the others."""
+    (tmp_path / "other").touch()
+    compile_cache.keep(tmp_path / "made" / "one.code", b"content")
+    kept = tmp_path / "made" / "one.code"
+    assert kept.read_bytes() == b"content" and kept.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_a_full_disk_leaves_no_drafts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(compile_cache.os, "replace", full)
+    compile_cache.keep(tmp_path / "one.code", b"content")
+    assert not list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from hemotwin.engine.beat import BeatMap
-from hemotwin.engine.programs import SETTING, kept, named
+from hemotwin.engine.programs import SETTING, kept, named, sealed, with_seal
 from hemotwin.physiology.model import circulation
 
 JOB = """
@@ -86,6 +86,24 @@ def test_a_damaged_file_is_made_again(place: Path):
     file.write_bytes(whole)
     np.testing.assert_array_equal(run(double_of).one, [0.0, 2.0, 4.0])
     np.testing.assert_array_equal(run(refused).one, [0.0, 2.0, 4.0])
+
+
+def test_a_file_that_may_not_be_read_is_made_again(place: Path, monkeypatch: pytest.MonkeyPatch):
+    """Another user's, or one that was deleted after it had been seen."""
+    run(double_of)
+    (file,) = place.iterdir()
+    read, kept_content = Path.read_bytes, sealed(file)
+    assert kept_content is not None and with_seal(kept_content) == file.read_bytes()
+    for error in (PermissionError, FileNotFoundError):
+
+        def refuses(path: Path, error: type[OSError] = error) -> bytes:
+            if path == file:
+                raise error(path)
+            return read(path)
+
+        monkeypatch.setattr(Path, "read_bytes", refuses)
+        assert sealed(file) is None
+        np.testing.assert_array_equal(run(double_of).one, [0.0, 2.0, 4.0])
 
 
 def test_without_a_folder_or_a_name_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
