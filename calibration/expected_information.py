@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.counts import whole_number
 from ..core.errors import InputError, UnknownNameError
 from ..engine.compile_clock import compile_clock
 from ..physiology.model import Model
@@ -57,7 +58,7 @@ def expected_information(
     A patient without a usable value is placed by the prior alone. Raises `InputError` for an odd or too small number of
     draws or no patient, `UnknownNameError` for an unknown name in `about`.
     """
-    if draws < 2 or draws % 2:
+    if whole_number("draws", draws, 2) % 2:
         raise InputError(f"`draws` must be an even number from 2, but got {draws}.")
     if not sets:
         raise InputError("`records` must hold at least one patient, but holds none.")

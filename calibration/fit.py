@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from ..core.counts import step_count, whole_number
 from ..core.errors import InputError, required
 from ..core.provenance import provenance
 from ..core.registry import look_up
@@ -96,8 +96,8 @@ def calibrate(
             f"circulation({model.name!r}): a reflex acts about the rest that is found, and leaves it as it is."
         )
     for argument, given, least in (("starts", starts, 1), ("draws", draws, 2), ("seed", seed, 0)):
-        if not isinstance(given, Integral) or given < least:
-            raise InputError(f"`{argument}` must be a whole number, at least {least}, but got {given!r}.")
+        whole_number(argument, given, least)
+    steps = step_count(steps, model.steps)
     with compile_clock() as compiling:
         clock = Clock(progress or (lambda sentence: None), {}, time.perf_counter(), compiling)
         finest = FINEST if steps is None else steps

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from ..calibration.certificate import PERIODICITY_LIMIT, PRESSURE_LIMIT, VOLUME_
 from ..calibration.rows import at_the_edge, reading_labels, span
 from ..calibration.summary import Readings, waves
 from ..calibration.twin import CalibratedTwin, CalibratedTwins
+from ..core.counts import whole_number
 from ..core.dataset import variable
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, required
@@ -53,10 +53,7 @@ def predict(
     unknown reflex or gain.
     """
     required("scenario", scenario, Scenario, 'a scenario, such as ht.scenario("fluid_bolus", volume="500 mL")')
-    if draws is not None and (not isinstance(draws, Integral) or draws < 0):
-        raise InputError(
-            f"`draws` must be a whole number (0: the best mode alone), or None for all, but got {draws!r}."
-        )
+    draws = None if draws is None else whole_number("draws", draws, 0, "the best mode alone; None: all draws")
     every = tuple(twins) if isinstance(twins, Iterable) else (twins,)
     if not all(isinstance(one, CalibratedTwin) for one in every):
         required("twins", twins, CalibratedTwins, "what ht.calibrate or ht.load returns, or a twin of it")

@@ -13,6 +13,7 @@ import xarray as xr
 from ..calibration.certified import Certified, certified
 from ..calibration.rows import at_the_edge, reading_labels
 from ..calibration.summary import observe, reader, waves
+from ..core.counts import step_count, whole_number
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, required
 from ..core.registry import known
@@ -103,8 +104,8 @@ def simulate(
     required("scenario", scenario, Scenario | None, 'a scenario, such as ht.scenario("bleeding"), or None')
     if not model.system.is_network:
         raise InputError(f"`model` must have inertial valves, but {model.valves!r} valves have none; use valves=None.")
-    if beats is not None and beats < 1:
-        raise InputError(f"`beats` must be at least 1, but got {beats}.")
+    beats = None if beats is None else whole_number("beats", beats, 1, "None: the steady beat")
+    steps = step_count(steps, model.steps)
     number = steps or model.steps
     before = model.system.parameters.pack(model.values, 1)
     turns = before[None] if scenario is None else _in_bounds(model, scenario, before)
