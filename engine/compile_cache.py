@@ -20,17 +20,23 @@ __all__ = ["default_folder", "enable", "folder_in_use", "keep", "kept_in"]
 WORTH = 0.02  # s of compiling from which a program is kept: reading it again takes some 5 ms
 
 
-def default_folder() -> Path:
+def default_folder() -> Path | None:
     """Where compiled programs are kept unless the user chooses: $XDG_CACHE_HOME/hemotwin, or ~/.cache/hemotwin, and
     there a folder for each kind of processor, as the machines of a cluster may share a home but not all instructions.
+
+    None where there is no home folder, as in a container whose user has no name.
     """
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hemotwin" / instructions()
+    try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return None
+    return root / "hemotwin" / instructions()
 
 
 def enable() -> Path | None:
     """Switch the cache on in `default_folder()`, unless the user has chosen a folder for JAX; returns the one in use.
 
-    A folder that cannot be made leaves the cache off, and so does JAX's setting
+    A folder that is not there and cannot be made leaves the cache off, and so does JAX's setting
     `jax_enable_compilation_cache` (JAX_ENABLE_COMPILATION_CACHE=false).
     """
     if not _wanted():
@@ -39,6 +45,8 @@ def enable() -> Path | None:
     if chosen:
         return Path(chosen)
     root = default_folder()
+    if root is None:
+        return None
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError:

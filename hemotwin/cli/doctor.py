@@ -197,6 +197,10 @@ def _cache() -> Finding:
 
     folder = enable()
     where = folder or default_folder()
+    if where is None:
+        what = "there is no home folder to keep compiled programs in, so that every run compiles again"
+        return Finding("cache", "off: there is no home folder", {"folder": None, "writable": False},
+                       (Problem(what, "set XDG_CACHE_HOME to a folder that can be written"),))  # fmt: skip
     if folder is not None:  # one that the user has named for JAX is made when the first program is kept
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)

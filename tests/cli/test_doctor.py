@@ -150,6 +150,12 @@ def test_cache_that_cannot_be_written_names_folder_and_fix(monkeypatch, tmp_path
     assert not problem_of(str(tmp_path), "compiles again", "XDG_CACHE_HOME").blocking
 
 
+def test_a_user_without_a_home_folder_is_told_where_the_cache_can_be(monkeypatch):
+    monkeypatch.setattr("hemotwin.engine.compile_cache.enable", lambda: None)
+    monkeypatch.setattr("hemotwin.engine.compile_cache.default_folder", lambda: None)
+    assert not problem_of("no home folder", "compiles again", "set XDG_CACHE_HOME").blocking
+
+
 def test_card_that_jax_does_not_use_is_told_with_the_extra(monkeypatch):
     monkeypatch.setattr(machine, "nvidia_driver", lambda: True)
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)

@@ -82,6 +82,21 @@ def test_the_cache_stays_off_where_it_cannot_be_or_is_not_wanted(
     assert compile_cache.folder_in_use() is None
 
 
+def test_without_a_home_folder_the_cache_stays_off(
+    tmp_path: Path, jax_settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+):
+    """As in a container whose user is a number without a name."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert compile_cache.default_folder() is None and compile_cache.enable() is None
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert compile_cache.enable() == tmp_path / "hemotwin" / instructions()
+
+
 def test_machines_with_other_instructions_keep_their_programs_apart(tmp_path: Path):
     marks = set()
     for flags in ("flags : sse avx", "flags : sse avx avx512f", "Features : asimd sve"):
@@ -89,7 +104,8 @@ def test_machines_with_other_instructions_keep_their_programs_apart(tmp_path: Pa
         facts.write_text(f"processor : 0\nmodel name : One\n{flags}\n\nprocessor : 1\n{flags}\n")
         marks.add(instructions(facts))
     assert len(marks) == 3
-    assert instructions(tmp_path / "absent").startswith(compile_cache.default_folder().name.rsplit("-", 1)[0])
+    folder = compile_cache.default_folder()
+    assert folder is not None and instructions(tmp_path / "absent").startswith(folder.name.rsplit("-", 1)[0])
 
 
 def test_a_kept_file_has_the_permissions_of_any_other(tmp_path: Path):
