@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import zlib
 from pathlib import Path
 
 import jax
 
 from .machine import instructions
 
-__all__ = ["default_folder", "enable", "folder_in_use", "keep", "kept_in"]
+__all__ = ["default_folder", "enable", "faulty", "folder_in_use", "keep", "kept_in"]
 
 WORTH = 0.02  # s of compiling from which a program is kept: reading it again takes some 5 ms
+OF_JAX, ZLIB = "-cache", b"\x78"  # how JAX's programs are named, and how what zlib packs begins
 
 
 def default_folder() -> Path | None:
@@ -71,6 +73,40 @@ def folder_in_use() -> Path | None:
     """The cache's folder, None while it is off or not a folder of this machine (JAX can keep it in a bucket)."""
     folder = getattr(jax.config, "jax_compilation_cache_dir", None)
     return Path(folder) if folder and _wanted() and "://" not in str(folder) else None
+
+
+def faulty(folder: Path) -> tuple[list[Path], list[Path]]:
+    """(files of a cache that this process may not read, programs of JAX's there that are not whole), each sorted.
+
+    JAX replaces neither: each process warns and compiles what they should hold. A damaged file of ours is replaced.
+    """
+    unread, damaged = [], []
+    try:
+        files = sorted(entry for entry in folder.iterdir() if entry.is_file())
+    except OSError:
+        return [], []
+    for file in files:
+        try:
+            with open(file, "rb") as held:
+                content = held.read() if file.name.endswith(OF_JAX) else b"ours"
+        except FileNotFoundError:  # deleted meanwhile
+            continue
+        except OSError:
+            unread.append(file)
+        else:
+            damaged += [] if _whole(content) else [file]
+    return unread, damaged
+
+
+def _whole(program: bytes) -> bool:
+    """Whether a program of JAX's can be unpacked; one that is not packed by zlib is taken to be whole."""
+    if not program.startswith(ZLIB):
+        return bool(program)
+    try:
+        zlib.decompress(program)
+    except zlib.error:
+        return False
+    return True
 
 
 def keep(file: Path, content: bytes) -> None:

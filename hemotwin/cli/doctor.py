@@ -129,7 +129,8 @@ def _computing() -> list[Finding]:
             if asked.startswith(("cuda", "gpu")):
                 fix += f"; for an NVIDIA GPU: {install_command(declared(), 'gpu')}"
         return [Finding("device", "none: JAX does not start", {"backend": None}, (Problem(what, fix, blocking=True),))]
-    return [_device(found), _precision(found), _cache(), _programs()]
+    cache = _cache()  # switched on, as it is wherever beats run: native code is tried with it
+    return [_device(found), _precision(found), cache, _programs()]
 
 
 def _beats(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, list[Problem]]:
@@ -211,11 +212,24 @@ def _cache() -> Finding:
         what = f"compiled programs cannot be kept in {where} ({found.trouble}), so that every run compiles again"
         return Finding("cache", f"off: {where} is not writable", facts, (Problem(what, choose),))
     sentence = f"{where}, {found.programs} programs, {found.size / MEBIBYTE:.1f} MiB, writable"
-    problems: tuple[Problem, ...] = ()
+    problems = _unusable(where, choose)
     if found.free is not None and found.free < LEAST_DISK:
         what = f"only {found.free / MEBIBYTE:.0f} MiB are free on the disk of the cache {where}"
-        problems = (Problem(what, f"free some, or {choose}; the cache itself may be emptied at any time"),)
-    return Finding("cache", sentence, facts, problems)
+        problems.append(Problem(what, f"free some, or {choose}; the cache itself may be emptied at any time"))
+    return Finding("cache", sentence, facts, tuple(problems))
+
+
+def _unusable(where: Path, choose: str) -> list[Problem]:
+    """Files of a cache that no process of this user can take anything from."""
+    from ..engine.compile_cache import faulty
+
+    fixes = f"delete them, let their owner make them readable (chmod a+r), or {choose}", "delete them"
+    states, found = ("may not be read by this user", "cannot be unpacked"), []
+    for files, state, fix in zip(faulty(where), states, fixes, strict=True):
+        if files:
+            count = f"{len(files)} file{'s' * (len(files) != 1)} in {where}, first {files[0].name},"
+            found.append(Problem(f"{count} {state}: every run compiles again what they hold", fix))
+    return found
 
 
 def _programs() -> Finding:
@@ -241,6 +255,7 @@ def _programs() -> Finding:
         problems.append(Problem(f"{SETTING} is set, but flatbuffers is not installed", command("jobs")))
     if open_to_others:
         problems.append(Problem(f"others may write to {where}, whose files are run as code", choose))
+    problems += _unusable(where, choose)
     facts = {"folder": str(where), "programs": len(kept), "bytes": size, "writable": writable}
     state = "writable" if writable else "read only: what is missing is compiled in each job"
     sentence = f"{where}, {len(kept)} programs, {size / MEBIBYTE:.1f} MiB, {state}"

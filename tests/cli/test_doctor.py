@@ -156,6 +156,26 @@ def test_a_user_without_a_home_folder_is_told_where_the_cache_can_be(monkeypatch
     assert not problem_of("no home folder", "compiles again", "set XDG_CACHE_HOME").blocking
 
 
+def test_files_of_the_cache_that_cannot_be_used_are_told_with_what_to_do(monkeypatch, tmp_path):
+    theirs, cut = [tmp_path / "theirs.code"], [tmp_path / "cut-cache", tmp_path / "empty-cache"]
+    monkeypatch.setattr("hemotwin.engine.compile_cache.faulty", lambda folder: (theirs, []))
+    problem_of("1 file ", str(tmp_path), "may not be read", "theirs.code", "chmod a+r", "XDG_CACHE_HOME")
+    monkeypatch.setattr("hemotwin.engine.compile_cache.faulty", lambda folder: ([], cut))
+    problem_of("2 files", "cannot be unpacked", "cut-cache", "delete them")
+    monkeypatch.setattr("hemotwin.engine.compile_cache.faulty", lambda folder: (theirs, []))
+    monkeypatch.setenv("HEMOTWIN_PROGRAMS", str(tmp_path))
+    assert any("HEMOTWIN_PROGRAMS" in problem.fix for problem in doctor._programs().problems)
+
+
+def test_native_code_is_tried_with_the_cache_on(monkeypatch, tmp_path):
+    """As it is wherever beats run; else what a cache does to it would not be seen."""
+    asked = []
+    monkeypatch.setattr("hemotwin.engine.compile_cache.enable", lambda: asked.append("cache") or tmp_path)
+    monkeypatch.setattr("hemotwin.engine.backends.native.call.why_not", lambda: asked.append("native") or "")
+    doctor.doctor(quick=True)
+    assert asked == ["cache", "native"]
+
+
 def test_card_that_jax_does_not_use_is_told_with_the_extra(monkeypatch):
     monkeypatch.setattr(machine, "nvidia_driver", lambda: True)
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)

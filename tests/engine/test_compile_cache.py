@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,6 +116,25 @@ def test_a_kept_file_has_the_permissions_of_any_other(tmp_path: Path):
     compile_cache.keep(tmp_path / "made" / "one.code", b"content")
     kept = tmp_path / "made" / "one.code"
     assert kept.read_bytes() == b"content" and kept.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_files_that_no_process_can_use_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole, text = zlib.compress(b"program" * 100), "not packed by zlib"
+    for name, content in (("whole", whole), ("cut", whole[:-5]), ("empty", b""), ("other", text.encode())):
+        (tmp_path / f"{name}-cache").write_bytes(content)
+    for name in ("ours.code", "theirs.code"):
+        (tmp_path / name).write_bytes(b"")
+
+    def opened(file: Path, mode: str) -> Any:
+        if file.name == "theirs.code":
+            raise PermissionError(file)
+        return open(file, mode)
+
+    monkeypatch.setattr(compile_cache, "open", opened, raising=False)
+    unread, damaged = compile_cache.faulty(tmp_path)
+    assert [file.name for file in unread] == ["theirs.code"]
+    assert [file.name for file in damaged] == ["cut-cache", "empty-cache"]
+    assert compile_cache.faulty(tmp_path / "absent") == ([], [])
 
 
 def test_a_full_disk_leaves_no_drafts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
