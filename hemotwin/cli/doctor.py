@@ -157,11 +157,11 @@ def _beats(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, list
 def _no_native() -> tuple[str, str]:
     """Why this process cannot run native code, or "", and what mends it."""
     from ..core.install import installer
-    from ..engine.backends.native.call import why_not
+    from ..engine.backends.native.call import NOT_INSTALLED, why_not
     from .installation import declared, install_command
 
     reason = why_not()
-    if reason.startswith("llvmlite is not installed"):
+    if reason.startswith(NOT_INSTALLED):
         return reason.partition(":")[0], install_command(declared(), "native")
     return reason.removesuffix("."), f"{installer()} --upgrade jax jaxlib llvmlite"
 

@@ -28,14 +28,24 @@ start = equal_start(model.system, jnp.asarray(rows))
 for backend in ("native", "xla"):
     compiled(BeatMap(model.system, backend=backend), None)(rows, start, 100)
 """
+OF_ANOTHER_USER = """
+import pathlib
+read = pathlib.Path.read_bytes
+def refused(path):
+    if path.suffix in (".code", ".target"):
+        raise PermissionError(13, "Permission denied", str(path))
+    return read(path)
+pathlib.Path.read_bytes = refused
+"""
 JAX_SETTINGS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
 
 
-def left_by_a_process(place: Path, **settings: str) -> set[str]:
-    """Kinds of files (how their names end) that a process leaves in the user's cache folder `place`."""
+def left_by_a_process(place: Path, begins: str = "", **settings: str) -> set[str]:
+    """Kinds of files (how their names end) that a process leaves in the user's cache folder `place`; `begins` runs
+    before all else in it."""
     environment = {name: value for name, value in os.environ.items() if name not in JAX_SETTINGS}
     environment |= {"XDG_CACHE_HOME": str(place), **settings}
-    subprocess.run([sys.executable, "-c", PROCESS], check=True, env=environment)
+    subprocess.run([sys.executable, "-c", begins + PROCESS], check=True, env=environment)
     kinds = (".code", ".target", "-cache")  # native code, which beat it is, XLA's programs
     files = [file.name for file in (place / "hemotwin" / instructions()).glob("*")]
     return {kind for kind in kinds for name in files if name.endswith(kind)}
@@ -44,6 +54,7 @@ def left_by_a_process(place: Path, **settings: str) -> set[str]:
 @pytest.mark.skipif(bool(call.why_not()), reason=call.why_not() or "native code runs")
 def test_the_library_keeps_what_it_compiles_unless_jax_is_told_not_to(tmp_path: Path):
     assert left_by_a_process(tmp_path / "kept") == {".code", ".target", "-cache"}
+    assert left_by_a_process(tmp_path / "kept", OF_ANOTHER_USER) == {".code", ".target", "-cache"}  # made again
     assert not left_by_a_process(tmp_path / "off", JAX_ENABLE_COMPILATION_CACHE="false")
 
 

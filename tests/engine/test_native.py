@@ -14,6 +14,7 @@ import platform
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import jax
@@ -255,6 +256,19 @@ def test_the_user_may_keep_to_xla_or_insist(monkeypatch: pytest.MonkeyPatch):
     assert not call.usable("auto")
     with pytest.raises(HemotwinError, match=f"llvmlite is not installed: {re.escape(command('native'))}"):
         call.usable("native")
+
+
+def test_native_code_that_is_lost_is_told_once_and_llvmlite_that_is_not_there_never(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(call, "why_not", lambda: f"{call.NOT_INSTALLED}: pip install llvmlite")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert not call.usable("auto")
+        monkeypatch.setattr(call, "why_not", lambda: "llvmlite does not load (libLLVM.so)")
+        assert not call.usable("auto") and not call.usable("auto")
+        monkeypatch.setenv(SETTING, "xla")
+        assert not call.usable("auto")
+    (warning,) = said
+    assert "does not load (libLLVM.so) (HEMOTWIN_BACKEND=xla" in str(warning.message)
 
 
 def test_pallas_without_a_gpu_is_answered_with_the_command_that_installs_it():

@@ -12,13 +12,15 @@ import jax.numpy as jnp
 from ....core.errors import HemotwinError
 from ....core.install import command
 from ...beat import BeatMap
-from ..choice import chosen, lanes_last
+from ..choice import SETTING, chosen, lanes_last
 from . import index
 from .handler import Target, compiled_target, vector_bytes
 from .program import native_program
 from .trial import obstacle
 
-__all__ = ["native_beat", "usable", "why_not"]
+__all__ = ["NOT_INSTALLED", "native_beat", "usable", "why_not"]
+
+NOT_INSTALLED = "llvmlite is not installed"  # the one reason that is the user's own choice, of which nothing is warned
 
 
 @functools.cache
@@ -27,7 +29,7 @@ def why_not() -> str:
     try:
         import llvmlite.binding  # noqa: F401
     except ModuleNotFoundError:
-        return f"llvmlite is not installed: {command('native')}"
+        return f"{NOT_INSTALLED}: {command('native')}"
     except (ImportError, OSError) as error:
         return f"llvmlite does not load ({error})"
     return obstacle()
@@ -36,7 +38,8 @@ def why_not() -> str:
 def usable(backend: str) -> bool:
     """Whether a beat whose backend is `backend` (one of `choice.BACKENDS`) runs as native code here.
 
-    "auto" does on a CPU, unless the environment chooses otherwise. Raises `HemotwinError` for "native" where it cannot.
+    "auto" does on a CPU, unless the environment chooses otherwise; where llvmlite is installed and it cannot, a warning
+    says why, once. Raises `HemotwinError` for "native" where it cannot.
     """
     backend = chosen() if backend == "auto" else backend
     if backend not in ("auto", "native"):
@@ -44,7 +47,16 @@ def usable(backend: str) -> bool:
     reason = "JAX runs on a GPU" if jax.default_backend() != "cpu" else why_not()
     if reason and backend == "native":
         raise HemotwinError(f"backend 'native' must have a CPU and llvmlite, but {reason}.")
+    if reason and jax.default_backend() == "cpu" and not reason.startswith(NOT_INSTALLED):
+        _warn(reason)
     return not reason
+
+
+@functools.cache
+def _warn(reason: str) -> None:
+    """Once in a process, whatever filters are set."""
+    text = f"beats run through XLA, several times slower than native code: {reason.removesuffix('.')}"
+    warnings.warn(f"{text} ({SETTING}=xla asks for XLA, without this warning).", RuntimeWarning, stacklevel=3)
 
 
 def native_beat(
@@ -83,7 +95,7 @@ def _target(beat: BeatMap, dtype: str, free: tuple[int, ...] | None) -> Target |
         return target
     try:
         target = compiled_target(native_program(beat, dtype, width, free))
-    except (HemotwinError, RuntimeError) as error:  # the latter are LLVM's own
+    except (HemotwinError, RuntimeError, OSError) as error:  # LLVM's own are the second; of files, the third
         warnings.warn(f"this circulation runs on XLA, several times slower: {error}", RuntimeWarning, stacklevel=2)
         return None
     index.note(about, target)
