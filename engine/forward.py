@@ -21,7 +21,7 @@ from .blocks import block_width, in_blocks
 from .compilation import compiled_for_device
 from .crew import usable
 from .periodic import SMALLEST_VOLUME, TOLERANCE, Steady, equal_pressure_state, steady_beat
-from .quasi_newton import nearest, predicted, quasi_newton
+from .quasi_newton import nearest, predicted, quasi_newton, typical
 from .reduction import Signals
 
 __all__ = ["Forward", "Waves", "beat_width", "forward", "record"]
@@ -91,7 +91,8 @@ def forward(
     """Steady beat and reductions of parameters [P, B] from a guess [S, B] (None: all stores at one pressure).
 
     Lanes are solved by Newton. Where there are many, only the first `bank` are: the others start from their derivatives
-    (see `quasi_newton`), and Newton takes the lanes that this leaves.
+    (see `quasi_newton`), and Newton takes the lanes that this leaves. No lane depends on another, but for those behind
+    the bank on its sound lanes, from which they start: what an unsound or stray lane has enters none.
     """
     count = parameters.shape[-1]
 
@@ -125,6 +126,7 @@ def _others(
 ) -> Steady:  # fmt: skip
     """All lanes, those behind the bank by Broyden's method from what regressions on it let expect."""
     sound = np.flatnonzero(bank.status == int(Status.OK))
+    sound = sound[typical(parameters[:, sound])] if len(sound) else sound
     rest = np.arange(len(bank.status), parameters.shape[-1])
     if not len(sound):
         return _joined(bank, solve(rest))

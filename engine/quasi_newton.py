@@ -23,23 +23,63 @@ from .compilation import compiled_for_device
 from .periodic import SMALLEST_VOLUME, TOLERANCE, Steady, status_of, volume_residual
 from .precision import double
 
-__all__ = ["nearest", "predicted", "quasi_newton"]
+__all__ = ["nearest", "predicted", "quasi_newton", "typical"]
 
 LIMIT, NEAR, PER_DECADE = 12, 1e-6, 2.0  # beats to 1e-6 mL before a lane is left to Newton; more per decade below it
 COARSE, MOST_COARSE = 1e-2, 12  # mL, beats: until then in float32, whose rounding changes a volume by some 1e-4 mL
 FIRST, AGAIN = 4, 1  # beats before the first regrouping of a phase, and later: of 3 to 5 and 1 to 2 the fastest
 WIDTH, NARROW = 256, 16  # lanes per block (of 128 to 512 the fastest), and where few are left
 SMALLEST_SCALE = 1.0  # mL or mL/s: rows smaller than this are compared with it
+STRAY, FEW = 12.0, 16  # robust standard deviations within which a parameter is believed; few are one lane in so many
+MADS = 1.4826  # standard deviations of a normal quantity per median absolute deviation
+
+
+def typical(bank: np.ndarray) -> np.ndarray:
+    """Which lanes [K] of the parameters [P, K] are no stray ones.
+
+    A lane strays in a row in which it lies farther from the median than `STRAY` robust standard deviations, or is not
+    positive where the others are, if few do so in that row. The regressions take the others alone: a lane that is out
+    of its mind moves no neighbour, even if it finds a steady beat.
+    """
+    count = bank.shape[1]
+    few = max(1, count // FEW)
+    positive = np.sum(bank > 0.0, axis=1, keepdims=True) >= count - few
+    middle = np.median(bank, axis=1, keepdims=True)
+    away = np.abs(
+        np.where(positive, np.log(np.where(bank > 0.0, bank, 1.0) / np.where(positive, middle, 1.0)), bank - middle)
+    )
+    scale = MADS * np.median(away, axis=1, keepdims=True)
+    alike = scale == 0.0  # one number in most lanes
+    away, scale = np.where(alike, np.abs(bank - middle), away), np.where(alike, np.abs(middle), scale)
+    far = (positive & ~(bank > 0.0)) | ((away > STRAY * scale) & (scale > 0.0))
+    return ~np.any(far & (np.sum(far, axis=1, keepdims=True) <= few), axis=0)
+
+
+def _in_spreads(parameters: np.ndarray, bank: np.ndarray, *, logarithms: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the bank's parameters [P, K] and of parameters [P, B] in units of their spread, from their mean.
+
+    Mean and spread are the bank's, so that no lane enters another's numbers; rows that are alike in the whole bank are
+    left out. With `logarithms` of rows that are positive in the bank; a lane that is not stands at the bank's least.
+    Whatever a lane has is finite here, at most `STRAY` from the mean.
+    """
+    positive = np.all(bank > 0.0, axis=1, keepdims=True) & logarithms
+    least = np.where(positive, bank.min(axis=1, keepdims=True), 1.0)
+    log = lambda rows: np.log(np.where(rows > 0.0, rows, least), out=rows.copy(), where=positive)  # noqa: E731
+    known, asked = log(bank), log(parameters)
+    centre, spread = known.mean(axis=1, keepdims=True), known.std(axis=1, keepdims=True)
+    kept = spread[:, 0] > 0.0
+
+    def scaled(rows: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            return np.clip(np.nan_to_num((rows[kept] - centre[kept]) / spread[kept]), -STRAY, STRAY)
+
+    return scaled(known), scaled(asked)
 
 
 def nearest(parameters: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """Index [B] of the bank lane [P, K] nearest to each lane of parameters [P, B], in standard deviations of each row.
-
-    Rows that are alike in all lanes do not count.
-    """
-    spread = np.std(parameters, axis=1)
-    rows = spread > 0.0
-    lanes, kept = (part[rows] / spread[rows, None] for part in (parameters, bank))
+    """Index [B] of the bank lane [P, K] nearest to each lane of parameters [P, B], in the bank's standard deviations of
+    each row; rows that are alike in the whole bank do not count."""
+    kept, lanes = _in_spreads(parameters, bank, logarithms=False)
     square = np.sum(lanes**2, axis=0)[:, None] + np.sum(kept**2, axis=0) - 2.0 * _product(lanes.T, kept)
     return np.argmin(square, axis=1)
 
@@ -47,18 +87,14 @@ def nearest(parameters: np.ndarray, bank: np.ndarray) -> np.ndarray:
 def predicted(parameters: np.ndarray, bank: np.ndarray, values: np.ndarray, ridge: float) -> np.ndarray:
     """Values [..., B] for parameters [P, B] from those [..., K] of the bank's parameters [P, K], by ridge regression.
 
-    Linear in the logarithms of the rows (in the rows themselves where one is not positive), each in units of its
-    spread; `ridge` is the penalty per bank lane on the squared coefficients, none on the constant.
+    Linear in the logarithms of the rows (in the rows themselves where one of the bank's is not positive), each in units
+    of its spread; `ridge` is the penalty per bank lane on the squared coefficients, none on the constant.
     """
-    both = np.concatenate([bank, parameters], axis=1)
-    positive = np.all(both > 0.0, axis=1, keepdims=True)
-    rows = np.where(positive, np.log(np.where(positive, both, 1.0)), both)
-    spread = np.std(rows, axis=1)
-    rows = ((rows - rows.mean(axis=1, keepdims=True)) / np.where(spread > 0.0, spread, 1.0)[:, None])[spread > 0.0]
-    rows = np.vstack([np.ones(rows.shape[1]), rows])
+    known, asked = (
+        np.vstack([np.ones(rows.shape[1]), rows]) for rows in _in_spreads(parameters, bank, logarithms=True)
+    )
     count = bank.shape[1]
-    known, asked = rows[:, :count], rows[:, count:]
-    penalty = ridge * count * np.diag([0.0, *[1.0] * (len(rows) - 1)])
+    penalty = ridge * count * np.diag([0.0, *[1.0] * (len(known) - 1)])
     coefficients = np.linalg.solve(known @ known.T + penalty, known @ values.reshape(-1, count).T)
     return _product(coefficients.T, asked).reshape(*values.shape[:-1], asked.shape[1])
 
