@@ -94,8 +94,11 @@ class Weighted:
 
         With x = v z and its pull g = v dlogL/dz, E x = E g and E x^2 = v v + E x g (Stein's identity). The differences
         are subtracted as control variates (Mira, Solgi and Imparato 2013, Stat Comput 23:653-662): a quantity that the
-        data do not inform has the sd of its prior then, and not that up to the error of so many draws.
+        data do not inform has the sd of its prior then, and not that up to the error of so many draws. nan where fewer
+        than two draws weigh anything.
         """
+        if np.count_nonzero(self.weight) < 2:
+            return np.full(len(rows), np.nan)
         found = []
         for v in rows:
             x, g = v @ self.z, v @ self.pull

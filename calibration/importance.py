@@ -97,8 +97,11 @@ def _pareto_fit(excess: np.ndarray) -> tuple[float, float]:
 def resampled(weight: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Indices [count] of draws kept, each as often as its weight says, to the next whole number (systematic).
 
-    Kitagawa 1996, J Comput Graph Stat 5:1-25, doi 10.2307/1390750. Their order is random.
+    Kitagawa 1996, J Comput Graph Stat 5:1-25, doi 10.2307/1390750. Their order is random. Where nothing weighs anything
+    all are kept alike.
     """
+    if not np.any(weight > 0.0):
+        weight = np.ones(len(weight))
     at = (rng.random() + np.arange(count)) / count
     ends = np.cumsum(weight)
     return rng.permutation(np.searchsorted(ends / ends[-1], at, side="right").clip(0, len(weight) - 1))

@@ -30,6 +30,9 @@ from .twin import CalibratedTwin, Certificate, Sampling
 __all__ = ["Readings", "observe", "reader", "sampling_of", "summarise", "theta_to_parameters", "waves"]
 
 
+LEAST_SOUND = 2  # posterior draws with a steady beat, below which there is no interval
+
+
 def compile_forward(cohort: Cohort, model: Model, steps: int) -> None:
     """Compile what the posterior draws will need while the fit still runs (solves the prior's centre once)."""
     with double():
@@ -44,7 +47,8 @@ def summarise(
     steps: int,
     rows_of: Callable[[str], tuple[Any, ...]],
 ) -> list[CalibratedTwin]:  # fmt: skip
-    """A twin for every patient; one whose fit failed from every start is named in `cohort.skipped`."""
+    """A twin for every patient; one whose fit failed from every start, or of whose posterior fewer than two draws have
+    a steady beat, is named in `cohort.skipped`."""
     kept = {k: p for k, p in enumerate(posteriors) if p is not None}
     for k, one in enumerate(cohort.sets):
         if k not in kept:
@@ -52,6 +56,14 @@ def summarise(
     if not kept:
         return []
     drawn = sampled(cohort, model, kept, fits, draws, rngs, steps)
+    for k in [k for k, one in drawn.items() if one.draws.shape[1] < LEAST_SOUND]:
+        cohort.skipped[cohort.sets[k].patient] = (
+            f"{Status.NOT_PERIODIC.advice} Fewer than {LEAST_SOUND} of {draws} posterior draws have one, so that no "
+            "interval can be told; check the units and values of the record"
+        )
+        del drawn[k], kept[k]
+    if not kept:
+        return []
     certificates = _certificates(cohort, model, checks, drawn, steps)
     return [_twin(cohort, model, k, kept[k], fits, drawn[k], left[k], certificates[k], steps, rows_of) for k in kept]
 

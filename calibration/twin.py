@@ -260,8 +260,8 @@ class CalibratedTwins:
 
     @property
     def status(self) -> dict[str, Status]:
-        """Status by patient; a skipped patient counts as not identifiable."""
-        return {p: t.status for p, t in self._twins.items()} | dict.fromkeys(self.skipped, Status.UNIDENTIFIABLE)
+        """Status by patient; a skipped patient has that of its reason, and otherwise counts as not identifiable."""
+        return {p: t.status for p, t in self._twins.items()} | {p: _of_reason(why) for p, why in self.skipped.items()}
 
     def __getitem__(self, patient: str) -> CalibratedTwin:
         if patient not in self._twins:
@@ -314,6 +314,11 @@ class CalibratedTwins:
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
+
+
+def _of_reason(reason: str) -> Status:
+    """The status whose advice a reason to skip a patient begins with."""
+    return next((one for one in Status if reason.startswith(one.advice)), Status.UNIDENTIFIABLE)
 
 
 _DATASETS = ("waves", "posterior")

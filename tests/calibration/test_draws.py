@@ -211,3 +211,10 @@ def test_unreliable_weights_are_said_to_be():
     assert "rough" not in sampling_of(sure).sentence and "Pareto k 0.31" in sampling_of(sure).sentence
     unsure = sampling_of(dataclasses.replace(sure, k=0.93, reliable=False, rounds=3))
     assert not unsure.reliable and "take the intervals as rough" in unsure.sentence
+
+
+def test_draws_of_which_none_is_solved_have_no_spread_and_raise_nothing():
+    _, found = drawn(linear, [0.3, -1.0, 2.0, 0.1, -0.4, 1.2], 1.0, np.zeros(4),
+                     unsound=lambda p: np.ones(p.shape[1], bool), count=200)  # fmt: skip
+    assert found.method == LAPLACE and found.failed == 200 and found.effective == 0.0 and not found.reliable
+    assert not np.any(found.weight) and np.all(np.isnan(found.spreads(np.eye(4))))

@@ -116,6 +116,27 @@ def test_one_patient_without_values_does_not_stop_the_others():
         twins()["NONE"]
 
 
+def test_patient_of_whose_draws_none_has_a_steady_beat_ends_with_a_reason_beside_the_others(monkeypatch, tmp_path):
+    from hemotwin.calibration import sampling
+
+    observed = sampling._observed
+
+    def without_beats(cohort, model, parameters, guess, steps):
+        found = observed(cohort, model, parameters, guess, steps)
+        return {k: one if cohort.sets[k].patient == "P1" else broken(one) for k, one in found.items()}
+
+    def broken(one):
+        return type(one)(one.names, one.units, one.values,
+                         one.solved._replace(status=np.full(len(one.sound), int(Status.NOT_PERIODIC))))  # fmt: skip
+
+    monkeypatch.setattr(sampling, "_observed", without_beats)
+    some = [one for one in patients() if one.patient in ("P1", "CUFF")]
+    found = calibrate(ht.circulation("adult"), some, starts=1, draws=4, leave_out=False, steps=64)
+    assert found.patients == ["P1"] and found.status["CUFF"] == Status.NOT_PERIODIC
+    assert "units and values of the record" in found.skipped["CUFF"]
+    assert ht.load(found.save(tmp_path / "t.zarr")).status["CUFF"] == Status.NOT_PERIODIC
+
+
 def test_no_usable_patient_at_all_is_an_error_that_says_what_to_give():
     with pytest.raises(InputError, match=r"NONE: no usable measurement.*cuff pressure"):
         calibrate(ht.circulation("adult"), nothing_usable())

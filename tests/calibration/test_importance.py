@@ -69,3 +69,8 @@ def test_each_draw_is_kept_as_often_as_it_weighs_to_the_next_whole_number():
     times = np.bincount(kept, minlength=50)
     assert np.all(np.abs(times - 200 * weight) < 1.0)
     assert not np.all(np.diff(kept) >= 0)  # in random order, so that the first few stand for all
+
+
+def test_where_nothing_weighs_anything_all_are_kept_alike():
+    kept = resampled(np.zeros(50), 200, np.random.default_rng(3))
+    np.testing.assert_array_equal(np.bincount(kept, minlength=50), 4)
