@@ -1,22 +1,27 @@
 """Is the GPU kernel as fast as the arithmetic allows, and does it answer as the CPU does?
 
-Counts the kernel's operations and bytes first, then measures one beat of 400 steps with twelve observables, for `adult`
-and the Regazzoni loop, 13 parameters per patient: kernel and host to host, float32 and float64, tangents, launches, and
-XLA's loop on the same device; answers against the CPU. One call on a machine with one NVIDIA GPU takes under ten
-minutes (compiling runs on all cores beforehand; what the time does not allow is named as skipped). Without a GPU it
-prints the counts and claims no bar; --quick then compares an interpreted kernel with XLA.
+Counts the kernel's operations and bytes first (`gpu_roofline.py`), then measures one beat of 400 steps with twelve
+observables, for `adult` and the Regazzoni loop, 13 parameters per patient: kernel and host to host, float32 and
+float64, tangents, launches, and XLA's loop on the same device; answers against the CPU.
+
+The bar of a million patients is the time of one launch among eight that wait for each other on the device (`.million`):
+what the host takes to launch one and to hear of its end then runs beside the others, as in a cohort. One launch alone,
+waited for, stands beside it (`.million.alone`). Host to host begins with parameters and states in page-locked memory
+that is already filled, and ends when the answers lie there; `.from_movable_memory` copies from and to ordinary arrays.
+
+One call on a machine with one NVIDIA GPU takes under ten minutes whatever happens: compiling runs on all cores, the
+essential programs first, nothing new is begun after 400 s, and after 560 s the benchmark ends with what it has. What
+fails is named; a bar that is not measured is short. Without a GPU it prints the counts and claims no bar; --quick then
+compares an interpreted kernel with XLA.
 """
 
 from __future__ import annotations
 
-import functools
 import os
-import shutil
-import subprocess
 import sys
 import time
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,219 +32,158 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from bars import Bars
+from gpu_roofline import FREE, LARGE, STEPS, Case, case_of, count, device_rate, on_cpu, roofline
 
-from hemotwin.core.system import System
-from hemotwin.engine.backends.arithmetic import Arithmetic
 from hemotwin.engine.backends.page_locked import SHARES, host_program, page_locked
-from hemotwin.engine.backends.pallas import Launch, PallasBeat, on_backend
-from hemotwin.engine.backends.straight_line import ISSUED, Constant, Operation, StraightLine, Votes, run
-from hemotwin.engine.beat import BeatMap, compiled
-from hemotwin.engine.folded import folded
-from hemotwin.engine.forward import equal_start
+from hemotwin.engine.backends.pallas import Launch, on_backend
+from hemotwin.engine.beat import compiled
 from hemotwin.engine.precision import double
-from hemotwin.physiology.model import circulation
-from hemotwin.physiology.observable import Observer
 
-STEPS, SMALL, LARGE, COMPARED = 400, 100_000, 1_000_000, 1024  # steps per beat; patients timed; patients compared
-SPREAD = 0.1  # sd of the natural logarithm of every parameter, between patients
+SMALL, COMPARED = 100_000, 1024  # patients timed beside a million; patients compared
 QUEUED, BRIEF = 8, 0.03  # launches timed together, where one takes less (s)
-LIMIT, ESSENTIAL = 500.0, 5  # s after which nothing new is measured
-OBSERVED = ("sbp", "dbp", "map", "pa_pressure_systolic", "pa_pressure_diastolic", "pa_pressure_mean", "pcwp_mean",
-            "ra_pressure_mean", "lv_edv", "lv_esv", "rv_edv", "cardiac_output")  # fmt: skip
-COMMON = ("heart_rate", "stressed_volume", "systemic.resistance", "pulmonary.resistance", "venous_return.resistance",
-          "systemic_arteries.compliance", "pulmonary_arteries.compliance")  # fmt: skip
-FREE = {
-    "adult": (*COMMON, "aorta.compliance", "aorta.impedance", "ventricles.time_scale", "lv.maximal_elastance",
-              "rv.maximal_elastance", "lv.passive_exponent"),
-    "regazzoni_2022_b": (*COMMON, "ventricles.contraction", "lv.active_elastance", "rv.active_elastance",
-                         "lv.passive_elastance", "rv.passive_elastance", "la.active_elastance"),
-}  # fmt: skip
+LIMIT, END = 400.0, 560.0  # s after which nothing new is begun; s after which the benchmark ends
 WITHIN = {"adult": 25.0, "regazzoni_2022_b": 10.0}  # ms for a million patients in float32, kernel and host to host
+OVER_ROOFLINE, DIFFERENCE = 2.0, 1e-6  # times the roofline; of the largest entry of a row, float64 against the CPU
 SWEEP = (Launch(rare="apart"), Launch(rare="always"))
 EVEN = (1, 1, 1, 1)  # parts of one size, beside those of `page_locked`
 # Warps that a multiprocessor shall hold at once, for which the compiler then saves registers: left alone it gives a
 # thread 236 (Regazzoni) and 254 (`adult`), so that a multiprocessor holds eight.
 RESIDENT, OPTION = (10, 12, 16), ("xla_gpu_ptx_compiler_extra_flags", "--minnctapersm={}")
-TANGENTS = (("float32", 1), ("float32", 2), ("float32", 4), ("float64", 1))  # directions beside one beat
-# Multiprocessors and highest clock (Hz) of an NVIDIA H100 SXM or H200 (architecture white paper), when none is seen;
-# each multiprocessor issues four warp instructions per cycle, and half as many in float64.
-HOPPER, ISSUES, WARP = (132, 1.98e9), 4, 32
-WARPS = 16  # whose rare parts are counted
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
-    """A circulation with its fixed parameters folded, and random patients of it."""
-
-    name: str
-    system: System
-    beat: BeatMap
-    rows: np.ndarray
-    state: np.ndarray
-
-    def inputs(self, count: int, dtype: str) -> list[np.ndarray]:
-        """Parameter and state rows of the first `count` patients."""
-        return [np.ascontiguousarray(x[:, :count], dtype) for x in (self.rows, self.state)]
-
-    def kernel(self, launch: Launch | None = None) -> PallasBeat:
-        """The beat in one kernel."""
-        return PallasBeat(self.beat.system, self.beat.reductions, self.beat.solver, launch=launch or Launch())
-
-
-def case_of(name: str, count: int) -> Case:
-    """Patients with random parameters at the onset of a beat of the typical one, after ten beats on the CPU."""
-    model = circulation(name)
-    system = folded(model.system, {n: v for n, v in model.values.items()
-                                   if n in model.system.parameters.names and n not in FREE[name]})  # fmt: skip
-    beat = BeatMap(system, Observer(system, OBSERVED).reductions)
-    typical = system.parameters.pack({n: model.values[n] for n in system.parameters.names}, 1)
-    with double(), jax.default_device(jax.devices("cpu")[0]):
-        state = equal_start(system, jnp.asarray(typical))
-        for _ in range(10):
-            state = compiled(on_backend(beat, "xla"), None)(jnp.asarray(typical), state, STEPS).state
-    spread = np.exp(SPREAD * np.random.default_rng(0).standard_normal((len(typical), count)))
-    return Case(name, system, beat, typical * spread, np.repeat(np.asarray(state), count, axis=1))
-
-
-def device_rate() -> tuple[float, str]:
-    """Warp instructions per second that the device can issue, and whose figure that is."""
-    cores, clock, source = *HOPPER, "predicted for an H100"
-    if jax.default_backend() == "gpu":
-        asked = ["nvidia-smi", "--query-gpu=clocks.max.sm", "--format=csv,noheader,nounits"]
-        found = shutil.which(asked[0])
-        said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split() if found else []
-        device = jax.devices()[0]
-        clock = float(said[0]) * 1e6 if said and said[0].isdigit() else clock
-        cores, source = int(getattr(device, "core_count", cores)), device.device_kind
-    return cores * clock * ISSUES, source
-
-
-def instructions(counts: Any, dtype: str) -> int:
-    """Instructions of some operations, by the weights of `ISSUED`."""
-    return sum(ISSUED[dtype].get(name, 1) * count for name, count in counts.items())
-
-
-def line_of(case: Case, dtype: str, tangents: int = 0) -> StraightLine:
-    """The rewritten step that the default launch runs."""
-    line = case.kernel().program(dtype, tangents).line
-    assert line is not None, "the default launch is rewritten"
-    return line
-
-
-@functools.cache
-def in_rare_parts(case: Case, dtype: str) -> float:
-    """Instructions per step in rare parts that some patient of a warp needs, averaged over a beat of `WARPS` warps."""
-    program, compute = case.kernel().program(dtype), Arithmetic(WARP, ptx=False)
-    line, onset = line_of(case, dtype), program.onset
-    assert onset is not None, "the default launch is rewritten"
-    parts = [part for piece in line.body if not isinstance(piece, Operation)
-             for part in (piece.parts if isinstance(piece, Votes) else (piece,))]  # fmt: skip
-    costs = [float(instructions(Counter(o.name for o in part.operations), dtype)) for part in parts]
-
-    def ends(outputs: Any, values: dict[int, Any]) -> tuple[jax.Array, ...]:
-        wide = (o.value if isinstance(o, Constant) else values[o] for o in outputs)
-        return tuple(jnp.broadcast_to(jnp.asarray(x, dtype), (WARP,)) for x in wide)
-
-    def of_a_warp(rows: Any, state: Any) -> jax.Array:
-        invariants = [*rows, jnp.int32(STEPS)]
-        begun = dict(enumerate([*invariants, *state]))
-        run(onset.prologue, compute, begun)
-        before = dict(enumerate(invariants))
-        run(line.prologue, compute, before)
-
-        def step(k: Any, kept: tuple[Any, jax.Array]) -> tuple[Any, jax.Array]:
-            values = before | dict(enumerate([*kept[0], k], start=line.invariants))
-            compute.run(line.body, values)
-            needed = (jnp.any(values[part.predicate]) * cost for part, cost in zip(parts, costs, strict=True))
-            return ends(line.outputs, values), kept[1] + sum(needed)
-
-        return jax.lax.fori_loop(0, STEPS, step, (ends(onset.outputs, begun), jnp.float32(0.0)))[1]
-
-    with double(dtype == "float64"), jax.default_device(jax.devices("cpu")[0]):
-        rows, state = (jnp.asarray(x.reshape(len(x), WARPS, WARP)) for x in case.inputs(WARPS * WARP, dtype))
-        return float(jnp.mean(jax.jit(jax.vmap(of_a_warp, in_axes=1))(rows, state))) / STEPS
-
-
-def roofline(case: Case, dtype: str, count: int, tangents: int = 0) -> float:
-    """Least seconds for one pass of a beat: what every step issues and, in plain beats, what runs of rare parts."""
-    line = line_of(case, dtype, tangents)
-    issued = instructions(line.always, dtype) + (0.0 if tangents else in_rare_parts(case, dtype))
-    return STEPS * -(-count // WARP) * (2 if dtype == "float64" else 1) * issued / device_rate()[0]
-
-
-def count(bars: Bars, case: Case) -> None:
-    """Operations and bytes of one beat, before anything is timed."""
-    bars.figure(f"{case.name}.states", len(case.system.state))
-    for dtype in ("float32", "float64"):
-        line = line_of(case, dtype)
-        moved = len(case.system.parameters) + 2 * len(case.system.state) + len(case.beat.reductions)
-        for name, found in (("always", line.always), ("rare", line.rare)):
-            bars.figure(f"{case.name}.{dtype}.{name}", instructions(found, dtype), "instructions per step")
-        bars.figure(
-            f"{case.name}.{dtype}.rare_that_runs", in_rare_parts(case, dtype), "instructions per step of a warp"
-        )
-        bars.figure(f"{case.name}.{dtype}.bytes", moved * np.dtype(dtype).itemsize, "per patient and beat")
-        bars.figure(f"{case.name}.{dtype}.roofline", 1e3 * roofline(case, dtype, LARGE), "ms per million patients")
-        bars.tables[f"{case.name}.{dtype}.operations"] = {"always": dict(line.always), "rare": dict(line.rare)}
-
-
-@dataclass(frozen=True)
 class Measurement:
-    """One program to time: how it runs, on how many patients, of which type."""
+    """One program to time: how it runs, on how many patients, of which type.
+
+    resident: of `RESIDENT`, 0 leaves it to the compiler; tangents: directions beside one beat; shares: of the parts in
+    which it runs from host memory to host memory, None for what lies on the device.
+    """
 
     name: str
     case: Case
     run: Any
     count: int
     dtype: str
-    resident: int = 0  # of `RESIDENT`; 0 leaves it to the compiler
+    resident: int = 0
+    tangents: int = 0
+    shares: tuple[int, ...] | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name in the results."""
+        return f"{self.case.name}.{self.dtype}.{self.count}.{self.name}"
 
     @property
     def options(self) -> dict[str, Any]:
         """Options of the compiler."""
         return {OPTION[0]: OPTION[1].format(self.resident)} if self.resident else {}
 
+    @property
+    def bars(self) -> dict[str, tuple[float, str]]:
+        """What it must not exceed, and in which unit, by the name of the bar."""
+        found: dict[str, tuple[float, str]] = {}
+        whole = (self.count, self.dtype) == (LARGE, "float32")
+        if self.name in ("kernel", "tangents1"):
+            found[f"{self.label}.over_roofline"] = OVER_ROOFLINE, ""
+        if self.name == "kernel" and whole:
+            found[f"{self.case.name}.million"] = WITHIN[self.case.name], "ms"
+        if self.shares == SHARES and whole:
+            found[f"{self.case.name}.million.host_to_host"] = WITHIN[self.case.name], "ms"
+        if self.name == "kernel" and (self.count, self.dtype) == (SMALL, "float64"):
+            found[f"{self.case.name}.float64.difference"] = DIFFERENCE, ""
+        return found
 
-def measurements(case: Case) -> list[Measurement]:
-    """What is measured of a case, the most important first."""
-    plain = lambda kernel: lambda p, s: kernel(p, s, STEPS)  # noqa: E731
-    found = [Measurement("kernel", case, plain(case.kernel()), LARGE, "float32"),
-             Measurement("kernel", case, plain(case.kernel()), SMALL, "float32"),
-             Measurement("kernel", case, plain(case.kernel()), LARGE, "float64"),
-             Measurement("kernel", case, plain(case.kernel()), SMALL, "float64"),
-             Measurement("xla", case, plain(on_backend(case.beat, "xla")), LARGE, "float32")]  # fmt: skip
-    for number in RESIDENT:
-        found.append(Measurement(f"resident{number}", case, plain(case.kernel()), LARGE, "float32", number))
-    for launch in SWEEP:
-        name = f"width{launch.width}.warps{launch.warps}.{launch.rare}"
-        found.append(Measurement(name, case, plain(case.kernel(launch)), LARGE, "float32"))
-    for dtype, tangents in TANGENTS:
-        kernel = case.kernel(Launch(tangents=tangents))
-        run = lambda p, s, kernel=kernel: kernel.linearised(p, s, STEPS, ())  # noqa: E731
-        found.append(Measurement(f"tangents{tangents}", case, run, SMALL, dtype))
-    return found
+    def inputs(self) -> tuple[Any, ...]:
+        """Parameters and states where the program takes them from: on the device, or in page-locked memory."""
+        host = self.case.inputs(self.count, self.dtype)
+        if self.shares is None:
+            return tuple(jax.device_put(x) for x in host)
+        return tuple(page_locked(x, self.shares) for x in host)
+
+    def compiled(self) -> Any:
+        """The program, ready for `inputs`."""
+        rows = [len(x) for x in (self.case.rows, self.case.state)]
+        if self.shares is None:
+            shapes = [jax.ShapeDtypeStruct((number, self.count), self.dtype) for number in rows]
+            return jax.jit(self.run).lower(*shapes).compile(self.options)
+        like = page_locked(np.zeros((1, self.count), self.dtype), self.shares)
+        parts = [[jax.ShapeDtypeStruct((number, x.shape[1]), self.dtype, sharding=x.sharding) for x in like]
+                 for number in rows]  # fmt: skip
+        return host_program(self.run).lower(*parts, STEPS).compile()
 
 
-def compile_all(todo: list[Measurement]) -> list[Any]:
-    """Every program compiled, on all cores; None with a message where that failed."""
+def measurements(case: Case) -> list[list[Measurement]]:
+    """What is measured of a case, in groups that are compiled together, the most important first."""
+
+    def plain(kernel: Any, name: str, count: int, dtype: str, **more: Any) -> Measurement:
+        return Measurement(name, case, lambda p, s: kernel(p, s, STEPS), count, dtype, **more)
+
+    def host(count: int, dtype: str, shares: tuple[int, ...] = SHARES) -> Measurement:
+        name = "kernel.host_to_host" + ("" if shares == SHARES else ".even")
+        return Measurement(name, case, case.kernel(), count, dtype, shares=shares)
+
+    def tangents(number: int, count: int, dtype: str) -> Measurement:
+        kernel = case.kernel(Launch(tangents=number))
+        run = lambda p, s: kernel.linearised(p, s, STEPS, ())  # noqa: E731
+        return Measurement(f"tangents{number}", case, run, count, dtype, tangents=number)
+
+    single, wide = "float32", "float64"
+    kernels = {(n, d): plain(case.kernel(), "kernel", n, d) for n in (LARGE, SMALL) for d in (single, wide)}
+    first = [kernels[LARGE, single], host(LARGE, single), kernels[SMALL, single]]
+    second = [kernels[SMALL, wide], kernels[LARGE, wide], tangents(1, SMALL, single), tangents(1, LARGE, single),
+              tangents(1, SMALL, wide)]  # fmt: skip
+    third = [plain(on_backend(case.beat, "xla"), "xla", LARGE, single), host(SMALL, single), host(LARGE, wide),
+             host(SMALL, wide)]  # fmt: skip
+    third += [plain(case.kernel(), f"resident{n}", LARGE, single, resident=n) for n in RESIDENT]
+    third += [plain(case.kernel(how), f"width{how.width}.warps{how.warps}.{how.rare}", LARGE, single) for how in SWEEP]
+    third += [tangents(2, SMALL, single), tangents(4, SMALL, single)]
+    third += [host(n, d, EVEN) for n, d in ((LARGE, single), (SMALL, single), (LARGE, wide), (SMALL, wide))]
+    return [first, second, third]
+
+
+def elapsed(bars: Bars) -> float:
+    """Seconds since the benchmark began."""
+    return time.perf_counter() - bars.began
+
+
+def failed(bars: Bars, m: Measurement, reason: str) -> None:
+    """Name a measurement that there is not, and the bars that are short for it."""
+    print(f"failed {m.label}: {reason}", flush=True)
+    for name in m.bars:
+        bars.lacking(name, reason)
+
+
+def attempt(bars: Bars, m: Measurement, act: Callable[[], Any]) -> Any:
+    """What `act` gives; None, and the reason told, where it raises: one program must not cost the others theirs."""
+    try:
+        return act()
+    except Exception as error:
+        failed(bars, m, f"{type(error).__name__}: {str(error)[:300]}")
+        return None
+
+
+def compile_all(bars: Bars, todo: list[Measurement]) -> list[Any]:
+    """Every program compiled, on all cores, as long as time allows; None with a message where that failed."""
 
     def one(m: Measurement) -> Any:
+        began = time.perf_counter()
         with double(m.dtype == "float64"):
-            shapes = [jax.ShapeDtypeStruct((x.shape[0], m.count), m.dtype) for x in (m.case.rows, m.case.state)]
-            began = time.perf_counter()
-            try:
-                return jax.jit(m.run).lower(*shapes).compile(m.options), time.perf_counter() - began
-            except Exception as error:  # one program that a compiler refuses must not cost the others their figures
-                print(f"failed {label(m)}: {type(error).__name__}: {str(error)[:300]}", flush=True)
-                return None, 0.0
+            program = attempt(bars, m, m.compiled)
+        if program is not None:
+            bars.figure(f"{m.label}.compile", time.perf_counter() - began, "s")
+        return program
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(one, todo))
-
-
-def label(m: Measurement) -> str:
-    """The name of a measurement in the results."""
-    return f"{m.case.name}.{m.dtype}.{m.count}.{m.name}"
+    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    begun = [pool.submit(one, m) for m in todo]
+    wait(begun, timeout=max(0.0, LIMIT - elapsed(bars)))
+    pool.shutdown(wait=False, cancel_futures=True)
+    found = []
+    for m, future in zip(todo, begun, strict=True):
+        there = future.done() and not future.cancelled()
+        found.append(future.result() if there else None)
+        if not there:
+            failed(bars, m, f"not compiled when {LIMIT:g} s had passed")
+    return found
 
 
 def seconds(run: Any, repeats: int = 5, queued: int = 1) -> float:
@@ -255,49 +199,51 @@ def seconds(run: Any, repeats: int = 5, queued: int = 1) -> float:
 
 
 def measure(bars: Bars, m: Measurement, program: Any) -> None:
-    """Time one program; the default kernel also host to host, against its roofline and its bars."""
-    with double(m.dtype == "float64"):
-        host = m.case.inputs(m.count, m.dtype)
-        placed = [jax.device_put(x) for x in host]
-        alone = seconds(lambda: program(*placed))
-        took = seconds(lambda: program(*placed), queued=QUEUED) if alone < BRIEF else alone
-        bars.figure(f"{label(m)}.alone", 1e3 * alone, "ms, launched and waited for")
-        bars.figure(f"{label(m)}.time", 1e3 * took, "ms")
-        if m.name.startswith("tangents"):
-            per = took / len(m.case.system.state)
-            bars.figure(f"{label(m)}.per_direction", 1e3 * per, "ms")
-        if m.name != "kernel":
-            return
-        if m.dtype == "float32" or m.count == SMALL:
-            bars.most(f"{label(m)}.over_roofline", took / roofline(m.case, m.dtype, m.count), 2.0)
-        movable = seconds(lambda: [np.asarray(x) for x in program(*(jax.device_put(x) for x in host))], 3)
-        bars.figure(f"{label(m)}.from_movable_memory", 1e3 * movable, "ms")
-        moved, spent = host_program(m.case.kernel()), {}
-        for name, shares in (("host_to_host", SHARES), ("host_to_host.even", EVEN)):
-            parts = [page_locked(x, shares) for x in host]
-            spent[name] = seconds(lambda parts=parts: moved(*parts, STEPS))
-            bars.figure(f"{label(m)}.{name}", 1e3 * spent[name], "ms")
-        whole = spent["host_to_host"]
-        if (m.count, m.dtype) == (LARGE, "float32"):
-            bars.most(f"{m.case.name}.million", 1e3 * took, WITHIN[m.case.name], "ms")
-            bars.most(f"{m.case.name}.million.host_to_host", 1e3 * whole, WITHIN[m.case.name], "ms")
-            bars.figure(f"{m.case.name}.per_state_step", 1e9 * took / (LARGE * STEPS * len(m.case.system.state)), "ns")
-        if m.count == SMALL:
-            compare(bars, m, program(*placed))
+    """Time one program, against its roofline and its bars."""
+    inputs = m.inputs()
+    alone = seconds(lambda: program(*inputs))
+    if m.shares is not None:
+        bars.figure(m.label, 1e3 * alone, "ms, page-locked memory that is filled already")
+        hold(bars, m, f"{m.case.name}.million.host_to_host", 1e3 * alone)
+        return
+    took = seconds(lambda: program(*inputs), queued=QUEUED) if alone < BRIEF else alone
+    bars.figure(f"{m.label}.alone", 1e3 * alone, "ms, launched and waited for")
+    bars.figure(f"{m.label}.time", 1e3 * took, "ms")
+    passes = -(-len(m.case.system.state) // m.tangents) if m.tangents else 1
+    if m.tangents or m.name == "kernel":
+        least = passes * roofline(m.case, m.dtype, m.count, m.tangents)
+        if not hold(bars, m, f"{m.label}.over_roofline", took / least):
+            bars.figure(f"{m.label}.over_roofline", took / least, "x")
+    if m.tangents:
+        bars.figure(f"{m.label}.per_direction", 1e3 * took / len(m.case.system.state), "ms")
+    if m.name != "kernel":
+        return
+    if hold(bars, m, f"{m.case.name}.million", 1e3 * took):
+        bars.figure(f"{m.case.name}.million.alone", 1e3 * alone, "ms, launched and waited for")
+        bars.figure(f"{m.case.name}.per_state_step", 1e9 * took / (m.count * STEPS * len(m.case.system.state)), "ns")
+    if m.count == SMALL:
+        compare(bars, m, program(*inputs))
+    host = m.case.inputs(m.count, m.dtype)
+    movable = seconds(lambda: [np.asarray(x) for x in program(*(jax.device_put(x) for x in host))], 3)
+    bars.figure(f"{m.label}.from_movable_memory", 1e3 * movable, "ms, ordinary arrays to ordinary arrays")
+
+
+def hold(bars: Bars, m: Measurement, name: str, measured: float) -> bool:
+    """Measure a bar of this name; False where the measurement has none."""
+    if name in m.bars:
+        threshold, unit = m.bars[name]
+        bars.most(name, measured, threshold, unit)
+    return name in m.bars
 
 
 def compare(bars: Bars, m: Measurement, found: Any) -> None:
     """Against XLA on the CPU in float64: largest difference relative to the largest entry of a row, and per unit."""
-    with double(), jax.default_device(jax.devices("cpu")[0]):
-        rows, state = (jnp.asarray(x, "float64") for x in m.case.inputs(COMPARED, m.dtype))
-        expected = np.concatenate(
-            [np.asarray(x) for x in compiled(on_backend(m.case.beat, "xla"), None)(rows, state, STEPS)]
-        )
+    rows, state = m.case.inputs(COMPARED, m.dtype)
+    expected = np.concatenate([np.asarray(x) for x in on_cpu(m.case.beat, rows, state, STEPS)])
     got = np.concatenate([np.asarray(x, float)[:, :COMPARED] for x in found])
     worst = np.max(np.abs(got - expected), axis=1)
     relative = float(np.max(worst / size_of(expected)))
-    if m.dtype == "float64":
-        bars.most(f"{m.case.name}.float64.difference", relative, 1e-6)
+    if hold(bars, m, f"{m.case.name}.float64.difference", relative):
         return
     bars.figure(f"{m.case.name}.float32.difference", relative)
     kinds = [r.quantity for r in m.case.beat.reductions]
@@ -323,35 +269,61 @@ def interpreted(bars: Bars, case: Case) -> None:
         bars.most(f"{case.name}.interpreted.{what}", float(np.max(worst / size_of(np.asarray(want)))), 1e-9)
 
 
+def in_short(bars: Bars, cases: list[Case]) -> None:
+    """A million patients in float32, side by side."""
+    columns = {"kernel": "million", "alone": "million.alone", "host_to_host": "million.host_to_host"}
+    print(f"a million patients, float32, ms: one of {QUEUED} launches in a row (the bar), one alone, host to host from "
+          f"page-locked memory that is filled already (the bar), from ordinary arrays", flush=True)  # fmt: skip
+    for case in cases:
+        names = {c: f"{case.name}.{n}" for c, n in columns.items()}
+        names["from_movable_memory"] = f"{case.name}.float32.{LARGE}.kernel.from_movable_memory"
+        row = {c: bars.entries.get(n, {}).get("measured") for c, n in names.items()}
+        bars.tables[f"{case.name}.million"] = {**row, "bar": WITHIN[case.name]}
+        shown = ", ".join("none" if x is None else f"{x:.2f}" for x in row.values())
+        print(f"  {case.name} (at most {WITHIN[case.name]:g}): {shown}", flush=True)
+
+
+def on_card(bars: Bars, cases: list[Case]) -> None:
+    """Compile and measure group by group, as long as time allows."""
+    for group in zip(*map(measurements, cases), strict=True):
+        todo = [m for together in zip(*group, strict=True) for m in together]
+        if elapsed(bars) > LIMIT:
+            for m in todo:
+                failed(bars, m, f"{LIMIT:g} s had passed")
+            continue
+        for m, program in zip(todo, compile_all(bars, todo), strict=True):
+            if program is not None and elapsed(bars) > LIMIT:
+                failed(bars, m, f"{LIMIT:g} s had passed")
+            elif program is not None:
+                with double(m.dtype == "float64"):
+                    attempt(bars, m, lambda m=m, program=program: measure(bars, m, program))
+    in_short(bars, cases)
+
+
 def main() -> int:
     """Count, compile, measure; 1 when a bar is missed, 0 without a GPU."""
     bars = Bars("gpu_kernel", __doc__ or "")
     on_gpu = jax.default_backend() == "gpu"
+    if on_gpu:
+        bars.end_after(END)
     cases = [case_of(name, LARGE if on_gpu else COMPARED) for name in FREE]
+    if on_gpu:
+        for name, (threshold, unit) in (b for c in cases for g in measurements(c) for m in g for b in m.bars.items()):
+            bars.expect(name, f"<= {threshold:g}", unit)
     for case in cases:
         count(bars, case)
     print(f"roofline {device_rate()[1]}: {device_rate()[0] / 1e9:.0f} G warp instructions per second")
-    if not on_gpu:
-        print("no GPU that JAX can see: nothing is measured and no bar is claimed")
-        if bars.quick:
-            for case in cases:
-                interpreted(bars, case)
-        return int(bars.missed > 0)
-    lists = [measurements(case) for case in cases]
-    for some in (slice(0, ESSENTIAL), slice(ESSENTIAL, None)):
-        if time.perf_counter() - bars.began > LIMIT:
-            print(f"skipped {sum(len(found[some]) for found in lists)} variants: {LIMIT:g} s have passed", flush=True)
-            continue
-        todo = [m for together in zip(*(found[some] for found in lists), strict=True) for m in together]
-        for m, (program, took) in zip(todo, compile_all(todo), strict=True):
-            if program is not None:
-                bars.figure(f"{label(m)}.compile", took, "s")
-            if time.perf_counter() - bars.began > LIMIT:
-                print(f"skipped {label(m)}: {LIMIT:g} s have passed", flush=True)
-            elif program is not None:
-                measure(bars, m, program)
-    return bars.finish()
+    if on_gpu:
+        on_card(bars, cases)
+        return bars.finish()
+    print("no GPU that JAX can see: nothing is measured and no bar is claimed")
+    if bars.quick:
+        for case in cases:
+            interpreted(bars, case)
+    return int(bars.missed > 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # a compiler that still runs is not waited for
