@@ -32,6 +32,8 @@ def twin_sha256(twin: CalibratedTwin) -> str:
     plain["status"] = twin.status.name
     if twin.sampling is None:  # a file of before it was known: its hash stays what it was
         del plain["sampling"]
+    if twin.certificate.step_error is None:  # likewise
+        plain["certificate"] = {k: v for k, v in dataclasses.asdict(twin.certificate).items() if k != "step_error"}
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True, default=_plain).encode())
     for data in (twin.waves, twin.posterior):
         for name in sorted(map(str, data.variables)):

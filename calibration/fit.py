@@ -20,7 +20,6 @@ from ..engine.precision import double
 from ..physiology.model import Model
 from ..records.evidence import evidence_sha256
 from ..records.record import MeasurementSet, Records
-from .certificate import PRESSURE_LIMIT, VOLUME_LIMIT
 from .lanes import Cohort, prepare, recipe, run_lanes
 from .leave_out import LeftOut, hidden_channels, predicted
 from .likelihood import load_noise
@@ -136,8 +135,7 @@ def _coarse(twin: CalibratedTwin | None) -> bool:
     """Whether the step error of a twin's values exceeds its limit."""
     if twin is None:
         return False
-    found = twin.certificate
-    return not (found.step_error_pressure <= PRESSURE_LIMIT and found.step_error_volume <= VOLUME_LIMIT)
+    return not twin.certificate.values_ok
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ..engine.beat import BeatMap
 from ..engine.forward import record
 from ..engine.precision import double
 from ..physiology.model import Model
-from .certificate import certify
+from .certificate import Certificate, certify, volume_balance
 from .draws import LAPLACE, Weighted
 from .lanes import Cohort
 from .leave_out import LeftOut
@@ -25,7 +25,7 @@ from .readings import Readings, observe, reader, theta_to_parameters
 from .refine import Sensitivity
 from .rows import conflict_sentences, fit_rows, mode_rows, quantity_rows, unmeasured_rows
 from .sampling import Sampled, sampled
-from .twin import CalibratedTwin, Certificate, Sampling
+from .twin import CalibratedTwin, Sampling
 
 __all__ = ["Readings", "observe", "reader", "sampling_of", "summarise", "theta_to_parameters", "waves"]
 
@@ -78,18 +78,11 @@ def _certificates(
     found = {}
     for i, (k, one) in enumerate(drawn.items()):
         residual = float(one.readings.solved.residual[0])
-        balance = _balance(model, modes[:, i], states[:, i])
+        balance = volume_balance(model, modes[:, i], states[:, i])
         values = (one.readings.values[:, 0], coarse.values[:, i])
         units = one.readings.units
         found[k] = certify(units, *values, checks[k].difference, residual, balance, steps, checks[k].steps)
     return found
-
-
-def _balance(model: Model, parameters: np.ndarray, state: np.ndarray) -> float:
-    """Blood created or lost (mL): the total less the sum of all volumes, the eliminated one included."""
-    p = model.system.read(parameters)
-    volumes = model.system.volumes(p, list(state[: len(model.system.free_stores)]))
-    return float(abs(sum(volumes) - model.system.total(p)))
 
 
 def _twin(

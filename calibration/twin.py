@@ -24,6 +24,7 @@ from ..core.status import Status
 from ..core.table import Table
 from ..records.reading import show_range
 from ..records.rows import RowFate
+from .certificate import Certificate, warning, warnings_of, worded
 
 __all__ = [
     "CalibratedTwin",
@@ -37,9 +38,9 @@ __all__ = [
     "load",
 ]
 
-FORMAT = "hemotwin twins 2"
+FORMAT = "hemotwin twins 3"
 SAVED = ("zarr.json", "twin_*")  # what such a folder holds
-READABLE = (FORMAT, "hemotwin twins 1")  # 1: without `sampling`
+READABLE = (FORMAT, "hemotwin twins 2", "hemotwin twins 1")  # 2: no `step_error`; 1: no `sampling`
 
 
 @dataclass(frozen=True)
@@ -130,20 +131,6 @@ class ObservableRow:
 
 
 @dataclass(frozen=True)
-class Certificate:
-    """Numerical errors of the answer: step error of pressures and volumes, change of the whitened Jacobian when the
-    step is doubled, periodicity residual and volume balance; `ok` when all stay within their limits."""
-
-    step_error_pressure: float
-    step_error_volume: float
-    jacobian_difference: float
-    periodicity: float
-    volume_balance: float
-    ok: bool
-    sentence: str
-
-
-@dataclass(frozen=True)
 class Sampling:
     """How the posterior draws were made and what they are worth.
 
@@ -214,6 +201,12 @@ class CalibratedTwin:
         """The same twin with where it came from."""
         return dataclasses.replace(self, provenance=dict(facts))
 
+    @property
+    def note(self) -> str:
+        """What is wrong with the numbers, for below a table: the status, a failed certificate, rough draws."""
+        rough = "" if self.sampling is None or self.sampling.reliable else self.sampling.sentence
+        return " ".join(part for part in (warning(self.status, self.certificate), rough, DISCLAIMER) if part)
+
     def table(self) -> Table:
         """Measured, fitted, left out, interval, verdict, rounded for the unit; `fit` has every digit."""
         columns = ["reading", "unit", "measured", "fitted", "difference", "without it", "95 % interval", "verdict"]
@@ -222,8 +215,7 @@ class CalibratedTwin:
             fitted, apart, without = (rounded(value, r.unit) for value in (r.fitted, r.difference, r.left_out))
             wide = span(r.left_out_low, r.left_out_high, r.unit)
             rows.append([r.label, r.unit, r.shown, fitted, apart, without, wide, r.verdict])
-        unsure = "" if self.sampling is None or self.sampling.reliable else f"{self.sampling.sentence} "
-        return Table(columns, rows, title=f"Twin of {self.patient}", note=f"{unsure}{DISCLAIMER}")
+        return Table(columns, rows, title=f"Twin of {self.patient}", note=self.note)
 
     def plot(self) -> Any:
         """Figure of the steady beat of the best explanation (pressures, flows, loops)."""
@@ -275,12 +267,14 @@ class CalibratedTwins:
         return len(self._twins)
 
     def table(self) -> Table:
-        """Every reading of every patient: measured, fitted, left out, interval, verdict."""
-        rows = [[twin.patient, *row] for twin in self for row in twin.table().rows]
-        rows += [[patient, "no twin", *[None] * 6, reason] for patient, reason in self.skipped.items()]
+        """Every reading of every patient: measured, fitted, left out, interval, verdict, and the twin's status."""
+        rows = [[t.patient, *row, worded(t.status, t.certificate)] for t in self for row in t.table().rows]
+        none = self.status
+        rows += [[p, "no twin", *[None] * 6, reason, worded(none[p])] for p, reason in self.skipped.items()]
         columns = ["patient", "reading", "unit", "measured", "fitted", "difference", "without it", "95 % interval",
-                   "verdict"]  # fmt: skip
-        return Table(columns, rows, title=f"{len(self)} twins", note=DISCLAIMER)
+                   "verdict", "status"]  # fmt: skip
+        told = warnings_of((twin.patient, twin.status, twin.certificate) for twin in self)
+        return Table(columns, rows, title=f"{len(self)} twins", note=f"{told} {DISCLAIMER}".strip())
 
     def save(self, path: str | Path) -> Path:
         """Write all twins into one zarr folder, which appears whole or not at all.

@@ -204,7 +204,7 @@ def reasons_against(twin: CalibratedTwin) -> tuple[str, ...]:
         found.append(f"status {twin.status.name.replace('_', ' ').lower()}: {twin.status.advice}")
     if not sure.ok:
         found.append("certificate: numerical errors exceed their limits")
-    if not sure.periodicity <= PERIODICITY_LIMIT:  # also when it is no number
+    if sure.periodicity is None or not sure.periodicity <= PERIODICITY_LIMIT:  # also when it is no number
         found.append(f"the beat does not repeat within {PERIODICITY_LIMIT:g} mL")
     ends = [end for q in twin.quantities for end in (q.low, q.high)]
     ends += [end for r in twin.fit if r.counted for end in (r.low, r.high)]

@@ -8,11 +8,14 @@ import pytest
 from hemotwin.calibration.certificate import (
     JACOBIAN_LIMIT,
     PRESSURE_LIMIT,
+    RELATIVE_LIMIT,
     SHARE,
     VOLUME_LIMIT,
     certify,
     jacobian_difference,
+    warnings_of,
 )
+from hemotwin.core.status import Status
 from tests.calibrated import twins
 
 UNITS = ("mmHg", "mL", "1/min")
@@ -44,7 +47,9 @@ def test_the_error_left_is_a_third_of_the_difference():
         ({"slopes": [np.ones((2, 2)), np.ones((2, 2)) + 1.01 * JACOBIAN_LIMIT]}, "sensitivities"),
         ({"residual": 1e-5}, "beat repeats"),
         ({"balance": 1e-3}, "blood conserved"),
+        ({"coarse": [80.0, 120.0, 70.0 * (1.0 + 1.01 * RELATIVE_LIMIT / SHARE)]}, "other readings"),
         ({"coarse": [np.nan, 120.0, 70.0]}, "pressures"),
+        ({"coarse": [80.0, 120.0, np.nan]}, "other readings"),
         ({"residual": np.nan}, "beat repeats"),
     ],
 )
@@ -52,9 +57,36 @@ def test_each_error_beyond_its_limit_fails_and_is_named_alone(changes, named):
     found = judged(**changes)
     assert not found.ok
     assert found.sentence.startswith("Numerical errors exceed their limits") and named in found.sentence
-    assert (
-        sum(word in found.sentence for word in ("pressures", "volumes", "sensitivities", "repeats", "conserved")) == 1
-    )
+    every = ("pressures", "volumes", "other readings", "sensitivities", "repeats", "conserved")
+    assert sum(word in found.sentence for word in every) == 1
+
+
+def test_the_largest_error_in_its_limit_is_of_any_reading_and_of_any_beat():
+    coarse = [80.0, 120.0, 70.0 * (1.0 + 0.6 * RELATIVE_LIMIT / SHARE)]
+    assert judged(coarse=coarse).step_error == pytest.approx(0.6)
+    beats, off = np.stack([FINE, FINE], axis=1), np.array([[0.0, 0.24], [0.0, 0.0], [0.0, 0.0]])
+    assert certify(UNITS, beats, beats + off, None, None, 0.0, 400).step_error == pytest.approx(0.8)
+
+
+def test_what_is_not_asked_for_is_not_judged():
+    """A number of beats need not repeat, and without a fit there are no sensitivities."""
+    found = certify(UNITS, FINE, FINE, None, None, 0.0, 400)
+    assert found.ok and found.jacobian_difference is None and found.periodicity is None
+    assert "sensitivities" not in found.sentence and "repeats" not in found.sentence
+
+
+def test_values_have_converged_or_not_whatever_else_failed():
+    assert judged(residual=1e-3, slopes=[np.ones((2, 2)), np.zeros((2, 2))]).values_ok
+    for coarse in ([80.4, 120.0, 70.0], [80.0, 120.4, 70.0], [80.0, 120.0, 72.0], [np.nan, 120.0, 70.0]):
+        assert not judged(coarse=coarse).values_ok
+
+
+def test_a_cohort_names_each_status_once_and_quotes_the_first_failed_certificates():
+    good, bad = judged(), judged(coarse=[90.0, 120.0, 70.0])
+    said = warnings_of([("P0", Status.OK, good), *((f"P{k}", Status.STEP_LIMIT, bad) for k in range(1, 6))])
+    assert said.count(Status.STEP_LIMIT.advice) == 1 and "(P1, P2, P3 and 2 more)" in said and "P0" not in said
+    assert said.count("pressures within 3.3 mmHg") == 3 and said.endswith("2 more certificates failed.")
+    assert warnings_of([("P0", Status.OK, good)]) == ""
 
 
 def test_sensitivities_are_judged_per_prior_sd_of_each_quantity():
@@ -70,4 +102,5 @@ def test_sensitivities_are_judged_per_prior_sd_of_each_quantity():
 def test_pressures_volumes_and_blood_of_real_fits_hold_at_the_default_steps(patient):
     found = twins()[patient].certificate
     assert found.step_error_pressure < PRESSURE_LIMIT and found.step_error_volume < VOLUME_LIMIT
+    assert 0.0 < found.step_error < 1.0 and "other readings within" in found.sentence
     assert found.periodicity < 1e-9 and found.volume_balance < 1e-9

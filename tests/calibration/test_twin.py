@@ -138,6 +138,21 @@ def test_a_file_of_before_the_draws_were_weighed_is_still_read(tmp_path):
     assert found.sha256 != twins()["CUFF"].sha256
 
 
+def test_a_file_of_before_all_readings_were_judged_is_still_read(tmp_path):
+    judged = dataclasses.replace(twins()["CUFF"].certificate, step_error=None)
+    old = dataclasses.replace(twins()["CUFF"], certificate=judged)
+    target = old.save(tmp_path / "old.zarr")
+    head = zarr.open_group(target, mode="a").attrs
+    head["hemotwin"] = json.dumps(json.loads(head["hemotwin"]) | {"format": "hemotwin twins 2"})
+    attributes = zarr.open_group(target / "twin_0", mode="a").attrs
+    held = json.loads(attributes["twin"])
+    del held["certificate"]["step_error"]
+    attributes["twin"] = json.dumps(held)
+    found = ht.load(target)["CUFF"]
+    assert found == old and found.certificate.step_error is None and found.certificate.values_ok
+    assert found.sha256 == old.sha256 != twins()["CUFF"].sha256
+
+
 def test_a_format_of_tomorrow_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(twin_module, "FORMAT", "hemotwin twins 9")
     target = pair().save(tmp_path / "new.zarr")
