@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import warnings
 
 import jax
 
 from ...core.errors import HemotwinError, InputError
 from ...core.install import command
 
-__all__ = ["BACKENDS", "SETTING", "chosen", "lanes_last", "no_compiler", "on_nvidia", "takes_kernel"]
+__all__ = ["BACKENDS", "SETTING", "chosen", "lanes_last", "no_compiler", "no_kernel", "on_nvidia", "takes_kernel"]
 
 SETTING = "HEMOTWIN_BACKEND"  # environment variable: what "auto" means; "xla" keeps to XLA on every device
 COMPILER = "jax.experimental.pallas.triton"
@@ -44,11 +45,28 @@ def no_compiler() -> str:
     return ""
 
 
+@functools.cache
+def no_kernel() -> str:
+    """Why no kernel runs on this NVIDIA GPU, or "" where one does: a compiler is there, and a test kernel answers."""
+    if reason := no_compiler():
+        return reason
+    from .kernel_trial import obstacle  # it needs this module
+
+    return obstacle()
+
+
+@functools.cache
+def _warn(reason: str) -> None:
+    """Once in a process, whatever filters are set."""
+    text = f"beats run through XLA, many times slower than in one kernel: {reason.removesuffix('.')}"
+    warnings.warn(f"{text} ({SETTING}=xla asks for XLA, without this warning).", RuntimeWarning, stacklevel=3)
+
+
 def takes_kernel(backend: str) -> bool:
     """Whether a beat whose backend is `backend` runs as one GPU kernel here: "auto" does on an NVIDIA GPU, unless the
-    environment chooses otherwise or this JAX compiles no kernel.
+    environment chooses otherwise or no kernel runs there, of which a warning says why, once.
 
-    Raises `HemotwinError` for "pallas" where there is no such GPU or no such compiler.
+    Raises `HemotwinError` for "pallas" where there is no such GPU or no kernel runs on it.
     """
     backend = chosen() if backend == "auto" else backend
     if backend not in ("auto", "pallas"):
@@ -58,11 +76,12 @@ def takes_kernel(backend: str) -> bool:
             f"backend 'pallas' must have an NVIDIA GPU, but JAX sees only {jax.default_backend()}: take backend 'xla', "
             f"or, where there is one, run `{command('gpu')}`. Launch(interpret=True) checks a kernel without one."
         )
-    if on_nvidia() and no_compiler():
-        if backend == "pallas":
-            raise HemotwinError(f"backend 'pallas' must have a compiler, but {no_compiler()}: take backend 'xla'.")
-        return False
-    return on_nvidia()
+    reason = no_kernel() if on_nvidia() else ""
+    if reason and backend == "pallas":
+        raise HemotwinError(f"backend 'pallas' must run kernels, but {reason.removesuffix('.')}: take backend 'xla'.")
+    if reason:
+        _warn(reason)
+    return on_nvidia() and not reason
 
 
 def lanes_last(parameters: jax.Array, state: jax.Array) -> bool:

@@ -22,7 +22,7 @@ from ..beat import Beat, BeatMap, Linearised
 from .choice import BACKENDS, lanes_last, takes_kernel
 from .kernel_program import Program, program
 
-__all__ = ["Launch", "PallasBeat", "compiled_kernel", "kernel_beat", "on_backend"]
+__all__ = ["Launch", "PallasBeat", "compiled_kernel", "kernel_beat", "launched", "on_backend"]
 
 WARP = 32  # threads that a GPU of NVIDIA's runs in step
 LONGEST = 2**31 - 1  # elements of one array that a kernel's 32-bit offsets reach
@@ -87,36 +87,46 @@ class PallasBeat(BeatMap):
         return program(beat, how.width, dtype, tangents, free, arithmetic=how.arithmetic, rare=how.rare)
 
     def _launched(self, body: Program, inputs: tuple[Any, Any], steps: Any, beats: Any, passes: int) -> list[jax.Array]:
-        from jax.experimental import pallas as pl
-        from jax.experimental.pallas import triton
-
-        width, lanes = self.launch.width, inputs[1].shape[1]
-        padded = -(-lanes // width) * width
-        rows = [x if padded == lanes else jnp.pad(x, ((0, 0), (0, padded - lanes)), mode="edge") for x in inputs]
-        sizes = (len(self.system.state), max(1, len(self.reductions)))
-        shapes = [(size, padded) for size in sizes]
-        blocks = [pl.BlockSpec((size, width), lambda i, j: (0, i)) for size in sizes]
-        if body.tangents:
-            shapes += [(size, passes * body.tangents, padded) for size in sizes]
-            blocks += [pl.BlockSpec((size, body.tangents, width), lambda i, j: (0, j, i)) for size in sizes]
-        _check_reach(shapes)
-        run = pl.pallas_call(
-            functools.partial(_kernel, body, not self.launch.interpret),
-            grid=(padded // width, passes),
-            in_specs=[pl.BlockSpec((x.shape[0], width), lambda i, j: (0, i)) for x in rows]
-            + [pl.BlockSpec((4,), lambda i, j: (0,))],
-            out_specs=blocks,
-            out_shape=[jax.ShapeDtypeStruct(shape, body.dtype) for shape in shapes],
-            compiler_params=triton.CompilerParams(num_warps=self.launch.warps, num_stages=1),
-            interpret=self.launch.interpret,
-            name="beat" if not body.tangents else "beat_with_tangents",
-        )
-        counts = jnp.stack([jnp.asarray(x, jnp.int32) for x in (steps, beats, 0, 0)])  # as many as a power of 2
-        found = run(*rows, counts)
-        return [x[: len(self.reductions)] if i % 2 else x for i, x in enumerate(found)]
+        sizes = len(self.system.state), len(self.reductions)
+        return launched(body, self.launch, inputs, sizes, (steps, beats), passes)
 
 
-def _kernel(body: Program, ptx: bool, parameters: Any, state: Any, counts: Any, *ends: Any) -> None:
+def launched(
+    body: Any, launch: Launch, inputs: tuple[Any, Any], sizes: tuple[int, int], counts: tuple[Any, Any], passes: int = 1
+) -> list[jax.Array]:
+    """What a body (a `Program`, or one with its call, type and tangents) gives of all patients, in one launch.
+
+    inputs: rows of parameters and of the state; sizes: rows of the new state and of the readings; counts: steps, beats.
+    """
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import triton
+
+    width, lanes = launch.width, inputs[1].shape[1]
+    padded = -(-lanes // width) * width
+    rows = [x if padded == lanes else jnp.pad(x, ((0, 0), (0, padded - lanes)), mode="edge") for x in inputs]
+    held = (sizes[0], max(1, sizes[1]))
+    shapes = [(size, padded) for size in held]
+    blocks = [pl.BlockSpec((size, width), lambda i, j: (0, i)) for size in held]
+    if body.tangents:
+        shapes += [(size, passes * body.tangents, padded) for size in held]
+        blocks += [pl.BlockSpec((size, body.tangents, width), lambda i, j: (0, j, i)) for size in held]
+    _check_reach(shapes)
+    run = pl.pallas_call(
+        functools.partial(_kernel, body, not launch.interpret),
+        grid=(padded // width, passes),
+        in_specs=[pl.BlockSpec((x.shape[0], width), lambda i, j: (0, i)) for x in rows]
+        + [pl.BlockSpec((4,), lambda i, j: (0,))],
+        out_specs=blocks,
+        out_shape=[jax.ShapeDtypeStruct(shape, body.dtype) for shape in shapes],
+        compiler_params=triton.CompilerParams(num_warps=launch.warps, num_stages=1),
+        interpret=launch.interpret,
+        name="beat" if not body.tangents else "beat_with_tangents",
+    )
+    found = run(*rows, jnp.stack([jnp.asarray(x, jnp.int32) for x in (*counts, 0, 0)]))  # as many as a power of 2
+    return [x[: sizes[1]] if i % 2 else x for i, x in enumerate(found)]
+
+
+def _kernel(body: Any, ptx: bool, parameters: Any, state: Any, counts: Any, *ends: Any) -> None:
     """One block: read its rows, run, write the results. Passes beyond the first write the same beat once more."""
     from jax.experimental import pallas as pl
 

@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -136,14 +137,16 @@ def _computing() -> list[Finding]:
 def _beats(facts: dict[str, Any], shown: str) -> tuple[dict[str, Any], str, list[Problem]]:
     """How beats run, added to what is told of the device: as its own code, or through XLA and why."""
     from ..core.errors import HemotwinError
-    from ..engine.backends.choice import SETTING, chosen, no_compiler, on_nvidia, takes_kernel
+    from ..engine.backends.choice import SETTING, chosen, takes_kernel
 
     try:
-        kernel, asked = takes_kernel("auto"), chosen()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # what it would warn of is told here
+            kernel, asked = takes_kernel("auto"), chosen()
     except HemotwinError as error:
         return facts, shown, [Problem(str(error), f"unset {SETTING}", blocking=True)]
     on_cpu = facts["backend"] == "cpu"
-    reason, fix = _no_native() if on_cpu else (no_compiler() if on_nvidia() else "", "install a JAX that has it")
+    reason, fix = _no_native() if on_cpu else _no_kernel()
     own = asked != "xla" and (not reason if on_cpu else kernel)
     facts = facts | ({"native": own, "native_obstacle": reason or None} if on_cpu else {"kernel": own})
     if own:
@@ -164,6 +167,18 @@ def _no_native() -> tuple[str, str]:
     if reason.startswith(NOT_INSTALLED):
         return reason.partition(":")[0], install_command(declared(), "native")
     return reason.removesuffix("."), f"{installer()} --upgrade jax jaxlib llvmlite"
+
+
+def _no_kernel() -> tuple[str, str]:
+    """Why no kernel runs on this GPU, or "" where one does or could not at all, and what mends it."""
+    from ..engine.backends.choice import no_compiler, no_kernel, on_nvidia
+    from .installation import declared, install_command
+
+    if not on_nvidia():
+        return "", ""
+    if no_compiler():
+        return no_compiler(), "install a JAX that has it"
+    return no_kernel(), f"update NVIDIA's driver, or install JAX for it anew: {install_command(declared(), 'gpu')}"
 
 
 def _device(found: Any) -> Finding:

@@ -298,19 +298,30 @@ def test_a_backend_chosen_in_the_environment_is_told(monkeypatch, asked, told, u
 )
 def test_how_beats_run_on_a_gpu_is_told(monkeypatch, asked, told, problems):
     monkeypatch.setattr("hemotwin.engine.backends.choice.on_nvidia", lambda: True)
+    monkeypatch.setattr("hemotwin.engine.backends.choice.no_kernel", lambda: "")
     monkeypatch.setenv("HEMOTWIN_BACKEND", asked)
     found = doctor._device(machine.Devices("gpu", ("NVIDIA H100 80GB HBM3",), False, ()))
     assert found.sentence == f"NVIDIA H100 80GB HBM3, {told}, JAX backend gpu" and len(found.problems) == problems
 
 
-def test_a_gpu_without_a_compiler_for_kernels_is_told_with_what_mends_it(monkeypatch):
-    monkeypatch.setattr("hemotwin.engine.backends.choice.on_nvidia", lambda: True)
-    monkeypatch.setattr("hemotwin.engine.backends.choice.no_compiler", lambda: "JAX 9 has no Triton compiler")
+@pytest.mark.parametrize(
+    ("obstacle", "reason", "fix"),
+    [
+        ("no_compiler", "JAX 9 has no Triton compiler", "JAX that has it"),
+        ("no_kernel", "a test kernel did not run (XlaRuntimeError: ptxas)", "hemotwin[gpu]"),
+    ],
+)
+def test_a_gpu_that_runs_no_kernel_is_told_with_what_mends_it(monkeypatch, obstacle, reason, fix):
+    choice = "hemotwin.engine.backends.choice"
+    monkeypatch.setattr(f"{choice}.on_nvidia", lambda: True)
+    monkeypatch.setattr(f"{choice}.no_compiler", lambda: "")
+    monkeypatch.setattr(f"{choice}.no_kernel", lambda: reason)
+    monkeypatch.setattr(f"{choice}.{obstacle}", lambda: reason)
     monkeypatch.delenv("HEMOTWIN_BACKEND", raising=False)
     found = doctor._device(machine.Devices("gpu", ("NVIDIA H100 80GB HBM3",), False, ()))
     (problem,) = found.problems
     assert "beats through XLA" in found.sentence and found.facts["kernel"] is False
-    assert "JAX 9 has no Triton compiler" in problem.what and "JAX that has it" in problem.fix
+    assert reason in problem.what and fix in problem.fix
 
 
 def test_folder_of_programs_is_counted_and_one_that_others_may_write_to_is_named(monkeypatch, tmp_path):

@@ -7,6 +7,7 @@ import functools
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import jax
@@ -16,7 +17,7 @@ import pytest
 
 from hemotwin.core.errors import HemotwinError, InputError, UnknownNameError
 from hemotwin.core.registry import known
-from hemotwin.engine.backends import choice
+from hemotwin.engine.backends import choice, kernel_trial
 from hemotwin.engine.backends.pallas import Launch, PallasBeat, compiled_kernel, on_backend
 from hemotwin.engine.beat import BeatMap, compiled
 from hemotwin.engine.forward import forward
@@ -37,7 +38,8 @@ def interpreted(**choices) -> Launch:
 @functools.cache
 def reference(dtype: str = "float64") -> tuple[np.ndarray, np.ndarray]:
     with double(dtype == "float64"):
-        return tuple(map(np.asarray, compiled(on_backend(small_beat(), "xla"), None)(*patients(dtype), STEPS)))
+        found = compiled(on_backend(small_beat(), "xla"), None)(*patients(dtype), STEPS)
+        return np.asarray(found.state), np.asarray(found.values)
 
 
 def distance(found: jax.Array, expected: np.ndarray) -> float:
@@ -140,6 +142,7 @@ def test_results_beyond_a_kernels_reach_are_refused_with_the_number_that_fits():
 def test_where_jax_runs_on_a_gpu_beats_are_kernels(monkeypatch: pytest.MonkeyPatch):
     """A beat picks its backend when it is traced: lowered for a GPU, it holds the kernel, unless that is not wanted."""
     monkeypatch.setattr(choice, "on_nvidia", lambda: True)
+    monkeypatch.setattr(choice, "no_kernel", lambda: "")
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     shapes = [jax.ShapeDtypeStruct((5, 64), "float32")] * 2
     for backend, kernels in (("auto", 1), ("pallas", 1), ("xla", 0)):
@@ -151,14 +154,59 @@ def test_where_jax_runs_on_a_gpu_beats_are_kernels(monkeypatch: pytest.MonkeyPat
     assert not small_beat().kernel
 
 
-def test_where_jax_has_dropped_the_compiler_beats_run_through_xla(monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """As on a card of NVIDIA's whose answer to the test kernel is the list's last; nothing of before is kept."""
+    told = [""]
     monkeypatch.setattr(choice, "on_nvidia", lambda: True)
-    monkeypatch.setattr(choice, "no_compiler", choice.no_compiler.__wrapped__)  # its answer of before is kept
+    monkeypatch.setattr(kernel_trial, "obstacle", lambda: told[-1])
+    monkeypatch.setattr(choice, "no_compiler", choice.no_compiler.__wrapped__)
+    monkeypatch.setattr(choice, "no_kernel", choice.no_kernel.__wrapped__)
+    choice._warn.cache_clear()
+    return told
+
+
+def test_where_jax_has_dropped_the_compiler_beats_run_through_xla(card: list[str], monkeypatch: pytest.MonkeyPatch):
     assert small_beat().kernel
     monkeypatch.setitem(sys.modules, choice.COMPILER, None)
-    assert not small_beat().kernel
+    with pytest.warns(RuntimeWarning, match="through XLA.*has no Triton compiler"):
+        assert not small_beat().kernel
     with pytest.raises(HemotwinError, match=f"JAX {jax.__version__} has no Triton compiler.*take backend 'xla'"):
         _ = dataclasses.replace(small_beat(), backend="pallas").kernel
+
+
+def test_a_card_on_which_no_kernel_runs_is_told_once_and_beats_run_through_xla(
+    card: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    card.append("a test kernel did not run (XlaRuntimeError: ptxas exited with 255)")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert not small_beat().kernel and not small_beat().kernel
+    (warning,) = said
+    assert "ptxas exited with 255" in str(warning.message) and f"{choice.SETTING}=xla" in str(warning.message)
+    with pytest.raises(HemotwinError, match=r"must run kernels, but a test kernel did not run.*take backend 'xla'"):
+        on_backend(small_beat(), "pallas")
+    monkeypatch.setenv(choice.SETTING, "xla")
+    monkeypatch.setattr(choice, "no_kernel", lambda: pytest.fail("asked though XLA is wanted"))
+    assert not small_beat().kernel
+
+
+def test_the_test_kernel_is_answered_and_a_wrong_or_no_answer_is_told(monkeypatch: pytest.MonkeyPatch):
+    assert kernel_trial.trial(interpret=True) == ""
+    if jax.default_backend() == "cpu":  # which runs no kernel
+        found = []
+        jax.make_jaxpr(lambda x: found.append(kernel_trial.obstacle()) or x)(1.0)
+        assert found[0].startswith("a test kernel did not run (ValueError: ")
+    right = kernel_trial.launched
+    monkeypatch.setattr(kernel_trial, "launched", lambda *given: [x + 1 for x in right(*given)])
+    assert kernel_trial.trial(interpret=True) == "a test kernel answered [  8. 101.], not [  7. 100.]"
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_test_kernel_lowers_for_cuda_whatever_the_precision(wide: bool):
+    with double(wide):
+        text = lowered_for_cuda(kernel_trial.answer, *kernel_trial._given())
+    assert text.count("@__gpu$xla.gpu.triton") == 1 and "fma.rn.f32" in text
 
 
 def lowered(beat: BeatMap, dtype: str, free: tuple[int, ...] | None = None) -> int:
@@ -232,7 +280,7 @@ def test_the_steady_beat_is_found_through_the_kernel():
 
 SPREAD = """
 import jax, numpy as np
-from hemotwin.engine.backends import choice
+from hemotwin.engine.backends import choice, kernel_trial
 from hemotwin.engine.backends.pallas import Launch, compiled_kernel
 from hemotwin.engine.beat import compiled
 from tests.engine.kernels import LANES, STEPS, patients, small_beat
