@@ -4,8 +4,13 @@ The 12-state Regazzoni loop and `adult`, 12 observables reduced, 13 parameters p
 process: forward against vmap(diffrax), scipy in a loop and svZeroDSolver; one patient; batch size with memory; model
 size; the steady beat against plain beats; the Jacobian against a plain beat and against central differences. Medians of
 alternated runs; compiling apart; CPU seconds beside the wall's, because the machine may be shared. --quick takes
-smaller batches. scipy is given a compiled right-hand side, about ten times as fast as one in numpy. Not measured here:
-generated C, GPUs.
+smaller batches.
+
+A beat has the circulation's default steps, on which its certificate rests and whose values and derivatives
+`accuracy.py` judges; they are doubled where these patients' observables do not hold. A peer has the step or tolerance
+that takes it least among those at which it holds the same accuracy, diffrax in each precision for itself. Times per
+step stand beside those per beat. scipy is given a compiled right-hand side, about ten times as fast as one in numpy.
+The Regazzoni loop is set B, which svZeroDSolver runs too. Not measured here: generated C, GPUs.
 """
 
 from __future__ import annotations
@@ -36,8 +41,9 @@ from hemotwin.physiology.model import Model, circulation
 from hemotwin.physiology.observable import Observer
 
 SPREAD, SEED = 0.2, 0  # sd of the natural logarithm of every parameter between patients
-FINEST, STEPS = 6400, (200, 400, 800, 1600)  # what stands for converged; candidates for the default
+FINEST, DOUBLED = 6400, (1, 2, 4)  # steps that stand for converged; times the default steps
 CERTIFIED, PEER_PATIENTS = 64, 8  # patients on whom the accuracy of the engine, and of its peers, is certified
+CHOOSING = 16  # patients on whom the time of a peer's tolerance is measured
 SHORT_ROUNDS = 9  # of runs of a few ms, whose times scatter more
 RESIDUAL, PLAIN_LIMIT = 1e-6, 120  # mL; plain beats after which a lane counts as never steady
 OBSERVED = ("sbp", "dbp", "map", "pa_pressure_systolic", "pa_pressure_diastolic", "pa_pressure_mean", "pcwp_mean",
@@ -71,7 +77,7 @@ class Case:
 
 
 def case_of(bars: Bars, name: str) -> Case:
-    """Patients at their steady beats, and the coarsest steps whose 12 observables hold 0.1 mmHg and 0.1 mL."""
+    """Patients at their steady beats, and the default steps, or more where their observables ask for them."""
     model = circulation(name)
     system = folded(model.system, {n: v for n, v in model.values.items() if n not in FREE[name]})
     observer = Observer(system, OBSERVED)
@@ -83,7 +89,7 @@ def case_of(bars: Bars, name: str) -> Case:
         good = fine.status == 0
         rows, state, exact = rows[:, good], fine.state[:, good], read(observer, fine.values[:, good], rows[:, good])
         bars.figure(f"{name}.certified_patients", int(good.sum()), f"of {CERTIFIED}")
-        for steps in STEPS:
+        for steps in (times * model.steps for times in DOUBLED):
             found = forward(beat, rows, state, steps)
             error = peers.worst(read(observer, found.values, rows), exact, observer.units)
             bars.figure(f"{name}.error.{steps}_steps", error, "mmHg or mL, worst")
@@ -118,45 +124,27 @@ def beat_at_once(beat: BeatMap, rows: np.ndarray, state: np.ndarray, steps: int)
 
 def forward_and_peers(bars: Bars, case: Case) -> None:
     """Forward in float32 and float64 beside vmap(diffrax) of the same precision, scipy and svZeroDSolver."""
-    count, lanes = (2048, 64) if bars.quick else (16384, 256)
-    system, steps, name = case.beat.system, case.steps, case.name
-    units = Observer(system, OBSERVED).units
-    rows, state = case.rows[:, :PEER_PATIENTS], case.state[:, :PEER_PATIENTS]
+    count, name = (2048 if bars.quick else 16384), case.name
     runs: dict[str, tuple[Callable[[], Any], int, bool]] = {}
     for dtype in ("float64", "float32"):
-        wide = dtype == "float64"
         p, x = case.tiled(count, dtype)
-        runs[f"forward.{dtype}"] = (lambda p=p, x=x: beat_in_blocks(case.beat, p, x, steps)), count, wide
-        runs[f"at_once.{dtype}"] = (lambda p=p, x=x: beat_at_once(case.beat, p, x, steps)), count, wide
-        few_p, few_x = case.tiled(lanes, dtype)
-        adaptive = lambda r, p=few_p, x=few_x: jax.block_until_ready(peers.beat_of(system)(p, x, r))  # noqa: E731
-        if wide:
-            with double():
-                solve = lambda r: peers.diffrax_readings(system, rows, state, r, OBSERVED)  # noqa: E731
-                rtol, error = peers.quickest(solve, adaptive, solve(peers.TIGHT), units)
-            bars.figure(f"{name}.diffrax.tolerance", rtol)
-            bars.figure(f"{name}.diffrax.error", error, "mmHg or mL, worst")
-        runs[f"diffrax.{dtype}"] = functools.partial(adaptive, rtol), lanes, wide
-    with double():
-        few = 2 if bars.quick else PEER_PATIENTS
-        some = rows[:, :few], state[:, :few]
-        exact = peers.diffrax_readings(system, *some, peers.TIGHT, OBSERVED)
-        solve = lambda r: peers.scipy_readings(system, *some, r, OBSERVED)  # noqa: E731
-        loop = lambda r: [peers.scipy_beat(system, rows[:, k], state[:, k], r) for k in range(few)]  # noqa: E731
-        chosen, error = peers.quickest(solve, loop, exact, units)
-        bars.figure(f"{name}.scipy.tolerance", chosen)
-        bars.figure(f"{name}.scipy.error", error, "mmHg or mL, worst")
-    runs["scipy.float64"] = functools.partial(loop, chosen), few, True
+        wide = dtype == "float64"
+        runs[f"forward.{dtype}"] = (lambda p=p, x=x: beat_in_blocks(case.beat, p, x, case.steps)), count, wide
+        runs[f"at_once.{dtype}"] = (lambda p=p, x=x: beat_at_once(case.beat, p, x, case.steps)), count, wide
+    own = tuple(runs)
+    runs |= adaptive(bars, case, 64 if bars.quick else 256) | in_a_loop(bars, case)
     if name == "regazzoni_2022_b" and peers.SVZERO:
         chosen, run = svzero(bars, case)
         runs["svzerod"] = run, chosen, True
     found = timed(bars, runs)
+    per_beat = {label: found[label][0] / per for label, (_, per, _) in runs.items()}
     for label, (_, per, _) in runs.items():
         show(bars, f"{name}.{label}", found[label], per)
-    per_beat = {label: found[label][0] / per for label, (_, per, _) in runs.items()}
+        if label in own:
+            bars.figure(f"{name}.{label}.per_step", 1e9 * per_beat[label] / case.steps, "ns per patient and step")
     ours = min(per_beat["forward.float32"], per_beat["at_once.float32"])
-    for peer in [label for label in runs if not label.startswith(("forward", "at_once"))]:
-        spent = min(found[f"{way}.float32"][1] for way in ("forward", "at_once")) / count
+    spent = min(found[f"{way}.float32"][1] for way in ("forward", "at_once")) / count
+    for peer in (label for label in runs if label not in own):
         bars.figure(f"{name}.cpu_against.{peer}", found[peer][1] / runs[peer][1] / spent, "x, seconds of CPU")
     bars.least(f"{name}.against_diffrax_float32", per_beat["diffrax.float32"] / ours, 40.0, "x")
     bars.least(f"{name}.against_scipy", per_beat["scipy.float64"] / ours, 3000.0, "x")
@@ -164,6 +152,44 @@ def forward_and_peers(bars: Bars, case: Case) -> None:
         bars.least(f"{name}.against_svzerod", per_beat["svzerod"] / ours, 500.0, "x")
     elif name == "regazzoni_2022_b":
         print("svzerod is not installed: its bar was left out (pip install svzerod)")
+
+
+def adaptive(bars: Bars, case: Case, lanes: int) -> dict[str, tuple[Callable[[], Any], int, bool]]:
+    """vmap(diffrax) in both precisions, each at its own quickest tolerance that holds the accuracy in it."""
+    system, units, runs = case.beat.system, Observer(case.beat.system, OBSERVED).units, {}
+    rows, state = case.rows[:, :PEER_PATIENTS], case.state[:, :PEER_PATIENTS]
+    with double():
+        exact = peers.diffrax_readings(system, rows, state, peers.TIGHT, OBSERVED)
+    for dtype in ("float64", "float32"):
+
+        def run(inputs: Any, rtol: float) -> Any:
+            return jax.block_until_ready(peers.beat_of(system)(*inputs, rtol))
+
+        def solve(rtol: float, dtype: str = dtype) -> np.ndarray:
+            return peers.diffrax_readings(system, rows.astype(dtype), state.astype(dtype), rtol, OBSERVED)
+
+        with double(dtype == "float64"):
+            few = functools.partial(run, case.tiled(CHOOSING, dtype))
+            rtol, error = peers.quickest(solve, few, exact, units)
+        bars.figure(f"{case.name}.diffrax.{dtype}.tolerance", rtol)
+        bars.figure(f"{case.name}.diffrax.{dtype}.error", error, "mmHg or mL, worst")
+        many = case.tiled(lanes, dtype)
+        runs[f"diffrax.{dtype}"] = functools.partial(run, many, rtol), lanes, dtype == "float64"
+    return runs
+
+
+def in_a_loop(bars: Bars, case: Case) -> dict[str, tuple[Callable[[], Any], int, bool]]:
+    """scipy, patient by patient, at its quickest tolerance that holds the accuracy."""
+    system, few = case.beat.system, 2 if bars.quick else PEER_PATIENTS
+    some = case.rows[:, :few], case.state[:, :few]
+    with double():
+        exact = peers.diffrax_readings(system, *some, peers.TIGHT, OBSERVED)
+        solve = lambda r: peers.scipy_readings(system, *some, r, OBSERVED)  # noqa: E731
+        loop = lambda r: [peers.scipy_beat(system, some[0][:, k], some[1][:, k], r) for k in range(few)]  # noqa: E731
+        chosen, error = peers.quickest(solve, loop, exact, Observer(system, OBSERVED).units)
+    bars.figure(f"{case.name}.scipy.tolerance", chosen)
+    bars.figure(f"{case.name}.scipy.error", error, "mmHg or mL, worst")
+    return {"scipy.float64": (functools.partial(loop, chosen), few, True)}
 
 
 def svzero(bars: Bars, case: Case) -> tuple[int, Callable[[], Any]]:
