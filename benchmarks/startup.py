@@ -2,7 +2,9 @@
 
 The first two are medians of fresh processes; the others run in a process of their own with an empty compilation cache:
 compiling of a beat of `adult` with twelve readings (the first call less the second) and of a whole calibration of one
-patient (by JAX's own events), and the twin, once more with what the first run left. --quick: import and help.
+patient (by JAX's own events), and the twin, once more with what the first run left. Each of these once with native code
+and once (`plain`) as a plain install has it: without llvmlite, which the extra `native` brings, beats run through XLA.
+Both are held to the same seconds. --quick: import and help, and the beat.
 """
 
 from __future__ import annotations
@@ -22,10 +24,12 @@ from bars import Bars
 
 REPEATS = 7
 COMMAND = [sys.executable, "-m", "hemotwin.cli"]
+RUN = "import runpy, sys; runpy.run_module('hemotwin.cli', run_name='__main__', alter_sys=True)"
 RECORD = Path(__file__).parents[1] / "configs" / "records" / "ph9" / "P1.json"
 PROMPT, COLD, WARM = 0.5, 60.0, 15.0  # s
 FORWARD, CALIBRATION = 5.0, 20.0  # s of compiling
 LANES = 1024
+PLAIN = "import sys; sys.modules['llvmlite'] = None; "  # what makes a process one of a plain install
 
 
 def seconds_of(command: list[str], cache: str | None = None) -> float:
@@ -75,9 +79,9 @@ def calibration_compile() -> float:
         return clock.between(began, time.perf_counter())
 
 
-def in_fresh_process(function: Callable[[], float]) -> float:
-    """What a function of this file gives in a process of its own, with an empty compilation cache."""
-    command = [sys.executable, "-c", f"import startup; print(startup.{function.__name__}())"]
+def in_fresh_process(function: Callable[[], float], first: str = "") -> float:
+    """What a function of this file gives in a process of its own, with an empty cache, after running `first`."""
+    command = [sys.executable, "-c", f"{first}import startup; print(startup.{function.__name__}())"]
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "XDG_CACHE_HOME": cache}
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment,
@@ -90,13 +94,15 @@ def main() -> int:
     bars = Bars("startup", __doc__ or "")
     bars.most("import", prompt([sys.executable, "-c", "import hemotwin"]), PROMPT, "s")
     bars.most("help", prompt([*COMMAND, "--help"]), PROMPT, "s")
-    if not bars.quick:
+    for label, first in (("", ""), ("plain.", PLAIN)):
+        bars.most(f"{label}forward.compile", in_fresh_process(forward_compile, first), FORWARD, "s")
+        if bars.quick:
+            continue
+        bars.most(f"{label}calibration.compile", in_fresh_process(calibration_compile, first), CALIBRATION, "s")
         with tempfile.TemporaryDirectory() as place:
-            twin = [*COMMAND, "twin", str(RECORD), "--out", place]
-            bars.most("twin.cold_cache", seconds_of(twin, place), COLD, "s")
-            bars.most("twin.again", seconds_of(twin, place), WARM, "s")
-        bars.most("forward.compile", in_fresh_process(forward_compile), FORWARD, "s")
-        bars.most("calibration.compile", in_fresh_process(calibration_compile), CALIBRATION, "s")
+            twin = [sys.executable, "-c", first + RUN, "twin", str(RECORD), "--out", place]
+            bars.most(f"{label}twin.cold_cache", seconds_of(twin, place), COLD, "s")
+            bars.most(f"{label}twin.again", seconds_of(twin, place), WARM, "s")
     return bars.finish()
 
 
