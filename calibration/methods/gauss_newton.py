@@ -29,6 +29,8 @@ from ..problem import LaneData, Problem
 __all__ = ["BEATS", "Fit", "GaussNewton", "Lanes", "ended", "gauss_newton", "refloated", "running", "stuck"]
 
 TRACKED = 0.5  # mL; below this correction the linearised steady state is good enough to judge a step
+JUDGED = 1.0  # mL per nat^1/2: the smaller what a step promises, the steadier the beat that judges it, whose objective
+# is off by some .3 nat per mL2 of that correction (measured); else a point judged too low is never bettered
 STEADY = 1e-4  # mL; the correction at which a lane may call itself done (its error in the values is second order)
 LONGEST = 3.0  # prior sds per step and quantity
 PULL = (0.001, 0.03, 0.3)  # share of the data in the first steps from a start that the prior itself finds far
@@ -173,18 +175,20 @@ def _iterate(problem: Problem, data: LaneData, steps: Any, hold: Any, c: Lanes) 
     """One beat with tangents for every lane, then each lane's own next move."""
     tolerance, steady = (COARSE_TOLERANCE, COARSE) if problem.precision == "float32" else (TOLERANCE, STEADY)
     trial, off, sound, plain = evaluate_at(problem, data, c.z, c.state, steps)
-    tracked = sound & (off < TRACKED)
     live = running(c)
     first = ~jnp.isfinite(c.best.objective)
+    at_stake = jnp.where(first, jnp.inf, jnp.maximum(c.predicted, tolerance))
+    tracked = sound & (off < jnp.minimum(TRACKED, JUDGED * jnp.sqrt(at_stake)))
     pulled = jnp.isinf(c.predicted)
     lower = (trial.objective < c.best.objective) | pulled
     accepted = live & tracked & ~jnp.asarray(hold) & lower & jnp.isfinite(trial.objective)
     near = jnp.abs(trial.objective - c.best.objective) <= tolerance
-    settled = live & tracked & (c.predicted < tolerance) & ~first & near & (off < steady)
-    settled = jnp.where(hold, live & tracked & (off < steady), settled)
+    at_end = live & tracked & (c.predicted < tolerance) & ~first & near
+    settled = jnp.where(hold, live & tracked, at_end) & (off < steady)
     tracked &= ~jnp.asarray(hold)
-    lost = live & ~tracked & (c.tries >= TRIES)
-    rejected = live & ~accepted & ((tracked & ~settled) | (lost & ~first))
+    lost = live & ~(tracked & ~at_end) & (c.tries >= TRIES)
+    nearly = at_end & ~lost  # a steadier beat is all that it lacks
+    rejected = live & ~accepted & ((tracked & ~settled & ~nearly) | (lost & ~first))
     best = jax.tree.map(lambda new, old: jnp.where(accepted | settled, new, old), trial, c.best)
     ratio = (c.best.objective - trial.objective) / jnp.maximum(c.predicted, 1e-30)
     eased = c.damping * jnp.where(ratio > 0.75, 0.25, jnp.where(ratio < 0.25, 3.0, 1.0))

@@ -32,8 +32,12 @@ def linear_problem(seed, size=3):
     return rng.standard_normal((data, size)), rng.standard_normal(data)
 
 
-def solved(a, y, start, monkeypatch, module=method):
-    """A method's fit of |a z - y|^2 / 2 + |z|^2 / 2 with the beat taken away: every state is steady."""
+def solved(a, y, start, monkeypatch, module=method, too_low=0.0):
+    """A method's fit of |a z - y|^2 / 2 + |z|^2 / 2 with the beat taken away: every state is steady.
+
+    With `too_low` (nats per mL2) the first state row is steady at the sum of z alone, which no slope foretells; a
+    beat leaves a tenth of the way, and the objective lies too low by the square of it.
+    """
     size, lanes = start.shape
     states = len(cohort().problem.system.state)
 
@@ -44,9 +48,12 @@ def solved(a, y, start, monkeypatch, module=method):
         slope = jnp.broadcast_to(a[..., None], (*a.shape, lanes))
         gradient = jnp.einsum("cn,cb->nb", a, residual) + z
         flat = jnp.zeros((states, size, lanes))
+        off = 10.0 + jnp.sum(z, axis=0) - state[0] if too_low else jnp.zeros(lanes)
+        state = state.at[0].add(0.9 * off)
+        objective = objective - too_low * off**2
         return (
             Point(z, objective, hessian, gradient, state, flat, residual, slope, jnp.zeros_like(hessian)),
-            jnp.zeros(lanes),
+            jnp.abs(off),
             jnp.ones(lanes, dtype=bool),
             state,
         )
@@ -58,7 +65,9 @@ def solved(a, y, start, monkeypatch, module=method):
             with jax.numpy_dtype_promotion("standard"):  # optax's own schedules mix types
                 return first_order._fit(cohort().problem, cohort().data, jnp.asarray(start), 1, False)
         begun = method._begun(cohort().problem, cohort().data, jnp.asarray(start), 1)
-        return method.ended(method._advanced(cohort().problem, cohort().data, begun, 1, False, method.BEATS))
+        end = method._advanced(cohort().problem, cohort().data, begun, 1, False, method.BEATS)
+        again = jax.tree.map(jnp.asarray, method.refloated(jax.tree.map(np.asarray, end), method.stuck(end)))
+        return method.ended(method._advanced(cohort().problem, cohort().data, again, 1, False, method.BEATS))
 
 
 def test_a_linear_normal_problem_is_solved_exactly_from_any_start(monkeypatch):
@@ -71,6 +80,18 @@ def test_a_linear_normal_problem_is_solved_exactly_from_any_start(monkeypatch):
     assert np.all(np.abs(np.asarray(found.objective) - lowest) < 2.0 * method.TOLERANCE)
     np.testing.assert_allclose(np.asarray(found.hessian)[:, :, 0], np.eye(3) + a.T @ a, rtol=1e-12)
     assert int(np.max(np.asarray(found.iterations))) <= 10
+
+
+def test_a_beat_not_yet_steady_lets_no_lane_get_stuck(monkeypatch):
+    """What is judged too low is never bettered: the less a step promises, the steadier its beat must be. With
+    one limit for all steps, and points rejected that lack only a steadier beat, all but one of these lanes give up."""
+    a, y = linear_problem(6)
+    start = 2.0 * np.random.default_rng(7).standard_normal((3, 64))
+    found = solved(a, y, start, monkeypatch, too_low=0.3)
+    assert np.all(np.asarray(found.status) == int(Status.OK))
+    exact = np.linalg.solve(np.eye(3) + a.T @ a, a.T @ y)
+    lowest = 0.5 * np.sum((a @ exact - y) ** 2) + 0.5 * exact @ exact
+    assert np.all(np.abs(np.asarray(found.objective) - lowest) < 2.0 * method.TOLERANCE)
 
 
 def test_every_method_finds_the_minimum_of_a_linear_normal_problem(monkeypatch):
