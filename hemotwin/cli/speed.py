@@ -20,7 +20,6 @@ from ..calibration.likelihood import load_noise
 from ..calibration.priors import PatientPrior, load_prior
 from ..calibration.summary import reader
 from ..core.status import Status
-from ..engine.backends.pallas import compiled_kernel
 from ..engine.beat import BeatMap, compiled
 from ..engine.blocks import in_blocks
 from ..engine.compilation import compiled_for_device
@@ -158,13 +157,11 @@ def engine_cases(patients: Patients, sizes: Sequence[int], solved: int) -> list[
 
 
 def _beats(patients: Patients, size: int, precision: str) -> Callable[[], Any]:
-    """One beat of `size` patients from host to host, in the blocks of the engine; one kernel on an NVIDIA GPU."""
+    """One beat of `size` patients from host to host, in the blocks and by the backend that the engine takes here."""
     rows, state = patients.repeated(size, precision)
-    kernel = jax.default_backend() == "gpu"
-    program = compiled_kernel(patients.beat) if kernel else compiled(patients.beat, None)
-    steps = patients.model.steps
+    program, steps = compiled(patients.beat, None), patients.model.steps
     run = lambda lanes: program(jnp.asarray(rows[:, lanes]), jnp.asarray(state[:, lanes]), steps)  # noqa: E731
-    width = size if kernel else beat_width(patients.beat, size)
+    width = beat_width(patients.beat, size)
     return lambda: in_blocks(run, size, width, ("beat", patients.beat, precision))
 
 

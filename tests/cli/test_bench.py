@@ -6,11 +6,17 @@ import json
 import time
 from types import SimpleNamespace
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from hemotwin.calibration.priors import load_prior
 from hemotwin.cli import bench, main, speed
 from hemotwin.cli.speed import Accuracy, Case
+from hemotwin.engine.beat import BeatMap
 from hemotwin.engine.compile_clock import CompileClock
+from hemotwin.engine.forward import Forward, equal_start
+from hemotwin.physiology.model import circulation
 
 GOOD = Accuracy(400, 0.02, 0.012, 0.0019, 0.011, 0.02, 3e-4, 3e-4, 7e-10, 1.0)
 COMPILED = 1.5  # s that the stand-in's clock claims for every first call
@@ -134,6 +140,22 @@ def test_busy_machine_is_named(calls, capsys, monkeypatch):
     monkeypatch.setattr("os.getloadavg", lambda: (99.0, 0.0, 0.0))
     assert main(["bench", "--quick"]) == 0
     assert "the machine was busy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("nvidia", "asked"), [(True, "xla"), (False, "auto")], ids=["XLA asked for", "another's GPU"])
+def test_a_gpu_without_a_kernel_is_timed_as_the_engine_runs_it(monkeypatch, nvidia, asked):
+    """Through XLA, as its choice says, and not by a kernel that was not asked for or is refused there."""
+    monkeypatch.setenv("HEMOTWIN_BACKEND", asked)
+    monkeypatch.setattr("hemotwin.engine.backends.choice.on_nvidia", lambda: nvidia)
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    model = circulation("r0")
+    rows, beat = np.asarray(model.system.parameters.pack(model.values, 2)), BeatMap(model.system)
+    state = np.asarray(equal_start(model.system, jnp.asarray(rows)))
+    steady = Forward(state, np.zeros(2), np.zeros(2), np.zeros((0, 2)))
+    patients = speed.Patients(model, beat, load_prior("adult_wide").for_patient({}), rows, steady, 1.0)
+    case = speed.engine_cases(patients, (2,), 2)[0]
+    (found,), _ = speed.timed([case], 1, ReadyClock(), quiet)
+    assert (case.what, case.precision) == ("beat", "float32") and len(found.seconds) == 1
 
 
 @pytest.mark.slow
