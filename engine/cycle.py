@@ -49,6 +49,10 @@ class Beats:
         """Lanes [B] whose state the map can start from."""
         raise NotImplementedError
 
+    def possible(self, state: Any, beat: int) -> np.ndarray:
+        """Lanes [B] whose state at the onset of beat number `beat` can be of what is described."""
+        return self.alive(state)
+
 
 @dataclass(frozen=True)
 class ForcedBeats(Beats):
@@ -78,6 +82,16 @@ class ForcedBeats(Beats):
 
     def alive(self, state: Any) -> np.ndarray:
         return np.all(state[: len(self.beat.system.free_stores)] > SMALLEST_VOLUME, axis=0)
+
+    def in_force(self, state: np.ndarray, beat: int = 0) -> np.ndarray:
+        """Parameter rows [P, B] of beat number `beat` when it begins at `state`."""
+        return self.parameters[beat % self.forcing]
+
+    def possible(self, state: Any, beat: int) -> np.ndarray:
+        """No volume is above all blood there is."""
+        system = self.beat.system
+        blood = system.total(system.read(self.in_force(state, beat)))
+        return self.alive(state) & np.all(state[: len(system.free_stores)] <= blood, axis=0)
 
 
 class Cycle(NamedTuple):

@@ -28,6 +28,7 @@ WINDOW = 32  # plain beats that a mean is taken over
 WARM_UP = 5  # plain beats before the first Newton step
 NUDGE = 0.01  # mL, a disturbance that takes beats off a steady one they do not stay at
 SAME = 1e3  # tolerances within which two states of a cycle are one
+GROWTH = 100.0  # of the change per beat over a window: NUDGE, grown as fast from the start, has left every bound
 STRAIGHT = 0.95  # net change over the sum of changes from which on a path counts as a drift
 REAL = 1e-6  # imaginary over whole size below which a multiplier counts as real
 
@@ -35,7 +36,8 @@ REAL = 1e-6  # imaginary over whole size below which a multiplier counts as real
 class Regimes(NamedTuple):
     """What each of B lanes settles to.
 
-    status [B]: OK, ALTERNANS, BEAT_CYCLE, DRIFTING, WINDOW_MEAN or NONFINITE. period [B]: beats in the cycle, 0 where
+    status [B]: OK, ALTERNANS, BEAT_CYCLE, DRIFTING, WINDOW_MEAN, UNPHYSIOLOGICAL (a state that cannot be, see
+    `Beats.possible`) or NONFINITE (overflowed, or on the way there). period [B]: beats in the cycle, 0 where
     none was found. states [longest, S, B]: the onset of every beat of the cycle (where there is none, only the last
     plain state), nan behind. residual [B]: the largest weighted change over one cycle (over the last beat where there
     is none). multiplier [B], complex: the largest, over one cycle; of the steady beat that beats leave where they come
@@ -55,17 +57,28 @@ class Regimes(NamedTuple):
     high: np.ndarray
     window: np.ndarray
     beats: int
+    error: np.ndarray | None = None  # step error of the readings [B] in its limit, where that was asked
 
     def sentence(self, lane: int) -> str:
-        """What a lane does, in words."""
+        """What a lane does, in words, and by how much the step is too long for it."""
+        words = self._doing(lane)
+        if Status(int(self.status[lane])) == Status.UNPHYSIOLOGICAL:
+            words += "; a volume is below zero or above all blood there is"
+        if self.error is not None and not self.error[lane] <= 1.0:
+            unknown = not np.isfinite(self.error[lane])
+            times = "unknown" if unknown else f"{self.error[lane]:.2g} times its limit"
+            words += f"; the step error is {times}, so take none of the numbers as solved"
+        return words
+
+    def _doing(self, lane: int) -> str:
         status, period, window = Status(int(self.status[lane])), int(self.period[lane]), int(self.window[lane])
         slow = f"time constant {_rounded(self.time_constant[lane])} beats"
         if status == Status.DRIFTING:
             return f"a slow change, {slow}" + ("; the end it goes to was solved" if period else "; no end was found")
-        if status == Status.WINDOW_MEAN:
-            return f"no steady beat or cycle of up to {len(self.states)} beats; means over {window} beats"
         if status == Status.NONFINITE:
-            return "the numbers overflowed"
+            return "the numbers grow from beat to beat until they overflow"
+        if period == 0:
+            return f"no steady beat or cycle of up to {len(self.states)} beats; means over {window} beats"
         return {1: f"a steady beat, {slow}"}.get(period, f"a steady cycle of {period} beats, {slow}")
 
 
@@ -189,7 +202,7 @@ class _Search:
         drifts, over = np.zeros_like(found), np.ones_like(found)
         if track is not None:
             straight, ratio = self._drift(track)
-            drifts, over = straight & ~found, np.all(np.isfinite(track[-1]), axis=0)
+            drifts, over = straight & ~found, np.all(np.isfinite(track[-1]), axis=0) & ~self._grows(track)
             factor = np.where(drifts, ratio, factor)
             residual = np.where(found, residual, change_of(self.beats, track[-1] - track[-2]))
         constant = solved / np.abs(np.log(np.abs(factor)))
@@ -198,10 +211,22 @@ class _Search:
         status[self.period == 2 * self.base] = int(Status.ALTERNANS)
         status[self.period == 1] = int(Status.OK)
         status[drifts | (self.period == 1) & (constant > self.slow)] = int(Status.DRIFTING)
+        seen = self._possible(cycle) if track is None else np.where(found, self._possible(cycle), self._possible(track))
+        status[~seen] = int(Status.UNPHYSIOLOGICAL)
         status[~found & ~over] = int(Status.NONFINITE)
         states, mean, low, high, window = self._spread(cycle, track)
         told = (status, self.period, states, residual, factor, constant, mean, low, high, window)
         return Regimes(*told, self.spent)
+
+    def _possible(self, track: np.ndarray) -> np.ndarray:
+        """Lanes [B] whose states [n, S, B] can all be."""
+        return np.all([self.beats.possible(state, k) for k, state in enumerate(track)], axis=0)
+
+    def _grows(self, track: np.ndarray) -> np.ndarray:
+        """Lanes [B] whose change per beat is `GROWTH` times as large at the end of the window as at its beginning."""
+        changes = np.stack([change_of(self.beats, move) for move in np.diff(track, axis=0)])
+        quarter = len(changes) // 4
+        return np.max(changes[-quarter:], axis=0) > GROWTH * np.max(changes[:quarter], axis=0)
 
     def _spread(self, cycle: np.ndarray, track: np.ndarray | None) -> tuple[np.ndarray, ...]:
         """Onsets of the cycle's beats, mean, lowest and highest state, and over how many beats."""

@@ -156,6 +156,47 @@ def test_lanes_are_judged_one_by_one_and_one_that_overflows_alone():
     np.testing.assert_array_equal(together.states[..., :2], quiet.states[..., :2])
 
 
+def test_what_grows_from_beat_to_beat_has_no_mean_though_it_has_not_overflowed():
+    """x' = -1.5 x from 1: 1e17 after a hundred beats, by turns on either side."""
+    told = found(lambda x, k: -1.5 * x, [[1.0]])
+    assert np.isfinite(told.mean[0, 0]) and Status(int(told.status[0])) == Status.NONFINITE
+    assert told.sentence(0) == "the numbers grow from beat to beat until they overflow"
+
+
+class Bounded(Toy):
+    """The same, of which states above 1.05 in size cannot be."""
+
+    def possible(self, state: Any, beat: int) -> np.ndarray:
+        return np.all(np.abs(state) < 1.05, axis=0)
+
+
+@pytest.mark.parametrize(("size", "status"), [(1.0, Status.WINDOW_MEAN), (1.2, Status.UNPHYSIOLOGICAL)])
+def test_beats_among_which_one_cannot_be_are_unphysiological(size: float, status: Status):
+    """Beats that go round at a radius: in turn inside and outside what can be on each of the two axes."""
+    rotation = turn(2.0 * np.pi * GOLDEN, 1.0)
+    rule = lambda x, k: rotation @ x * (1.1 - 0.1 * jnp.sum(x**2) / size**2)  # noqa: E731
+    with double():
+        told = regime(Bounded(rule, 2), np.array([[0.5], [0.0]]))
+    assert Status(int(told.status[0])) == status
+    assert ("above all blood" in told.sentence(0)) == (status == Status.UNPHYSIOLOGICAL)
+    assert "means over 32 beats" in told.sentence(0)
+
+
+def test_a_steady_beat_or_a_cycle_that_cannot_be_is_unphysiological():
+    with double():
+        rest = regime(Bounded(lambda x, k: 3.0 + 0.5 * (x - 3.0), 1), np.array([[2.0]]))
+        pair = regime(Bounded(lambda x, k: 0.9 - 1.05 * (x - 0.9) + (x - 0.9) ** 3, 1), np.array([[0.95]]))
+    assert [Status(int(one.status[0])) for one in (rest, pair)] == [Status.UNPHYSIOLOGICAL] * 2
+    assert rest.period[0] == 1 and pair.period[0] == 2
+
+
+@pytest.mark.parametrize(("error", "words"), [(0.5, None), (3.21, "3.2 times its limit"), (np.inf, "unknown")])
+def test_a_sentence_tells_a_step_error_beyond_its_limit_whatever_beats_do(error: float, words: str | None):
+    for told in (found(lambda x, k: 3.9 * x * (1.0 - x), [[0.4]]), found(lambda x, k: 0.5 * x, [[0.4]])):
+        plain, said = told.sentence(0), told._replace(error=np.array([error])).sentence(0)
+        assert said == plain if words is None else said.startswith(plain) and f"the step error is {words}" in said
+
+
 def test_the_number_of_beats_is_bounded_whatever_they_do():
     with double():
         toy = Toy(lambda x, k: 3.9 * x * (1.0 - x), 1)
