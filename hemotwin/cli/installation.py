@@ -30,6 +30,7 @@ FOR = {  # what an extra is for; one that is not listed is shown without
     "test": "developers",
     "dev": "developers",
 }
+CUDA = re.compile(r"cuda\d+(-local)?")  # extras of JAX for NVIDIA GPUs
 
 
 @dataclass(frozen=True)
@@ -173,13 +174,29 @@ def _met(line: str) -> tuple[str, str | None, str]:
     if not wanted.specifier.contains(found, prereleases=True):
         return wanted.name, found, f"{wanted.name} {found} is out of range"
     for extra in sorted(wanted.extras):
-        for inner in metadata.requires(wanted.name) or ():
-            part = Requirement(inner)
-            if part.marker and part.marker.evaluate({"extra": extra}) and not part.marker.evaluate({"extra": ""}):
-                name, _, trouble = _met(f"{part.name}{part.specifier}")
-                if trouble:
-                    return name, found, trouble
+        wrong = [_wrong_in(wanted.name, one) for one in _alternatives(wanted.name, extra)]
+        if all(wrong):  # of the one that is asked for, which stands first
+            return wrong[0][0], found, wrong[0][1]
     return wanted.name, found, ""
+
+
+def _alternatives(name: str, extra: str) -> list[str]:
+    """The extra, then those of the same library that serve as well: JAX has one for each version of CUDA."""
+    others = (metadata.metadata(name).get_all("Provides-Extra") or []) if CUDA.fullmatch(extra) else []
+    return [extra, *(other for other in others if CUDA.fullmatch(other) and other != extra)]
+
+
+def _wrong_in(name: str, extra: str) -> tuple[str, ...]:
+    """(distribution, what is wrong) of the first requirement of a library's extra that is not met; empty where none."""
+    from packaging.requirements import Requirement
+
+    for inner in metadata.requires(name) or ():
+        part = Requirement(inner)
+        if part.marker and part.marker.evaluate({"extra": extra}) and not part.marker.evaluate({"extra": ""}):
+            inside, _, trouble = _met(f"{part.name}{part.specifier}")
+            if trouble:
+                return inside, trouble
+    return ()
 
 
 def _version(name: str) -> str | None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -126,6 +127,22 @@ def test_missing_extra_names_its_command_and_is_no_problem(monkeypatch):
     assert rows["extra wave (WFDB and EDF waveforms)"].endswith("install 'hemotwin[wave]'")
     assert rows["extra all"].startswith("missing wfdb: ")  # an extra made of another
     assert found.usable and not found.problems
+
+
+@pytest.mark.parametrize(
+    ("plugin", "found"),
+    [
+        ("jax-cuda12-plugin", "there"),
+        ("jax-cuda13-plugin", "there"),
+        ("jax-rocm7-plugin", "missing jax-cuda12-plugin: "),
+    ],
+)
+def test_jax_for_any_version_of_cuda_is_the_extra_for_gpus(monkeypatch, plugin, found):
+    version = metadata.version("jax")
+    there = dict.fromkeys(("jax", "jaxlib", plugin), version)
+    monkeypatch.setattr(installation, "_version", there.get)
+    about = dataclasses.replace(WHOLE, requirements={"gpu": ("jax[cuda12]>=0.8",)})
+    assert installation.extras(about)[0].sentence.startswith(found)
 
 
 @pytest.mark.parametrize(
