@@ -31,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
 
     from ..engine.compile_clock import compile_clock
     from . import speed
+    from .pace import tell_pace
     from .targets import writable_file
     from .terminal import Progress, say
 
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
     sizes = QUICK_SIZES if quick else SIZES
     if jax.default_backend() == "gpu":
         sizes += GPU_SIZES
+    tell_pace(progress)
     progress("compiling what is not in the cache yet; the seconds of compiling stand apart in the table")
     with compile_clock() as clock:
         patients = speed.drawn(QUICK_DRAWS if quick else DRAWS)

@@ -161,12 +161,14 @@ def calibrated(options: argparse.Namespace, records: Any, progress: Any) -> Any:
     from ..calibration.fit import calibrate
     from ..physiology.model import circulation
     from ..records.without_twin import where_no_twin, why_no_twin
+    from .pace import tell_pace
     from .terminal import few
 
     why = {one.patient: why_no_twin(records, one.patient) for one in records if not one.counted}
     where = {} if _wants_pseudonyms(options) else where_no_twin(records, why)  # the name of a file may name a person
     for line in few([f"no twin of {p}: {r}" + (f" ({where[p]})" if p in where else "") for p, r in why.items()]):
         progress(line)
+    tell_pace(progress)
     progress("calibrating; the first run on a machine compiles, later ones do not")
     twins = calibrate(
         circulation("adult"), records, prior=options.prior, noise=options.noise, starts=options.starts,
