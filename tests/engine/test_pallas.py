@@ -196,7 +196,7 @@ def test_the_test_kernel_is_answered_and_a_wrong_or_no_answer_is_told(monkeypatc
     if jax.default_backend() == "cpu":  # which runs no kernel
         found = []
         jax.make_jaxpr(lambda x: found.append(kernel_trial.obstacle()) or x)(1.0)
-        assert found[0].startswith("a test kernel did not run (ValueError: ")
+        assert found[0].startswith("a test kernel did not run (")
     right = kernel_trial.launched
     monkeypatch.setattr(kernel_trial, "launched", lambda *given: [x + 1 for x in right(*given)])
     assert kernel_trial.trial(interpret=True) == "a test kernel answered [  8. 101.], not [  7. 100.]"
