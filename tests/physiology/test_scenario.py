@@ -27,6 +27,14 @@ def test_a_breath_has_the_mean_of_its_curve_and_returns():
     np.testing.assert_allclose(rows, -4.0 - 6.0 * share, rtol=1e-12)
 
 
+@pytest.mark.parametrize("beats", [2, 3, 4, 5, 14, 60])
+def test_a_breath_of_any_number_of_beats_swings_about_half_its_depth(beats: int):
+    """Two beats cut a raised cosine where it is half, and are 1/2 -+ 1/pi; three swing least, by 9 / (8 pi) sqrt(3)."""
+    rows = ht.scenario("breathing", swing="6 mmHg", beats_per_breath=beats).in_turn(NAMES, ROWS)[:, 1, 0]
+    assert rows.mean() == pytest.approx(-7.0)
+    assert np.ptp(rows) >= 6.0 * 9.0 / (8.0 * np.pi) * np.sqrt(3.0) - 1e-9
+
+
 def test_breathing_goes_with_another_scenario_but_not_with_itself_or_a_steady_prediction():
     breath = ht.scenario("breathing")
     both = breath & ht.scenario("bleeding", volume=500.0)
@@ -36,7 +44,7 @@ def test_breathing_goes_with_another_scenario_but_not_with_itself_or_a_steady_pr
         breath & breath
     with pytest.raises(InputError, match="simulate it"):
         breath.applied(NAMES, ROWS)
-    with pytest.raises(InputError, match="whole number from 2 to 12"):
+    with pytest.raises(InputError, match="whole number from 2 to 60"):
         ht.scenario("breathing", beats_per_breath=1)
 
 
