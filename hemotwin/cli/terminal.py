@@ -128,12 +128,8 @@ def show_twin(twin: Any) -> None:
 
 
 def show_what_if(prediction: Any) -> None:
-    """Before, after, change of one what-if, and its status when that is not OK."""
-    from ..core.status import Status
+    """Before, after, change of one what-if; its note says what is wrong when its status is not OK."""
     from ..reports.tables import what_if_table
 
     say()
     show(what_if_table(prediction, _room()))
-    status = Status(prediction.status)
-    if status != Status.OK:
-        sentence(f"{status.name.replace('_', ' ').lower()}: {status.advice}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import xarray as xr
 
+from ..calibration.certificate import Certificate, warning, warnings_of, worded
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import UnknownNameError
 from ..core.rounding import rounded, span
@@ -42,8 +44,9 @@ class Prediction:
     quantity outside its bounds.
 
     `reflex` names the reflex that acted, None where none did; `reflex_gains` those of its gains and time constants that
-    were not its own. `step_error` (mmHg) is nan where the best mode has no steady beat, whose readings are then means
-    over the beats it has. `dataset` holds every draw with its status.
+    were not its own. `certificate` is that of the best mode's readings after the scenario, which under a reflex are
+    means over the beats it has where no single one is steady; None without beats to read. `twin_status` and
+    `baseline_certificate` are the twin's own, behind its baseline. `dataset` holds every draw with its status.
     """
 
     patient: str
@@ -52,13 +55,20 @@ class Prediction:
     draws: int
     failed: int
     status: Status
-    step_error: float
+    certificate: Certificate | None
     waves: xr.Dataset = field(compare=False)
     baseline_waves: xr.Dataset = field(compare=False)
     dataset: xr.Dataset = field(compare=False)
     provenance: dict[str, Any] = field(default_factory=dict)
     reflex: str | None = None
     reflex_gains: dict[str, float] = field(default_factory=dict)
+    twin_status: Status = Status.OK
+    baseline_certificate: Certificate | None = None
+
+    @property
+    def step_error(self) -> float:
+        """Step error of the pressures (mmHg) by the certificate; nan where there is none."""
+        return float("nan") if self.certificate is None else self.certificate.step_error_pressure
 
     @property
     def label(self) -> str:
@@ -72,8 +82,11 @@ class Prediction:
 
     @property
     def note(self) -> str:
-        """How many draws stand behind the numbers and what the reflex is taken to be, for below a table."""
-        parts = [f"{self.draws - self.failed} of {self.draws} posterior draws.", self._acting, DISCLAIMER]
+        """For below a table: what is wrong with the numbers, how many draws stand behind them, what the reflex is taken
+        to be."""
+        twin = warning(self.twin_status, self.baseline_certificate)
+        parts = [warning(self.status, self.certificate), f"The twin itself: {twin}" if twin else "",
+                 f"{self.draws - self.failed} of {self.draws} posterior draws.", self._acting, DISCLAIMER]  # fmt: skip
         return " ".join(part for part in parts if part)
 
     @property
@@ -133,13 +146,22 @@ class Predictions:
         return len(self._by_patient)
 
     def table(self) -> Table:
-        """Every reading of every patient before and after."""
-        rows = [[p.patient, *row] for p in self for row in p.table().rows]
-        columns = ["patient", "reading", "unit", "baseline", "95 %", "after", "95 % ", "change", "95 %  "]
-        return Table(columns, rows, title=self.label, note=DISCLAIMER)
+        """Every reading of every patient before and after, and the status of the what-if."""
+        rows = [[p.patient, *row, worded(p.status, p.certificate)] for p in self for row in p.table().rows]
+        columns = ["patient", "reading", "unit", "baseline", "95 %", "after", "95 % ", "change", "95 %  ", "status"]
+        return Table(columns, rows, title=self.label, note=f"{self._told} {DISCLAIMER}".strip())
+
+    @property
+    def _told(self) -> str:
+        """What is wrong with the what-ifs, and then with the twins behind their baselines."""
+        own = warnings_of((p.patient, p.status, p.certificate) for p in self)
+        twins = warnings_of((p.patient, p.twin_status, p.baseline_certificate) for p in self)
+        return f"{own} The twins themselves: {twins}".strip() if twins else own
 
     def __repr__(self) -> str:
-        return f"<Predictions: {len(self)} patients, {self.label}. {DISCLAIMER}>"
+        counts = Counter(p.status.name for p in self)
+        states = ", ".join(f"{count} {name}" for name, count in counts.items())
+        return f"<Predictions: {len(self)} patients, {self.label}; {states}. {DISCLAIMER}>"
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()

@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..calibration.certificate import PERIODICITY_LIMIT, PRESSURE_LIMIT, VOLUME_LIMIT, value_errors
+from ..calibration.certificate import Certificate, certify, volume_balance
 from ..calibration.rows import at_the_edge, reading_labels, span
-from ..calibration.summary import Readings, waves
+from ..calibration.summary import Readings, observe, waves
 from ..calibration.twin import CalibratedTwin, CalibratedTwins
 from ..core.counts import whole_number
 from ..core.dataset import variable
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, required
 from ..core.provenance import provenance
-from ..core.status import Status
+from ..core.status import Status, merge
 from ..engine.forward import Forward
 from ..engine.precision import double
 from ..physiology.model import Model, circulation
 from ..physiology.scenario import Scenario
 from .outcome import Prediction, PredictionRow, Predictions
 from .regulated import Answer, answered, regulated_beats
-from .settled import followed
+from .settled import Settled, followed
 
 __all__ = ["Prediction", "PredictionRow", "Predictions", "predict"]
 
@@ -79,12 +79,15 @@ def _one(
     what_if = answered(model, before, base.solved.state, after, bsa, number)
     best = (model, before[:, :1], base.solved.state[:, :1], after[:, :1], bsa[:1])
     sound = base.sound & what_if.readings.sound
-    status, error = Status(int(what_if.status[0])) if base.sound[0] else Status.NOT_PERIODIC, float("nan")
+    status, certificate = Status(int(what_if.status[0])) if base.sound[0] else Status.NOT_PERIODIC, None
     if sound[0]:
-        error, good = _certified(what_if, answered(*best, number // 2))
-        status = status if good else Status.STEP_LIMIT
+        certificate = _certified(model, what_if, [answered(*best, number // n) for n in (2, 4)], number)
     elif reflex and base.sound[0]:
-        what_if = _means(what_if, *best, number)
+        what_if, certificate = _means(what_if, *best, number)
+    if certificate is not None and not certificate.ok:  # of means over a window that never repeats, that is told first
+        status = Status.STEP_LIMIT if certificate.periodicity is not None else merge((status, Status.STEP_LIMIT))
+    if not twin.certificate.ok:  # its baseline stands in the same table
+        status = merge((status, Status.STEP_LIMIT))
     return Prediction(
         patient=twin.patient,
         scenario=scenario,
@@ -92,7 +95,7 @@ def _one(
         draws=len(chosen) - 1,
         failed=int(np.sum(~sound[1:])),
         status=status,
-        step_error=error,
+        certificate=certificate,
         waves=waves(model, what_if.rows[:, :1], what_if.readings.solved.state[:, :1], number),
         baseline_waves=waves(model, before[:, :1], base.solved.state[:, :1], number),
         dataset=_dataset(twin, base, what_if, sound, reflex, given),
@@ -100,6 +103,8 @@ def _one(
                               twin=twin.patient, circulation=twin.circulation, reflex=reflex, reflex_gains=given),
         reflex=reflex,
         reflex_gains=given,
+        twin_status=twin.status,
+        baseline_certificate=twin.certificate,
     )  # fmt: skip
 
 
@@ -110,24 +115,34 @@ def _model(twin: CalibratedTwin, reflex: str | None, gains: Mapping[str, Any]) -
     return whole.with_values({**leaks, **{f"{reflex}.{name}": value for name, value in gains.items()}})
 
 
-def _certified(fine: Answer, coarse: Answer) -> tuple[float, bool]:
-    """Step error of the best mode's pressures (mmHg) from half the steps, and whether all is within its limits."""
-    found = fine.readings
-    error, volume = value_errors(found.units, found.values[:, 0], coarse.readings.values[:, 0])
-    good = error <= PRESSURE_LIMIT and volume <= VOLUME_LIMIT and float(found.solved.residual[0]) <= PERIODICITY_LIMIT
-    return error, bool(good)
+def _certified(model: Model, fine: Answer, coarse: list[Answer], steps: int) -> Certificate:
+    """Certificate of the best mode from its answers on `steps`, half and a quarter of them."""
+    found, (half, quarter) = fine.readings, (one.readings.values[:, 0] for one in coarse)
+    balance = volume_balance(model, fine.rows[:, 0], found.solved.state[:, 0])
+    residual = float(found.solved.residual[0])
+    return certify(found.units, found.values[:, 0], half, None, residual, balance, steps, quarter=quarter)
 
 
 def _means(
     what_if: Answer, model: Model, before: np.ndarray, rest: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int
-) -> Answer:
+) -> tuple[Answer, Certificate]:
     """The answer with the best mode, which has no single steady beat under the reflex, read over the beats it has."""
-    beats = regulated_beats(model, before, rest, after[None], steps)
-    found, told = what_if.readings, followed(model, beats, beats.from_rest(rest), bsa)
+
+    def read(number: int, onset: np.ndarray) -> Settled:
+        beats = regulated_beats(model, before, onset, after[None], number)
+        return followed(model, beats, beats.from_rest(onset), bsa)
+
+    found, told = what_if.readings, read(steps, rest)
+    half, quarter = (
+        read(n, observe(model, before, rest, bsa, n).solved.state).values for n in (steps // 2, steps // 4)
+    )
+    residual = float(told.told.residual[0]) if told.told.period[0] > 0 else None
+    balance = volume_balance(model, told.rows[:, 0], told.state[:, 0])
+    certificate = certify(found.units, told.values, half, None, residual, balance, steps, quarter=quarter)
     first = lambda all_lanes, best: np.concatenate([best, all_lanes[:, 1:]], axis=1)  # noqa: E731
     solved = found.solved._replace(state=first(found.solved.state, told.state))
     readings = Readings(found.names, found.units, first(found.values, told.values[:, None]), solved)
-    return Answer(readings, first(what_if.rows, told.rows), what_if.status)
+    return Answer(readings, first(what_if.rows, told.rows), what_if.status), certificate
 
 
 def _baseline(twin: CalibratedTwin, chosen: np.ndarray) -> Readings:

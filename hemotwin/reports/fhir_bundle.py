@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..calibration.certificate import warning
 from ..calibration.twin import CalibratedTwin
 from ..core.disclaimer import DISCLAIMER
 from ..prediction.predict import Prediction
@@ -100,24 +101,31 @@ def _device(twin: CalibratedTwin) -> dict[str, Any]:
 
 
 def _observations(twin: CalibratedTwin, predictions: Sequence[Prediction]) -> Iterator[dict[str, Any]]:
+    care = _care(twin)
     for r in twin.fit:
-        words = f"What the twin says of a reading ({r.modality}, measured {show(r.shown)} {r.unit}): {r.verdict}."
+        words = f"What the twin says of a reading ({r.modality}, measured {show(r.shown)} {r.unit}): {r.verdict}.{care}"
         yield _observation(_code(r.observable, r.label, r.modality), r.fitted, r.unit, (r.low, r.high), words)
     for u in twin.unmeasured:
-        words = "What the twin says of a quantity that was not measured."
+        words = f"What the twin says of a quantity that was not measured.{care}"
         yield _observation(_code(u.observable, u.label), u.value, u.unit, (u.low, u.high), words)
     for q in twin.quantities:
-        words = f"A quantity of the model, {q.verdict} (posterior over prior sd {q.contraction:.2g})."
+        words = f"A quantity of the model, {q.verdict} (posterior over prior sd {q.contraction:.2g}).{care}"
         code = {"coding": [{"system": _QUANTITY, "code": q.name}], "text": q.label}
         yield _observation(code, q.value, q.unit, (q.low, q.high), words)
     for one in (p for p in predictions if p.patient == twin.patient):
         for r in one.rows:
-            words = f"Predicted for the what-if: {one.label}."
+            words = f"Predicted for the what-if: {one.label}.{_care(one)}"
             whole = _observation(_code(r.observable, r.label), r.after, r.unit, (r.after_low, r.after_high), words)
             for name in ("baseline", "change"):
                 for end in ("", "_low", "_high"):
                     whole["component"].append(_component(f"{name}{end}", getattr(r, f"{name}{end}"), r.unit))
             yield whole
+
+
+def _care(answer: CalibratedTwin | Prediction) -> str:
+    """What is wrong with the numbers, behind a sentence; nothing where they are sound."""
+    told = warning(answer.status, answer.certificate)
+    return f" {told}" if told else ""
 
 
 def _observation(
@@ -155,7 +163,7 @@ def _code(name: str, label: str, modality: str | None = None) -> dict[str, Any]:
 
 
 def _report(twin: CalibratedTwin, predictions: Sequence[Prediction], results: list[dict[str, str]]) -> dict[str, Any]:
-    asked = [f"What-if: {one.label}." for one in predictions if one.patient == twin.patient]
+    asked = [f"What-if: {one.label}.{_care(one)}" for one in predictions if one.patient == twin.patient]
     drawn = [twin.sampling.sentence] if twin.sampling is not None else []
     said = [DISCLAIMER, f"{PREDICTED.capitalize()}.", f"Status {twin.status.name}: {twin.status.advice}",
             *twin.conflicts, *twin.assumptions, *asked, twin.certificate.sentence, *drawn]  # fmt: skip

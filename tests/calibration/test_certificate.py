@@ -12,6 +12,7 @@ from hemotwin.calibration.certificate import (
     SHARE,
     VOLUME_LIMIT,
     certify,
+    errors,
     jacobian_difference,
     warnings_of,
 )
@@ -66,6 +67,30 @@ def test_the_largest_error_in_its_limit_is_of_any_reading_and_of_any_beat():
     assert judged(coarse=coarse).step_error == pytest.approx(0.6)
     beats, off = np.stack([FINE, FINE], axis=1), np.array([[0.0, 0.24], [0.0, 0.0], [0.0, 0.0]])
     assert certify(UNITS, beats, beats + off, None, None, 0.0, 400).step_error == pytest.approx(0.8)
+
+
+def test_a_reading_of_first_order_has_all_of_its_difference_left():
+    """Of second order a third of the last difference is left; where differences only halve, all of it."""
+    off = np.array([1.0, 0.0, 0.0])
+    half, quarter = FINE + 0.06 * off, FINE + 0.18 * off
+    assert errors(FINE, half, FINE + 0.30 * off)[0] == pytest.approx(0.02)
+    assert errors(FINE, half, quarter)[0] == pytest.approx(0.06)
+    assert errors(FINE, FINE, quarter)[0] == pytest.approx(0.18 / 12.0)  # a difference that is gone by luck
+    assert errors(FINE, half, np.full(3, np.nan))[0] == pytest.approx(0.06)
+    assert np.isnan(errors(FINE, np.full(3, np.nan), quarter)).all()
+
+
+def test_an_error_that_is_known_only_in_its_limit_bounds_every_reading():
+    found = certify(UNITS, FINE, None, None, None, 0.0, 400, error=0.4)
+    assert found.ok and found.step_error == 0.4 and found.step_error_pressure == pytest.approx(0.4 * PRESSURE_LIMIT)
+    for error in (1.01, np.inf, np.nan):
+        assert not certify(UNITS, FINE, None, None, None, 0.0, 400, error=error).ok
+
+
+def test_a_reading_near_zero_is_not_asked_for_half_a_per_cent_of_nothing():
+    one = np.array([1e-9])
+    assert certify(("mL/s",), one, one + 1.0, None, None, 0.0, 400).ok
+    assert not certify(("mmHg/s",), one, one + 1.0, None, None, 0.0, 400).ok
 
 
 def test_what_is_not_asked_for_is_not_judged():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -68,6 +69,18 @@ def test_failed_draws_are_counted_and_a_sound_prediction_is_certified():
         sound = prediction.dataset["sound"].values[1:]
         assert prediction.failed == int(np.sum(~sound.astype(bool))) and prediction.draws == len(sound)
         assert prediction.status == Status.OK and prediction.step_error < 0.1
+        judged = prediction.certificate
+        assert judged.ok and 0.0 < judged.step_error < 1.0 and 0.0 < judged.step_error_volume < 0.1
+        assert judged.periodicity < 1e-6 and judged.volume_balance < 1e-6 and judged.jacobian_difference is None
+
+
+def test_the_certificate_of_the_baseline_speaks_for_the_what_if_too():
+    judged = dataclasses.replace(twins()["P1"].certificate, ok=False, sentence="Numerical errors exceed their limits.")
+    coarse = dataclasses.replace(twins()["P1"], certificate=judged, status=Status.NOT_CONVERGED)
+    found = ht.predict(coarse, ht.scenario("fluid_bolus", volume="500 mL"), draws=2)
+    assert found["P1"].status == Status.STEP_LIMIT and found["P1"].certificate.ok
+    for note in (found["P1"].note, found.table().note):
+        assert judged.sentence in note and Status.NOT_CONVERGED.advice in note
 
 
 def test_more_blood_than_a_draw_has_leaves_it_out_and_its_status_says_why():

@@ -117,7 +117,7 @@ def test_a_lane_that_fails_never_touches_the_others():
 def test_beats_of_which_no_single_one_is_steady_are_read_as_means_and_the_status_says_so():
     found = ht.predict(twins()["P1"], bleeding(TENTH), reflex="baroreflex", reflex_gains=STRONG, draws=1)["P1"]
     run = ht.simulate(alone("P1", **STRONG), bleeding(TENTH), steps=int(twins()["P1"].provenance["steps"]))
-    assert found.status == run.status == Status.BEAT_CYCLE and np.isnan(found.step_error)
+    assert found.status == run.status == Status.BEAT_CYCLE and found.certificate.ok
     assert not found.dataset["sound"].values[0] and found.dataset["status"].values[0] == int(Status.BEAT_CYCLE)
     compared(found, run, 1e-6)
 
@@ -130,7 +130,7 @@ def test_a_loss_that_no_reflex_can_meet_is_called_unphysiological_and_its_draws_
 
 def test_an_answer_under_a_reflex_is_certified(monkeypatch):
     assert 0.0 < bled("P1").step_error < 0.1
-    monkeypatch.setattr("hemotwin.prediction.predict.PRESSURE_LIMIT", 1e-9)
+    monkeypatch.setattr("hemotwin.calibration.certificate.PRESSURE_LIMIT", 1e-9)
     assert ht.predict(twins()["P1"], bleeding(TENTH), reflex="baroreflex", draws=1)["P1"].status == Status.STEP_LIMIT
 
 

@@ -153,6 +153,12 @@ def modes() -> tuple[Mode, ...]:
     return Mode(0.0, 0.71, 6, best, texts[0]), Mode(0.9, 0.29, 2, {**best, "rv.maximal_elastance": 0.92}, texts[1])
 
 
+CERTIFICATE = Certificate(
+    0.021, 0.034, 0.018, 3e-11, 2e-10, True,
+    "Numerical errors at 512 steps: pressures within 0.021 mmHg; volumes within 0.034 mL.",
+)  # fmt: skip
+
+
 def example_twin(**changes: Any) -> CalibratedTwin:
     """The stand-in; `changes` replace fields."""
     twin = CalibratedTwin(
@@ -175,15 +181,7 @@ def example_twin(**changes: Any) -> CalibratedTwin:
             "to 108 /min.",
         ),
         rows=record_rows(),
-        certificate=Certificate(
-            0.021,
-            0.034,
-            0.018,
-            3e-11,
-            2e-10,
-            True,
-            "Numerical errors at 512 steps: pressures within 0.021 mmHg; volumes within 0.034 mL.",
-        ),
+        certificate=CERTIFICATE,
         status=Status.OK,
         provenance={
             "hemotwin": "0.1.0",
@@ -238,6 +236,6 @@ def example_predictions() -> tuple[Prediction, Prediction]:
             spread, wide = 0.35 * abs(change) + 0.01 * base, 0.09 * base
             spans = [(v, v - w, v + w) for v, w in ((base, wide), (base + change, wide), (change, spread))]
             rows.append(PredictionRow(*row[:3], *spans[0], *spans[1], *spans[2]))
-        one = Prediction("P2", scenario(name), tuple(rows), 200, 3, Status.OK, 0.03, after, beat(), xr.Dataset())
+        one = Prediction("P2", scenario(name), tuple(rows), 200, 3, Status.OK, CERTIFICATE, after, beat(), xr.Dataset())
         found.append(one)
     return found[0], found[1]

@@ -9,7 +9,11 @@ import pytest
 
 from hemotwin.calibration.twin import CalibratedTwins
 from hemotwin.core.status import Status
-from tests.reports.example_twin import example_twin
+from hemotwin.prediction.outcome import Predictions
+from hemotwin.reports.fhir_bundle import fhir_bundle
+from hemotwin.reports.report import page
+from hemotwin.reports.tables import what_if_table
+from tests.reports.example_twin import example_predictions, example_twin
 
 SAID = "Numerical errors exceed their limits at 80 steps: pressures within 1.2 mmHg."
 GOOD = example_twin()
@@ -17,12 +21,23 @@ FAILED = dataclasses.replace(GOOD.certificate, ok=False, step_error_pressure=1.2
 COARSE = dataclasses.replace(GOOD, certificate=FAILED, status=Status.STEP_LIMIT)
 COHORT = CalibratedTwins((COARSE,), {"P9": "no usable measurement in the record"}, {})
 
+WHAT_IF = dataclasses.replace(example_predictions()[0], certificate=FAILED, status=Status.STEP_LIMIT)
+WHAT_IFS = Predictions(WHAT_IF.scenario, (WHAT_IF,))
+
 FORMS = {
     "a twin's table": lambda: repr(COARSE.table()),
     "a twin in a notebook": lambda: COARSE._repr_html_(),
     "a twin's note": lambda: COARSE.note,
     "a cohort's table": lambda: repr(COHORT.table()),
     "a cohort in a notebook": lambda: COHORT._repr_html_(),
+    "the page of a twin": lambda: page(COARSE),
+    "a what-if's table": lambda: repr(WHAT_IF.table()),
+    "a what-if in a notebook": lambda: WHAT_IF._repr_html_(),
+    "a what-if's note": lambda: WHAT_IF.note,
+    "a what-if's table on a terminal": lambda: repr(what_if_table(WHAT_IF)),
+    "a what-if on a page": lambda: page(GOOD, WHAT_IF),
+    "what-ifs' table": lambda: repr(WHAT_IFS.table()),
+    "what-ifs in a notebook": lambda: WHAT_IFS._repr_html_(),
 }
 
 
@@ -43,3 +58,18 @@ def test_a_cohort_tells_the_status_of_each_patient_in_every_row():
     hidden = dataclasses.replace(COARSE, status=Status.NOT_CONVERGED)
     table = CalibratedTwins((hidden,), {}, {}).table()
     assert set(table.column("status")) == {"not converged, certificate failed"} and SAID in table.note
+
+
+def test_what_ifs_tell_the_status_of_each_patient_in_every_row():
+    assert set(WHAT_IFS.table().column("status")) == {"step limit"} and "1 STEP_LIMIT" in repr(WHAT_IFS)
+    sound = Predictions(WHAT_IF.scenario, example_predictions()[:1])
+    assert set(sound.table().column("status")) == {"ok"} and sound.table().note == "Not for clinical use."
+
+
+def test_each_observation_of_a_bundle_says_it_by_itself():
+    bundle = fhir_bundle(COARSE, [WHAT_IF])
+    notes = [entry["resource"]["note"][0]["text"] for entry in bundle["entry"]
+             if entry["resource"]["resourceType"] == "Observation"]  # fmt: skip
+    assert len(notes) > 40 and all(SAID in note and Status.STEP_LIMIT.advice in note for note in notes)
+    sound = str(fhir_bundle(GOOD, []))
+    assert "exceed their limits" not in sound and Status.STEP_LIMIT.advice not in sound
