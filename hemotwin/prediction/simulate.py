@@ -6,28 +6,26 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from ..calibration.certificate import Certificate, certify, volume_balance, warning
 from ..calibration.certified import Certified, certified
 from ..calibration.rows import at_the_edge, reading_labels
-from ..calibration.summary import observe, reader, waves
+from ..calibration.summary import observe, waves
 from ..core.counts import step_count, whole_number
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, required
 from ..core.registry import known
 from ..core.status import Status
 from ..core.table import Table
-from ..engine.beat import BeatMap, compiled
-from ..engine.controlled import ControlledBeats
 from ..engine.precision import double
 from ..physiology.model import Model
 from ..physiology.observable import Observer
 from ..physiology.regulation import feedback
 from ..physiology.scenario import Scenario
-from .regulated import regulated_beats
-from .settled import Settled, resting, settled, stays
+from .counted import Counted, counted
+from .settled import Settled, settled, stays
 
 __all__ = ["Run", "simulate"]
 
@@ -38,10 +36,11 @@ REFERENCE_BSA = 1.75  # m2; indexed readings of a bare model are those of the re
 class Run:
     """A simulated model: readings by observable, the last beat's waveforms, status and periodicity residual (mL).
 
-    steps: per beat; step_error: the largest error of a reading in its limit (0.1 mmHg, 0.1 mL, 0.5 % otherwise), None
-    where beats were counted instead of the steady one sought. `history` holds the readings of every beat when a number
-    of beats was asked for, and of each beat of the cycle (or window) where no single beat is steady, whose readings are
-    then means over it; None for a steady beat. `regime` says in words what the beats settle to where that was asked.
+    steps: per beat; `certificate`: how far readings may be off on them. `counted` is the number of beats that was asked
+    for, 0 where the steady one was sought; what is counted need not repeat, and `residual` says how far the last beat
+    ends from where it began. `history` holds the readings of every beat when a number of beats was asked for, and of
+    each beat of the cycle (or window) where no single beat is steady, whose readings are then means over it; None for a
+    steady beat. `regime` says in words what the beats settle to where that was asked.
     """
 
     model: Model
@@ -52,8 +51,26 @@ class Run:
     residual: float
     history: xr.Dataset | None = None
     steps: int = 0
-    step_error: float | None = None
+    certificate: Certificate | None = None
     regime: str = ""
+    counted: int = 0
+
+    @property
+    def step_error(self) -> float | None:
+        """The largest error of a reading in its limit (0.1 mmHg, 0.1 mL, 0.5 % otherwise); None where not known."""
+        return None if self.certificate is None else self.certificate.step_error
+
+    @property
+    def note(self) -> str:
+        """For below a table: what kind of beat was read, what it settles to, how far the numbers may be off."""
+        parts = [f"What beats settle to: {self.regime}."] if self.regime else []
+        if self.counted:
+            parts = [f"Beat {self.counted} of {self.counted} that were asked for, not a steady beat: it ends "
+                     f"{self.residual:.2g} mL from where it began."]  # fmt: skip
+        said = [] if self.counted or self.status != Status.OK else [self.status.advice]
+        if not (wrong := warning(self.status, self.certificate)) and self.certificate is not None:
+            said.append(self.certificate.sentence)
+        return " ".join(part for part in (wrong, *said, *parts, DISCLAIMER) if part)
 
     def table(self) -> Table:
         """Every reading with its unit."""
@@ -63,10 +80,8 @@ class Run:
             unit, scale = at_the_edge(name)
             beats = [] if several is None else scale * several["reading"].sel(observable=name).values
             rows.append([labels[name], scale * value, *([min(beats), max(beats)] if len(beats) else []), unit])
-        reached = f" What beats settle to: {self.regime}." if self.regime else ""
-        note = f"{self.status.advice}{reached} {DISCLAIMER}"
         columns = ["value"] if several is None else ["mean", "lowest beat", "highest beat"]
-        return Table(["reading", *columns, "unit"], rows, title=repr(self.model), note=note)
+        return Table(["reading", *columns, "unit"], rows, title=repr(self.model), note=self.note)
 
     def plot(self) -> Any:
         """Figure of the last beat."""
@@ -77,7 +92,8 @@ class Run:
     def __repr__(self) -> str:
         return (
             f"<Run {self.model.name}: {self.readings['sbp']:.1f}/{self.readings['dbp']:.1f} mmHg, "
-            f"{self.readings['cardiac_output']:.2f} L/min, {self.status.name}. {DISCLAIMER}>"
+            f"{self.readings['cardiac_output']:.2f} L/min{f', beat {self.counted}' if self.counted else ''}, "
+            f"{self.status.name}. {DISCLAIMER}>"
         )
 
     def _repr_html_(self) -> str:
@@ -89,16 +105,17 @@ def simulate(
 ) -> Run:
     """The steady beat of a model (after a scenario, if given), or `beats` beats from the steady beat before it.
 
-    The steady beat is solved on the model's steps and on half of them; where a reading's error exceeds its limit (see
-    `Run`) it is solved again on twice as many, up to 1,600, and what still exceeds it has status STEP_LIMIT. With
+    Both are solved on the model's steps and on fewer; where a reading's error exceeds its limit (see `Run.step_error`)
+    they are solved again on twice as many, a few times over, and what still exceeds it has status STEP_LIMIT. With
     `steps` given there is no second try.
     A model with a reflex is at rest with its own values; after a scenario the steady state of circulation and reflex is
     solved together. Where Newton finds no steady beat, or one that beats leave, a bounded number of plain beats tells
     alternans, a cycle of beats, a drift or none of these, as status and in `Run.regime`.
     With `beats`, a scenario's changes act from the first beat and its inflows run in at a constant rate for their
-    duration, beat by beat. Raises `InputError` when a scenario takes a quantity out of its bounds, when a reflex has no
-    steady rest to act about, and when the circulation's valves have no inertance: such sets exist for comparison and
-    run on the diffrax backend (`hemotwin.engine.backends.diffrax`).
+    duration, beat by beat; they start where the search for a steady beat ended, whose status is theirs too. Raises
+    `InputError` when a scenario takes a quantity out of its bounds, when a reflex has no steady rest to act about, and
+    when the circulation's valves have no inertance: such sets exist for comparison and run on the diffrax backend
+    (`hemotwin.engine.backends.diffrax`).
     """
     required("model", model, Model, 'a circulation, such as ht.circulation("adult")')
     required("scenario", scenario, Scenario | None, 'a scenario, such as ht.scenario("bleeding"), or None')
@@ -110,9 +127,9 @@ def simulate(
     before = model.system.parameters.pack(model.values, 1)
     turns = before[None] if scenario is None else _in_bounds(model, scenario, before)
     with double():
-        if beats is not None:
-            return _beats(model, scenario, before, beats, number)
         bsa, limit = np.array([REFERENCE_BSA]), [] if steps is None else [number]
+        if beats is not None:
+            return _counted_run(model, scenario, counted(model, scenario, before, beats, bsa, number, *limit))
         if len(turns) > 1 or (model.reflex is not None and scenario is not None):
             return _settled_run(model, scenario, settled(model, before, turns, bsa, number, *limit))
         rows = turns[0]
@@ -122,8 +139,7 @@ def simulate(
             if told.told.status[0] != Status.OK or found.readings.solved.status[0] != Status.OK:
                 return _settled_run(model, scenario, told)
             words = told.told.sentence(0)
-        beat = waves(model, rows, found.readings.solved.state, int(found.steps[0]))
-    return _run(model, scenario, found, beat, words)
+        return _run(model, scenario, found, rows, bsa, words)
 
 
 def _in_bounds(model: Model, scenario: Scenario, before: np.ndarray) -> np.ndarray:
@@ -151,28 +167,47 @@ def _in_doubt(model: Model, rows: np.ndarray, found: Certified) -> bool:
     return not stays(model, rows, found.readings.solved.state, int(found.steps[0]))
 
 
-def _run(model: Model, scenario: Scenario | None, found: Certified, beat: xr.Dataset, words: str) -> Run:
-    readings, error = found.readings, float(found.error[0])
-    values = {name: float(readings.of(name)[0]) for name in reading_labels() if name in readings.names}
+def _run(
+    model: Model, scenario: Scenario | None, found: Certified, rows: np.ndarray, bsa: np.ndarray, words: str
+) -> Run:
+    readings, used = found.readings, int(found.steps[0])
+    values, state = readings.values[:, 0], readings.solved.state
+    half, quarter = (observe(model, rows, state, bsa, used // n).values[:, 0] for n in (2, 4))
+    residual, balance = float(readings.solved.residual[0]), volume_balance(model, rows[:, 0], state[:, 0])
+    judged = certify(readings.units, values, half, None, residual, balance, used, quarter=quarter)
     status = Status(int(readings.solved.status[0]))
-    if status == Status.OK and not error <= 1.0:
+    if status == Status.OK and not judged.ok:
         status = Status.STEP_LIMIT
-    residual = float(readings.solved.residual[0])
-    used = int(found.steps[0])
-    return Run(model, scenario, values, beat, status, residual, steps=used, step_error=error, regime=words)
+    beat, shown = waves(model, rows, state, used), _shown(readings.names, values)
+    return Run(model, scenario, shown, beat, status, residual, steps=used, certificate=judged, regime=words)
+
+
+def _shown(names: tuple[str, ...], values: np.ndarray) -> dict[str, float]:
+    by_name = dict(zip(names, values, strict=True))
+    return {name: float(by_name[name]) for name in reading_labels() if name in by_name}
+
+
+def _counted_run(model: Model, scenario: Scenario | None, found: Counted) -> Run:
+    beat, history = waves(model, found.rows, found.onset, found.steps), _history(found.observer, found.each, found.ends)
+    shown = _shown(found.observer.names, found.each[:, -1])
+    return Run(model, scenario, shown, beat, found.status, found.change, history, found.steps, found.certificate,
+               counted=len(found.ends))  # fmt: skip
 
 
 def _settled_run(model: Model, scenario: Scenario | None, found: Settled) -> Run:
     names, count = tuple(known("observable")), found.each.shape[1]
-    values = dict(zip(names, found.values, strict=True))
-    shown = {name: float(values[name]) for name in reading_labels() if name in values}
     beat, residual = waves(model, found.rows, found.state, found.steps), float(found.told.residual[0])
     history = None
     if count > 1:
         ends = np.cumsum(60.0 / found.each[names.index("heart_rate")])
         history = _history(Observer(model.system, names), found.each, ends)
     words = found.told.sentence(0)
-    return Run(model, scenario, shown, beat, found.status, residual, history, found.steps, found.error, words)
+    balance = volume_balance(model, found.rows[:, 0], found.state[:, 0])
+    repeats = residual if found.told.period[0] > 0 else None
+    units = Observer(model.system, names).units
+    judged = certify(units, found.values, None, None, repeats, balance, found.steps, error=found.error)
+    shown = _shown(names, found.values)
+    return Run(model, scenario, shown, beat, found.status, residual, history, found.steps, judged, words)
 
 
 def _history(observer: Observer, values: np.ndarray, time: np.ndarray) -> xr.Dataset:
@@ -183,46 +218,3 @@ def _history(observer: Observer, values: np.ndarray, time: np.ndarray) -> xr.Dat
                 "time": ("beat", time, {"units": "s", "long_name": "end of the beat"})},
         attrs={"note": DISCLAIMER},
     )  # fmt: skip
-
-
-def _beats(model: Model, scenario: Scenario | None, before: np.ndarray, beats: int, steps: int) -> Run:
-    """Plain beats: changes at once, inflow by inflow at its constant rate added to the stressed volume."""
-    readings = observe(model, before, None, np.array([REFERENCE_BSA]), steps)
-    observer = Observer(model.system, readings.names)
-    program, read = compiled(BeatMap(model.system, observer.reductions), None), reader(observer)
-    names = model.system.parameters.names
-    changed = before[None].copy()
-    if scenario is not None:
-        changed = dataclasses.replace(scenario, inflows=()).in_turn(names, before)
-    volume, rate = names.index("stressed_volume"), names.index("heart_rate")
-    start, state, rows, ends = changed[0, volume, 0], np.asarray(readings.solved.state), [], []
-    # The reflex's beats hold `changed` itself, so that volume given beat by beat reaches them.
-    control = None if model.reflex is None else regulated_beats(model, before, resting(readings), changed, steps)
-    reflex = np.zeros((0 if control is None else len(control.feedback.weights), 1))
-    for k in range(beats):
-        in_force = _in_force(control, changed, state, reflex, k)
-        ends.append((ends[-1] if ends else 0.0) + 60.0 / in_force[rate, 0])
-        given = 0.0 if scenario is None else sum(i.volume * min(ends[-1] / i.duration, 1.0) for i in scenario.inflows)
-        changed[:, volume, 0] = start + given
-        in_force = _in_force(control, changed, state, reflex, k)
-        after = program(jnp.asarray(in_force), jnp.asarray(state), steps)
-        rows.append(np.asarray(read(after.values, jnp.asarray(in_force), jnp.array([REFERENCE_BSA])))[:, 0])
-        if control is not None:
-            reflex = control.split(control.after(np.concatenate([state, reflex]), k))[1]
-        last, state = state, np.asarray(after.state)
-    residual = float(np.max(np.abs(state - last)[: len(model.system.free_stores)]))
-    history = _history(observer, np.stack(rows, axis=1), np.array(ends))
-    beat = waves(model, in_force, last, steps)
-    values = dict(zip(readings.names, rows[-1], strict=True))
-    shown = {name: float(values[name]) for name in reading_labels() if name in values}
-    status = Status.OK if np.isfinite(residual) else Status.NONFINITE
-    return Run(model, scenario, shown, beat, status, residual, history, steps)
-
-
-def _in_force(
-    control: ControlledBeats | None, changed: np.ndarray, state: np.ndarray, reflex: np.ndarray, beat: int
-) -> np.ndarray:
-    """Parameter rows [P, 1] of a beat: the scenario's, and what the reflex makes of them."""
-    if control is None:
-        return changed[beat % len(changed)]
-    return control.in_force(np.concatenate([state, reflex]), beat)

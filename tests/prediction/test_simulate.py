@@ -10,6 +10,7 @@ import pytest
 import hemotwin as ht
 from hemotwin.core.errors import InputError
 from hemotwin.core.status import Status
+from hemotwin.prediction import counted
 
 
 @functools.cache
@@ -52,6 +53,44 @@ def test_beats_without_a_scenario_stay_where_they_are():
     assert run.residual < 1e-6
     for name, value in at_rest().readings.items():
         assert run.readings[name] == pytest.approx(value, rel=1e-6, abs=1e-6), name
+
+
+def test_counted_beats_are_certified_on_fewer_steps_as_the_steady_beat_is():
+    """On so few steps the systolic pressure is off by 1 mmHg: counted or not, the answer says so."""
+    coarse = ht.simulate(ht.circulation("adult"), beats=3, steps=40)
+    assert coarse.status == ht.simulate(ht.circulation("adult"), steps=40).status == Status.STEP_LIMIT
+    assert coarse.step_error > 1.0 and not coarse.certificate.ok and coarse.certificate.volume_balance < 1e-6
+    text = repr(coarse.table()) + coarse._repr_html_()
+    assert text.count("Numerical errors exceed their limits at 40 steps") == 2 and "certificate holds" not in text
+
+
+def test_a_sound_run_carries_its_certificate():
+    steady, few = at_rest().certificate, ht.simulate(ht.circulation("adult"), beats=2)
+    assert steady.ok and steady.periodicity < 1e-9 and steady.volume_balance < 1e-6
+    assert 0.0 < steady.step_error_volume < 0.1 and steady.jacobian_difference is None
+    assert few.status == Status.OK and few.certificate.ok and 0.0 < few.step_error < 1.0
+    assert steady.sentence in at_rest().note and few.certificate.sentence in few.note
+
+
+def test_beats_on_the_way_are_not_called_steady():
+    run = ht.simulate(ht.circulation("adult"), ht.scenario("breathing", beats_per_breath=4), beats=7)
+    assert run.status == Status.OK and run.residual > 1.0 and run.certificate.periodicity is None
+    assert "Solved" not in run.note and "certificate holds" not in run.note
+    assert "Beat 7 of 7 that were asked for, not a steady beat" in run.note and f"{run.residual:.2g} mL" in run.note
+    assert "beat 7, OK" in repr(run)
+
+
+def test_beats_that_start_from_no_steady_beat_say_so(monkeypatch):
+    observed = counted.observe
+
+    def never_found(*arguments):
+        found = observed(*arguments)
+        found.solved.status[:] = int(Status.NOT_PERIODIC)
+        return type(found)(found.names, found.units, found.values, found.solved)
+
+    monkeypatch.setattr(counted, "observe", never_found)
+    run = ht.simulate(ht.circulation("adult"), beats=2)
+    assert run.status == Status.NOT_PERIODIC and Status.NOT_PERIODIC.advice in run.note
 
 
 def test_no_beats_and_valves_without_inertance_are_refused():
