@@ -172,4 +172,7 @@ def count(bars: Bars, case: Case) -> None:
         )
         bars.figure(f"{case.name}.{dtype}.bytes", moved * np.dtype(dtype).itemsize, "per patient and beat")
         bars.figure(f"{case.name}.{dtype}.roofline", 1e3 * roofline(case, dtype, LARGE), "ms per million patients")
+        pushed, least = line_of(case, dtype, 1), 1e3 * roofline(case, dtype, LARGE, 1)
+        bars.figure(f"{case.name}.{dtype}.tangents1", instructions(pushed.always, dtype), "instructions per step")
+        bars.figure(f"{case.name}.{dtype}.tangents1.roofline", least, "ms per million patients and direction")
         bars.tables[f"{case.name}.{dtype}.operations"] = {"always": dict(line.always), "rare": dict(line.rare)}
