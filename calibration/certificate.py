@@ -93,9 +93,9 @@ def certify(
         shares = _in_limits(units, fine, each)
         other, largest = _largest(shares, [u not in LIMITS for u in units]), _largest(shares, [True] * len(units))
     checks = {
-        f"pressures within {pressure:.2g} mmHg": pressure <= PRESSURE_LIMIT,
-        f"volumes within {volume:.2g} mL": volume <= VOLUME_LIMIT,
-        f"other readings within {other:.2g} of their limits": other <= 1.0,
+        _within("pressures", pressure, "mmHg"): pressure <= PRESSURE_LIMIT,
+        _within("volumes", volume, "mL"): volume <= VOLUME_LIMIT,
+        _within("other readings", other, "of their limits"): other <= 1.0,
     }
     if slope is not None:
         where = "" if fit_steps in (None, steps) else f" (fitted at {fit_steps} steps)"
@@ -107,6 +107,10 @@ def certify(
     words = "; ".join(failed) if failed else "; ".join(checks)
     sentence = f"{'Numerical errors exceed their limits' if failed else 'Numerical errors'} at {steps} steps: {words}."
     return Certificate(pressure, volume, slope, residual, balance, not failed, sentence, largest)
+
+
+def _within(what: str, error: float, unit: str) -> str:
+    return f"{what} within {error:.2g} {unit}" if np.isfinite(error) else f"{what} by an amount that is not known"
 
 
 def errors(fine: np.ndarray, half: np.ndarray, quarter: np.ndarray | None = None) -> np.ndarray:

@@ -87,6 +87,13 @@ def test_an_error_that_is_known_only_in_its_limit_bounds_every_reading():
         assert not certify(UNITS, FINE, None, None, None, 0.0, 400, error=error).ok
 
 
+def test_an_error_that_is_not_known_is_called_so():
+    """Half the steps gave no answer: no number stands for an error that nobody knows."""
+    found = certify(UNITS, FINE, np.full(3, np.nan), None, None, 0.0, 400)
+    assert not found.ok and "pressures by an amount that is not known" in found.sentence
+    assert "nan" not in found.sentence and "inf" not in found.sentence
+
+
 def test_a_reading_near_zero_is_not_asked_for_half_a_per_cent_of_nothing():
     one = np.array([1e-9])
     assert certify(("mL/s",), one, one + 1.0, None, None, 0.0, 400).ok
