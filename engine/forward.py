@@ -1,4 +1,4 @@
-"""Many patients forward: steady beat, its reductions and, on request, its waveforms, in blocks of fixed width.
+"""Many patients forward: steady beat and its reductions (`recording` has its waveforms), in blocks of fixed width.
 
 A fixed width keeps one compiled program for cohorts of any size; the last block is padded with copies of its lanes.
 """
@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from ..core.status import Status
 from ..core.system import System
@@ -22,7 +21,7 @@ from .compilation import compiled_for_device
 from .crew import usable
 from .periodic import SMALLEST_VOLUME, TOLERANCE, Steady, equal_pressure_state, steady_beat
 from .quasi_newton import nearest, predicted, quasi_newton, typical
-from .reduction import Signals
+from .recording import Waves, record
 
 __all__ = ["Forward", "Waves", "beat_width", "forward", "record"]
 
@@ -44,15 +43,6 @@ class Forward(NamedTuple):
     residual: Any
     status: Any
     values: Any
-
-
-class Waves(NamedTuple):
-    """One beat sampled at its nodes: time [N + 1, B] (s); pressure, volume [store, N + 1, B]; flow [branch, ...]."""
-
-    time: Any
-    pressure: Any
-    volume: Any
-    flow: Any
 
 
 def beat_width(beat: BeatMap, count: int) -> int:
@@ -175,44 +165,3 @@ def equal_start(system: System, parameters: jax.Array) -> jax.Array:
 @functools.lru_cache(maxsize=16)
 def _equal(system: System) -> Any:
     return compiled_for_device(lambda parameters: equal_pressure_state(system, parameters), ("relaxed", system))
-
-
-def record(beat: BeatMap, parameters: np.ndarray, state: np.ndarray, steps: int, width: int = 4) -> Waves:
-    """Waveforms of one beat from the state at its onset, at its own nodes."""
-    program = _recorder(BeatMap(beat.system, (), beat.solver), steps)
-    run = lambda lanes: program(jnp.asarray(parameters[:, lanes]), jnp.asarray(state[:, lanes]))  # noqa: E731
-    return in_blocks(run, parameters.shape[-1], width)
-
-
-@functools.lru_cache(maxsize=16)
-def _recorder(beat: BeatMap, steps: int) -> Any:
-    system, solver = beat.system, beat.solver
-
-    def run(parameters: jax.Array, state: jax.Array) -> Waves:
-        p = system.read(tuple(parameters))
-        c = solver.prepare(system, p, steps)
-        zero = jnp.zeros_like(state[0])
-        node = jax.tree.map(lambda x: zero + x, solver.node(system, p, c, zero, tuple(state)))
-
-        def sample(time: Any, node: Any) -> tuple[Any, ...]:
-            signals = Signals(system, p, c, node)
-            pressure = [zero + signals.value("pressure", i) for i in range(len(system.stores))]
-            return (
-                zero + time,
-                jnp.stack(pressure),
-                jnp.stack(node.volume),
-                jnp.stack([zero + q for q in signals.flows]),
-            )
-
-        def move(node: Any, k: Any) -> Any:
-            time = jnp.asarray(k + 1, c.h.dtype) * c.h
-            after, _ = solver.step(system, p, c, time, node)
-            after = jax.tree.map(lambda x: zero + x, after)
-            return after, sample(time, after)
-
-        _, rows = lax.scan(move, node, jnp.arange(steps))
-        first = sample(zero, node)
-        time, *rest = (jnp.concatenate([a[None], b], axis=0) for a, b in zip(first, rows, strict=True))
-        return Waves(time, *(jnp.moveaxis(r, 0, 1) for r in rest))
-
-    return compiled_for_device(run, ("waves", beat, steps))

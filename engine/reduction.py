@@ -19,7 +19,9 @@ from ..core.system import System
 from .solvers.impulse import flow_rate, net_inflow, node_flows, pressure_rate
 from .solvers.node import Coefficients, Node, StepRecord
 
-__all__ = ["Reducer", "Signals", "resolve"]
+__all__ = ["Reducer", "Signals", "Signs", "resolve"]
+
+Signs = tuple[tuple[str, int], ...]  # (quantity, index of its store or branch) of each signal
 
 BRIEF = 1e-6  # share of a step: a valve that opens later in it opens here, as a curve needs some time to turn
 NOTHING = 1e30  # an extreme before the first sample; finite, so that its derivative stays 0

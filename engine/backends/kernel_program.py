@@ -18,6 +18,7 @@ from jax import lax
 
 from ..beat import BeatMap
 from ..precision import double
+from ..reduction import Signals, Signs
 from .arithmetic import Arithmetic
 from .demand import decided, sunk
 from .jacobian import eliminated
@@ -174,6 +175,13 @@ class Tracing:
         node, kept = jax.tree.unflatten(self.tree, carried)
         kept = (None, kept) if self.thin else kept
         return tuple(self.beat.solver.state(self.beat.system, node)), tuple(self.beat._reducer().finish(kept))
+
+    def read(self, rows: Sequence[Any], steps: Any, carried: Sequence[Any], wanted: Signs) -> list[Any]:
+        """Signals at the node that is carried."""
+        node, _ = jax.tree.unflatten(self.tree, carried)
+        p = self.beat.system.read(tuple(rows))
+        signals = Signals(self.beat.system, p, self.beat.solver.prepare(self.beat.system, p, steps), node)
+        return [jnp.broadcast_to(signals.value(*one), self.row.shape) for one in wanted]
 
     def rebuilt(self, rows: Sequence[Any], free: Sequence[Any]) -> tuple[Any, ...]:
         """The parameter rows with the free ones replaced."""

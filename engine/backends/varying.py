@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from ..reduction import Signs
 from .kernel_program import Tracing
 from .rewriting import rewrite
 from .straight_line import Constant, operations_of, trace
@@ -31,12 +32,20 @@ class Varying:
 
     def plain(self, rows: Sequence[Any], steps: Any, carried: Sequence[Any], k: Any) -> list[Any]:
         """One step of the beat."""
+        after = self.whole.plain(rows, steps, self._full(rows, steps, carried), k)
+        return [after[i] for i in self.moving]
+
+    def read(self, rows: Sequence[Any], steps: Any, carried: Sequence[Any], wanted: Signs) -> list[Any]:
+        """Signals at the node that is carried."""
+        return self.whole.read(rows, steps, self._full(rows, steps, carried), wanted)
+
+    def _full(self, rows: Sequence[Any], steps: Any, carried: Sequence[Any]) -> list[Any]:
+        """All rows that `whole` carries."""
         nothing = [jax.numpy.zeros(self.row.shape, self.row.dtype)] * len(self.whole.beat.system.state)
         full = self.whole.begin(rows, nothing, steps)  # what does not move does not depend on the state
         for i, row in zip(self.moving, carried, strict=True):
             full[i] = row
-        after = self.whole.plain(rows, steps, full, k)
-        return [after[i] for i in self.moving]
+        return full
 
     def ends(self, carried: Sequence[Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """(state rows, reductions) of what is carried after the last step."""

@@ -12,13 +12,14 @@ import jax.numpy as jnp
 from ....core.errors import HemotwinError
 from ....core.install import command
 from ...beat import BeatMap
+from ...reduction import Signs
 from ..choice import SETTING, chosen, lanes_last
 from . import index
 from .handler import Target, compiled_target, vector_bytes
 from .program import native_program
 from .trial import obstacle
 
-__all__ = ["NOT_INSTALLED", "native_beat", "usable", "why_not"]
+__all__ = ["NOT_INSTALLED", "native_beat", "native_record", "usable", "why_not"]
 
 NOT_INSTALLED = "llvmlite is not installed"  # the one reason that is the user's own choice, of which nothing is warned
 
@@ -72,29 +73,48 @@ def native_beat(
     target = _target(beat, str(state.dtype), free)
     if target is None:
         return None
+    size, kept = len(beat.system.state), len(beat.reductions)
+    shapes = [(size,), (kept,)]
+    if free is not None:
+        shapes += [(rows, size + len(free)) for rows in (size, kept)]
+    return _called(target, shapes, parameters, state, [steps, beats])
+
+
+def native_record(
+    beat: BeatMap, parameters: jax.Array, state: jax.Array, steps: int, stride: int, signals: Signs
+) -> jax.Array | None:
+    """Signals [signal, 1 + steps / stride, B] of one beat at every `stride`-th node; None as for `native_beat`."""
+    if not lanes_last(parameters, state):
+        return None
+    target = _target(beat.bare(), str(state.dtype), None, signals)
+    if target is None:
+        return None
+    samples = 1 + steps // stride
+    shapes = [(len(beat.system.state),), (0,), (len(signals), samples)]
+    return _called(target, shapes, parameters, state, [steps, 1, stride, samples])[2]
+
+
+def _called(target: Target, shapes: list[Any], parameters: jax.Array, state: jax.Array, counts: Any) -> list[jax.Array]:
+    """What a native function gives for all lanes; `shapes` are those of one lane."""
     lanes = state.shape[1]
     padded = -(-lanes // target.width) * target.width
     widen = lambda x: x if padded == lanes else jnp.pad(x, ((0, 0), (0, padded - lanes)), mode="edge")  # noqa: E731
-    counts = jnp.stack([jnp.asarray(steps, jnp.int32), jnp.asarray(beats, jnp.int32)])
-    size, kept = len(beat.system.state), len(beat.reductions)
-    shapes = [(size, padded), (kept, padded)]
-    if free is not None:
-        shapes += [(rows, size + len(free), padded) for rows in (size, kept)]
-    ends = [jax.ShapeDtypeStruct(shape, state.dtype) for shape in shapes]
+    ends = [jax.ShapeDtypeStruct((*shape, padded), state.dtype) for shape in shapes]
     ends.append(jax.ShapeDtypeStruct((target.scratch,), jnp.uint8))
-    found = jax.ffi.ffi_call(target.name, ends)(widen(parameters), widen(state), counts)
+    numbers = jnp.stack([jnp.asarray(count, jnp.int32) for count in counts])
+    found = jax.ffi.ffi_call(target.name, ends)(widen(parameters), widen(state), numbers)
     return [x[..., :lanes] for x in found[:-1]]
 
 
 @functools.lru_cache(maxsize=64)
-def _target(beat: BeatMap, dtype: str, free: tuple[int, ...] | None) -> Target | None:
+def _target(beat: BeatMap, dtype: str, free: tuple[int, ...] | None, recorded: Signs = ()) -> Target | None:
     width = vector_bytes() // jnp.dtype(dtype).itemsize
-    about = ("native", beat, dtype, width, free)
+    about = ("native", beat, dtype, width, free, recorded)
     target = index.found(about)
     if target is not None:
         return target
     try:
-        target = compiled_target(native_program(beat, dtype, width, free))
+        target = compiled_target(native_program(beat, dtype, width, free, recorded))
     except (HemotwinError, RuntimeError, OSError) as error:  # LLVM's own are the second; of files, the third
         warnings.warn(f"this circulation runs on XLA, several times slower: {error}", RuntimeWarning, stacklevel=2)
         return None

@@ -31,6 +31,7 @@ class Kernel(Emitter):
         self.places: dict[str, dict[int, tuple[str, str]]] = {}
         self.scratch = 0
         self.line = self.width * BYTES[self.dtype]  # bytes of a vector
+        self.stride = self.samples = ""  # steps from sample to sample, and how many there are, where some are recorded
 
     def written(self) -> list[str]:
         """All lines of the body."""
@@ -42,6 +43,10 @@ class Kernel(Emitter):
         self._tangent_buffers()
         steps, beats = (self.put(f"load i32, ptr {self.at('%counts', i, 'i32')}, align 4") for i in (0, 1))
         self.steps = self.spread(steps, "i32")
+        if program.samples is not None:
+            self.stride = self.put(f"load i32, ptr {self.at('%counts', 2, 'i32')}, align 4")
+            samples = self.put(f"load i32, ptr {self.at('%counts', 3, 'i32')}, align 4")
+            self.samples = self.put(f"zext i32 {samples} to i64")
         self._group("%first", steps, beats)
         self.lines.append("  ret void")
         return [self.lines[0], *self.buffers, *self.lines[1:]]
@@ -85,6 +90,8 @@ class Kernel(Emitter):
             self.store(self.load(self._row(rows, str(row), first), align=8), self.at(self.spaces, i))
         self._prologue("onset", program.onset)
         self._prologue("step", program.step)
+        if program.samples is not None:
+            self._prologue("samples", program.samples)
         self.lines.append("  br label %beats")
         self._counted("beats", beats, 1, lambda _: self._beat(steps))
         ends = self._end(self.load("%final", "ptr"))
@@ -134,6 +141,8 @@ class Kernel(Emitter):
         for i, operand in enumerate(program.onset.line.outputs[: program.onset.size]):
             self.store(self.read(operand), self.at("%carried", i))
         self._seeded()
+        if program.samples is not None:
+            self._sample(program.samples, "%carried", "0")
         begun = self._here()
         self.lines.append("  br label %steps")
         self.label("steps")
@@ -183,6 +192,29 @@ class Kernel(Emitter):
             if isinstance(operand, Constant) or operand in self.kept:
                 self.store(self.read(operand), self.at("%after", i))
         self._pushed()
+        if program.samples is not None:
+            self._sampled(program.samples)
+
+    def _sampled(self, line: Line) -> None:
+        """Record the node after the step where it is a whole number of strides from onset."""
+        done = self.put("add i32 %k, 1")
+        left = self.put(f"urem i32 {done}, {self.stride}")
+        self.lines.append(f"  br i1 {self.put(f'icmp eq i32 {left}, 0')}, label %sample, label %sampled")
+        self.label("sample")
+        number = self.put(f"udiv i32 {done}, {self.stride}")
+        self._sample(line, "%after", self.put(f"zext i32 {number} to i64"))
+        self.lines.append("  br label %sampled")
+        self.label("sampled")
+
+    def _sample(self, line: Line, carried: str, number: str) -> None:
+        """Signals of what is carried to memory, as the sample of this number: [signal, sample, patient]."""
+        self._within("samples")
+        for i in range(self.program.carried):
+            self.keep(self.program.parameters + 1 + i, self.at(carried, i), self.vector)
+        self.run(line.line.body)
+        for i, operand in enumerate(line.line.outputs):
+            row = self.put(f"add i64 {self.put(f'mul i64 {self.samples}, {i}')}, {number}")
+            self.store(self.read(operand), self._row("%waves", row, "%first"), align=8)
 
     def _body(self) -> Iterable[Piece]:
         """What of a step is left to run, in order, once what follows from its number alone is made: for `width` steps

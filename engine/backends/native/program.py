@@ -9,6 +9,7 @@ from typing import Any
 
 from ...beat import BeatMap
 from ...precision import double
+from ...reduction import Signs
 from ..demand import decided, sunk
 from ..jacobian import Jacobian, eliminated
 from ..kernel_program import tracing
@@ -39,7 +40,8 @@ class NativeProgram:
     """A beat on groups of `width` patients of type `dtype`; with `free` (not None) also its tangents.
 
     onset: (parameter rows, steps; state) -> what is carried; step: (rows, steps; carried, number of the step) ->
-    carried; end: carried -> state, reductions. Directions are the state rows, then the parameter rows `free`.
+    carried; end: carried -> state, reductions; samples: (rows, steps; carried) -> what is recorded at a node, if
+    anything is. Directions are the state rows, then the parameter rows `free`.
     """
 
     dtype: str
@@ -52,6 +54,7 @@ class NativeProgram:
     onset: Line
     step: Line
     end: Line
+    samples: Line | None = None
 
     @property
     def directions(self) -> int:
@@ -78,8 +81,11 @@ def _line(
 
 
 @functools.lru_cache(maxsize=64)
-def native_program(beat: BeatMap, dtype: str, width: int, free: tuple[int, ...] | None) -> NativeProgram:
-    """The lines of a beat. Raises `HemotwinError` where the step is not made of elementary operations."""
+def native_program(
+    beat: BeatMap, dtype: str, width: int, free: tuple[int, ...] | None, recorded: Signs = ()
+) -> NativeProgram:
+    """The lines of a beat, with that of the signals that are recorded. Raises `HemotwinError` where the step is not
+    made of elementary operations."""
     with double(dtype == "float64"):  # the program is kept by its type, whatever the caller's setting was
         about = Varying(tracing(beat, width, dtype, thin=free is not None))
         state = len(beat.system.state)
@@ -109,4 +115,7 @@ def native_program(beat: BeatMap, dtype: str, width: int, free: tuple[int, ...] 
             lambda r, x: about.plain(r[:count], r[count], x[:-1], x[-1]), rows, [*carried, about.count],
             pushed(count + 1, about.size, held, read),
         )  # fmt: skip
-    return NativeProgram(dtype, width, count, state, about.size, len(beat.reductions), free, onset, step, end)
+        samples = None
+        if recorded:
+            samples = _line(lambda r, x: about.read(r[:count], r[count], x, recorded), rows, carried, None)
+    return NativeProgram(dtype, width, count, state, about.size, len(beat.reductions), free, onset, step, end, samples)

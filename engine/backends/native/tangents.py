@@ -25,8 +25,9 @@ NONE = Constant(0.0, "")  # the seed of a row that a parameter does not enter
 
 
 def kernel(program: NativeProgram, name: str) -> tuple[str, int]:
-    """LLVM IR of `void name(rows, start, counts, state, values[, d_state, d_values], scratch, patients, first)`, which
-    runs the beats of the group of patients that begins with `first`, and the bytes of scratch that it needs."""
+    """LLVM IR of `void name(rows, start, counts, state, values[, waves][, d_state, d_values], scratch, patients,
+    first)`, which runs the beats of the group of patients that begins with `first`, and the bytes of scratch that it
+    needs."""
     writer = (TangentKernel if program.directions else Kernel)(program)
     body = writer.written()
     ends = "".join(f", ptr noalias %{part}" for part in (*results(program), "scratch"))
@@ -38,7 +39,8 @@ def kernel(program: NativeProgram, name: str) -> tuple[str, int]:
 
 def results(program: NativeProgram) -> list[str]:
     """Names of what the function writes, before its scratch."""
-    return ["state", "values"] + (["d_state", "d_values"] if program.directions else [])
+    recorded = [] if program.samples is None else ["waves"]
+    return ["state", "values", *recorded] + (["d_state", "d_values"] if program.directions else [])
 
 
 class TangentKernel(Kernel):
