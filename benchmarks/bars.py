@@ -34,6 +34,7 @@ class Bars:
         parser = argparse.ArgumentParser(description=description)
         parser.add_argument("--quick", action="store_true", help="fewer draws or starts; saves no results")
         self.name, self.quick = name, parser.parse_args().quick
+        self.saved = not self.quick  # whether a results file is written
         self.began, self.load = time.perf_counter(), os.getloadavg()[0]
         self.entries: dict[str, dict[str, Any]] = {}
         self.tables: dict[str, Any] = {}
@@ -108,7 +109,7 @@ class Bars:
         self.figure("compile", seconds[0] - seconds[1], "s")
 
     def finish(self, *, ended: bool = False) -> int:
-        """Print device, date and time taken, save results unless quick; 1 when a bar was missed.
+        """Print device, date and time taken, save results; 1 when a bar was missed.
 
         ended: the benchmark was ended early, and its file stays marked as unfinished.
         """
@@ -134,8 +135,8 @@ class Bars:
         return {**self._facts, "seconds": round(time.perf_counter() - self.began, 1)}
 
     def _save(self, *, finished: bool = False) -> Path | None:
-        """Write everything measured so far in one move, so that a file is never half written; None for a quick look."""
-        if self.quick:
+        """Write everything measured so far in one move, so that a file is never half written; None where none is."""
+        if not self.saved:
             return None
         with self._writing:
             facts = self._provenance()

@@ -304,6 +304,7 @@ def main() -> int:
     """Count, compile, measure; 1 when a bar is missed, 0 without a GPU."""
     bars = Bars("gpu_kernel", __doc__ or "")
     on_gpu = jax.default_backend() == "gpu"
+    bars.saved = on_gpu and not bars.quick
     if on_gpu:
         bars.end_after(END)
     cases = [case_of(name, LARGE if on_gpu else COMPARED) for name in FREE]
