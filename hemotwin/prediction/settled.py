@@ -7,8 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from ..calibration.certified import step_error
-from ..calibration.refine import FINEST
+from ..calibration.certified import FINER, possible, step_error
 from ..calibration.summary import Readings, observe, reader
 from ..core.errors import InputError
 from ..core.registry import known
@@ -30,7 +29,8 @@ RETURNED = 1e-3  # mL, what may be left of it
 
 class Settled(NamedTuple):
     """Readings of one lane [O] as means over the cycle (or window), of each of its beats [O, n], the parameter rows
-    [P, 1] and state [S, 1] of its first beat, how it was reached, and the steps with their error in its limit."""
+    [P, 1] and state [S, 1] of its first beat, how it was reached, the steps with their error in its limit, and whether
+    no beat had a volume below zero or above all blood."""
 
     values: np.ndarray
     each: np.ndarray
@@ -40,31 +40,54 @@ class Settled(NamedTuple):
     status: Status
     steps: int
     error: float
+    possible: bool
 
 
 def settled(
-    model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int, finest: int = FINEST
+    model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int, finest: int | None = None
 ) -> Settled:
     """Where beats lead whose parameters `after` [n, P, 1] take turns, from rest at `before` [P, 1] under a reflex.
 
     The reflex's reference is the resting beat that `before` gives without it; its states are solved together with the
-    circulation's. Solved on `steps` and half of them, then on twice as many while a reading's error exceeds its limit,
-    up to `finest`. Raises `InputError` when the resting beat itself is not steady.
+    circulation's. Solved on `steps`, half and a quarter of them, then on twice as many while a reading's error exceeds
+    its limit or is not known, up to `finest` (None: 8 times `steps`); `told` says what is left of it. Raises
+    `InputError` when the resting beat itself is steady on none of them.
     """
-    coarse = _solved(model, before, after, bsa, steps // 2)
+    finest = FINER * steps if finest is None else finest
+    quarter, half = (_tried(model, before, after, bsa, max(1, steps // n)) for n in (4, 2))
     while True:
-        fine = _solved(model, before, after, bsa, steps)
-        with np.errstate(invalid="ignore"):  # a reading that overflowed has no error but inf
-            error = float(step_error(_observer(model).units, fine.values[:, None], coarse.values[:, None])[0])
-        if error <= 1.0 or 2 * steps > finest or not np.isfinite(error):
+        fine = _tried(model, before, after, bsa, steps)
+        error = _error(model, fine, half, quarter)
+        if error <= 1.0 or 2 * steps > finest:
             break
-        coarse, steps = fine, 2 * steps
+        half, quarter, steps = fine, half, 2 * steps
+    if isinstance(fine, InputError):
+        raise fine
     status = Status(int(fine.told.status[0]))
-    if fine.told.period[0] > 0 and not error <= 1.0:  # the sentence still tells what they settle to
-        status = Status.STEP_LIMIT
+    if not fine.possible:
+        status = merge((status, Status.UNPHYSIOLOGICAL))
+    told = fine.told._replace(status=np.array([int(status)]), error=np.array([error]))
+    if told.period[0] > 0 and not error <= 1.0 and status.precedence < Status.UNPHYSIOLOGICAL.precedence:
+        status = Status.STEP_LIMIT  # the sentence still tells what they settle to
     if not living(model, fine.rows)[0]:
         status = merge((status, Status.UNPHYSIOLOGICAL))
-    return fine._replace(status=status, steps=steps, error=error)
+    return fine._replace(told=told, status=status, steps=steps, error=error)
+
+
+def _tried(model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int) -> Settled | InputError:
+    """Where beats of so many steps lead, or why the resting beat is not steady on them."""
+    try:
+        beats, guess = _beats(model, before, after, bsa, steps)
+    except InputError as error:
+        return error
+    return followed(model, beats, guess, bsa)
+
+
+def _error(model: Model, *levels: Settled | InputError) -> float:
+    """Step error in its limit of what was found on N steps, from N/2 and N/4; inf where one of the first two failed."""
+    units = _observer(model).units
+    blank = np.full((len(units), 1), np.nan)
+    return float(step_error(units, *(blank if isinstance(x, InputError) else x.values[:, None] for x in levels))[0])
 
 
 def stays(model: Model, rows: np.ndarray, state: np.ndarray, steps: int) -> bool:
@@ -85,11 +108,6 @@ def _observer(model: Model) -> Observer:
     return Observer(model.system, tuple(known("observable")))
 
 
-def _solved(model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int) -> Settled:
-    beats, guess = _beats(model, before, after, bsa, steps)
-    return followed(model, beats, guess, bsa)
-
-
 def followed(model: Model, beats: ForcedBeats, guess: np.ndarray, bsa: np.ndarray) -> Settled:
     """Where beats of one lane lead from a guess, read beat by beat over the cycle or window; no certificate yet."""
     told = regime(beats, guess, longest=max(LONGEST, beats.forcing))
@@ -97,14 +115,15 @@ def followed(model: Model, beats: ForcedBeats, guess: np.ndarray, bsa: np.ndarra
     states = path(beats, onset, count - 1)
     observer = _observer(model)
     read, program = reader(observer), compiled(BeatMap(model.system, observer.reductions), None)
-    each = []
+    each, living_beats = [], True
     for k, state in enumerate(states):
         rows, x = _in_force(beats, state, k)
         values = program(jnp.asarray(rows), jnp.asarray(x), beats.steps).values
         each.append(np.asarray(read(values, jnp.asarray(rows), jnp.asarray(bsa)))[:, 0])
+        living_beats &= bool(possible(model, rows, x, np.asarray(values), observer.names)[0])
     rows, x = _in_force(beats, onset, 0)
     together, status = np.stack(each, axis=1), Status(int(told.status[0]))
-    return Settled(together.mean(axis=1), together, rows, x, told, status, beats.steps, 0.0)
+    return Settled(together.mean(axis=1), together, rows, x, told, status, beats.steps, 0.0, living_beats)
 
 
 def _beats(
@@ -130,6 +149,4 @@ def resting(readings: Readings) -> np.ndarray:
 
 
 def _in_force(beats: ForcedBeats, state: np.ndarray, beat: int) -> tuple[np.ndarray, np.ndarray]:
-    if isinstance(beats, ControlledBeats):
-        return beats.in_force(state, beat), beats.split(state)[0]
-    return beats.parameters[beat % beats.forcing], state
+    return beats.in_force(state, beat), beats.split(state)[0] if isinstance(beats, ControlledBeats) else state

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..calibration.certificate import Certificate, certify, volume_balance, warning
+from ..calibration.certificate import Certificate, certify, titled, volume_balance, warning
 from ..calibration.certified import Certified, certified
 from ..calibration.rows import at_the_edge, reading_labels
 from ..calibration.summary import observe, waves
@@ -87,7 +87,7 @@ class Run:
         """Figure of the last beat."""
         from ..core.plots import beat_figure
 
-        return beat_figure(self.dataset, title=self.model.name)
+        return beat_figure(self.dataset, title=titled(self.model.name, self.status, self.certificate))
 
     def __repr__(self) -> str:
         return (
@@ -160,10 +160,10 @@ def _in_bounds(model: Model, scenario: Scenario, before: np.ndarray) -> np.ndarr
 
 
 def _in_doubt(model: Model, rows: np.ndarray, found: Certified) -> bool:
-    """Whether no steady beat was found, or beats do not soon come back to the one that was."""
+    """Whether no steady beat was found on any steps, or beats do not soon come back to the one that was."""
     code = Status(int(found.readings.solved.status[0]))
     if code != Status.OK:
-        return code == Status.NOT_PERIODIC
+        return code in (Status.NOT_PERIODIC, Status.NONFINITE)
     return not stays(model, rows, found.readings.solved.state, int(found.steps[0]))
 
 

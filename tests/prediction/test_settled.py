@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ import pytest
 import hemotwin as ht
 from hemotwin.calibration.summary import Readings
 from hemotwin.core.errors import InputError
+from hemotwin.core.registry import known
 from hemotwin.core.status import Status
 from hemotwin.engine.forward import Forward
-from hemotwin.prediction.settled import resting
+from hemotwin.engine.precision import double
+from hemotwin.prediction.settled import resting, settled
 from hemotwin.prediction.simulate import Run
 
 BLOOD = 5400.0  # mL, of the reference adult
@@ -23,7 +26,7 @@ STRONG = {  # gains at their upper bounds and almost no delay: the loop overshoo
 
 
 @functools.cache
-def run(given: float = 0.0, reflex: str | None = None, beats: int | None = None, **values: float) -> Run:
+def run(given: float = 0.0, reflex: str | None = None, beats: int | None = None, **values: Any) -> Run:
     """The adult after `given` mL (negative: lost)."""
     model = ht.circulation("adult", reflex=reflex, **values)
     if given == 0.0:
@@ -135,6 +138,48 @@ def test_a_steady_beat_that_beats_leave_is_not_shown_as_steady(monkeypatch: pyte
     found = ht.simulate(ht.circulation("adult"))
     assert found.status == Status.OK and found.regime.startswith("a steady beat, time constant 3")
     assert found.readings == run().readings
+
+
+@pytest.mark.slow
+def test_a_cycle_that_only_a_long_step_has_is_not_told():
+    """At 20 beats a minute and almost no pulmonary resistance 400 steps alternate; on 1,600 and more one beat is steady
+    at less than half the pressure."""
+    values: dict[str, Any] = {"heart_rate": 20.0, "pulmonary.resistance": 1e-4}
+    model = ht.circulation("adult", **values)
+    rows, size = model.system.parameters.pack(model.values, 1), np.array([1.75])
+    with double():
+        long, found = (settled(model, rows, rows[None], size, 400, *finest) for finest in ([400], []))
+    assert "cycle of 2 beats" in long.told.sentence(0) and "the step error is" in long.told.sentence(0)
+    assert found.status == Status.OK and found.steps > 400 and found.error <= 1.0
+    assert found.each[tuple(known("observable")).index("sbp"), 0] == pytest.approx(76.9, abs=0.1)
+
+
+@pytest.mark.slow
+def test_a_breath_and_a_reflex_are_solved_on_finer_steps_where_rest_is_unstable_on_the_default():
+    narrow: dict[str, Any] = {"pulmonary_veins.compliance": 0.01}
+    found = ht.simulate(ht.circulation("adult", **narrow), ht.scenario("breathing", beats_per_breath=3))
+    assert found.status == Status.BEAT_CYCLE and found.steps > 400
+    bled = run(-300.0, "baroreflex", **narrow)
+    assert bled.status == Status.OK and bled.steps > 400
+
+
+DIVERGES: dict[str, Any] = {
+    "heart_rate": 143.58, "lv.passive_elastance": 5.0, "rv.active_elastance": 0.0, "ra.passive_elastance": 0.001,
+    "aortic_valve.resistance": 0.2, "systemic.inertance": 0.1, "venous_return.resistance": 1e-4,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_beats_that_diverge_are_no_mean_of_a_window_and_their_step_error_is_told():
+    found = ht.simulate(ht.circulation("regazzoni_2022_a", **DIVERGES))
+    assert found.status == Status.NONFINITE
+    assert "until they overflow" in found.regime and "the step error is" in found.regime
+
+
+@pytest.mark.slow
+def test_a_breath_longer_than_a_dozen_beats_is_a_cycle_too():
+    found = ht.simulate(ht.circulation("adult"), ht.scenario("breathing", beats_per_breath=14))
+    assert found.status == Status.BEAT_CYCLE and "cycle of 14 beats" in found.regime
 
 
 @pytest.mark.slow
