@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ..physiology.model import Model
 
 __all__ = [
-    "Certificate", "certify", "errors", "jacobian_difference", "volume_balance", "warning", "warnings_of", "worded",
+    "Certificate", "certify", "errors", "jacobian_difference", "titled", "volume_balance", "warning",
+    "warnings_of", "worded",
 ]  # fmt: skip
 
 PRESSURE_LIMIT, VOLUME_LIMIT = 0.1, 0.1  # mmHg and mL
@@ -165,6 +166,11 @@ def worded(status: Status, certificate: Certificate | None = None) -> str:
     """A status in words for a cell, with a failed certificate where the status does not say it."""
     hidden = certificate is not None and not certificate.ok and status != Status.STEP_LIMIT
     return status.name.replace("_", " ").lower() + (", certificate failed" if hidden else "")
+
+
+def titled(title: str, status: Status, certificate: Certificate | None) -> str:
+    """A figure's title, with the status in words where something is wrong with what it shows."""
+    return f"{title} ({worded(status, certificate)})" if warning(status, certificate) else title
 
 
 def warnings_of(answers: Iterable[tuple[str, Status, Certificate | None]]) -> str:

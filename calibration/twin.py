@@ -24,7 +24,7 @@ from ..core.status import Status
 from ..core.table import Table
 from ..records.reading import show_range
 from ..records.rows import RowFate
-from .certificate import Certificate, warning, warnings_of, worded
+from .certificate import Certificate, titled, warning, warnings_of, worded
 
 __all__ = [
     "CalibratedTwin",
@@ -221,7 +221,8 @@ class CalibratedTwin:
         """Figure of the steady beat of the best explanation (pressures, flows, loops)."""
         from ..core.plots import beat_figure
 
-        return beat_figure(self.waves, title=f"Twin of {self.patient}: best explanation, without its intervals")
+        title = f"Twin of {self.patient}: best explanation, without its intervals"
+        return beat_figure(self.waves, title=titled(title, self.status, self.certificate))
 
     def save(self, path: str | Path) -> Path:
         """Write this twin alone; see `CalibratedTwins.save`."""

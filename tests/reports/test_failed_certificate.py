@@ -66,6 +66,11 @@ def test_what_ifs_tell_the_status_of_each_patient_in_every_row():
     assert set(sound.table().column("status")) == {"ok"} and sound.table().note == "Not for clinical use."
 
 
+def test_a_figure_says_it_in_its_title():
+    assert COARSE.plot().get_suptitle().startswith("Twin of P2: best explanation, without its intervals (step limit).")
+    assert "(" not in GOOD.plot().get_suptitle()
+
+
 def test_each_observation_of_a_bundle_says_it_by_itself():
     bundle = fhir_bundle(COARSE, [WHAT_IF])
     notes = [entry["resource"]["note"][0]["text"] for entry in bundle["entry"]
