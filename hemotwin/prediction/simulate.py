@@ -160,10 +160,10 @@ def _in_bounds(model: Model, scenario: Scenario, before: np.ndarray) -> np.ndarr
 
 
 def _in_doubt(model: Model, rows: np.ndarray, found: Certified) -> bool:
-    """Whether no steady beat was found, or beats do not soon come back to the one that was."""
+    """Whether no steady beat was found on any steps, or beats do not soon come back to the one that was."""
     code = Status(int(found.readings.solved.status[0]))
     if code != Status.OK:
-        return code == Status.NOT_PERIODIC
+        return code in (Status.NOT_PERIODIC, Status.NONFINITE)
     return not stays(model, rows, found.readings.solved.state, int(found.steps[0]))
 
 
