@@ -30,7 +30,7 @@ from jax import lax
 from ..core.errors import InputError
 from ..core.status import Status
 from .beat import BeatMap
-from .periodic import TOLERANCE, equal_pressure_state, newton_correction, newton_iteration
+from .periodic import equal_pressure_state, newton_correction, newton_iteration
 
 __all__ = ["steady_readings"]
 
@@ -40,17 +40,17 @@ RELATIVE_SINGLE = 1e-6  # the same in float32
 
 
 def steady_readings(
-    beat: BeatMap, steps: int, *, guess: Any = None, warm_up: int = 3, tolerance: float = TOLERANCE,
+    beat: BeatMap, steps: int, *, guess: Any = None, warm_up: int = 3, tolerance: float | None = None,
     reverse: bool | None = None,
 ) -> Callable[[Any], jax.Array]:  # fmt: skip
     """A function of parameters [P, B] that gives the reductions [R, B] of the steady beat, with a reverse derivative.
 
     It can stand in any `jax.grad`, `jax.vjp` or `jax.jit`; its derivative by the parameters is that of the steady beat
     itself. `steps` per beat are fixed; `guess` [S, B] is where Newton's method starts (None: all stores at one
-    pressure), `tolerance` the largest volume residual (mL) of a beat that counts as steady. `reverse`: differentiate
-    one beat of XLA backwards (True), or carry sensitivities of all parameters forward (False); None chooses by what
-    runs the beat. A lane without a steady beat reads NaN, and so does its gradient. Raises `InputError` for fewer than
-    2 steps or a beat without reductions.
+    pressure), `tolerance` the largest volume residual (mL) of a beat that counts as steady (None: what the precision
+    can reach). `reverse`: differentiate one beat of XLA backwards (True), or carry sensitivities of all parameters
+    forward (False); None chooses by what runs the beat. A lane without a steady beat reads NaN, and so does its
+    gradient. Raises `InputError` for fewer than 2 steps, a beat without reductions, or a tolerance out of reach.
     """
     if steps < 2:
         raise InputError(f"`steps` must be 2 or more, but got {steps}; the circulation's own number is `model.steps`.")

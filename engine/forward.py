@@ -19,7 +19,7 @@ from .beat import BeatMap, compiled
 from .blocks import block_width, in_blocks
 from .compilation import compiled_for_device
 from .crew import usable
-from .periodic import SMALLEST_VOLUME, TOLERANCE, Steady, equal_pressure_state, steady_beat
+from .periodic import SMALLEST_VOLUME, Steady, equal_pressure_state, steady_beat, tolerance_of
 from .quasi_newton import nearest, predicted, quasi_newton, typical
 from .recording import Waves, record
 
@@ -76,15 +76,16 @@ def forward(
     *,
     warm_up: int = 3,
     bank: int = BANK,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
 ) -> Forward:
     """Steady beat and reductions of parameters [P, B] from a guess [S, B] (None: all stores at one pressure).
 
     Lanes are solved by Newton. Where there are many, only the first `bank` are: the others start from their derivatives
     (see `quasi_newton`), and Newton takes the lanes that this leaves. No lane depends on another, but for those behind
-    the bank on its sound lanes, from which they start: what an unsound or stray lane has enters none.
+    the bank on its sound lanes, from which they start: what an unsound or stray lane has enters none. A lane is steady
+    where no volume changes by more than `tolerance` (mL; None: what the precision can reach, see `tolerance_of`).
     """
-    count = parameters.shape[-1]
+    count, tolerance = parameters.shape[-1], tolerance_of(jnp.result_type(parameters, float), tolerance)
 
     def solve(which: np.ndarray, start: np.ndarray | None = None, first: int = max(warm_up, SETTLING)) -> Steady:
         """Newton of some lanes from a start [S, lanes] (None: relaxed), `first` plain beats before."""

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..core.errors import InputError
 from ..core.status import Status
 from ..core.system import System
 from .beat import BeatMap
@@ -29,9 +30,12 @@ __all__ = [
     "newton_iteration",
     "status_of",
     "steady_beat",
+    "tolerance_of",
 ]
 
 TOLERANCE = 1e-9  # mL, largest volume residual of a steady beat in float64
+SINGLE = 3e-4  # mL, the same in float32: its beats end within 0.01 mL of float64's
+REACHED = {"float64": 1e-12, "float32": 1e-4}  # mL, the least that rounding leaves within reach of some 1,000 mL
 LIMIT = 40  # beats with tangents before a lane is given up
 SMALLEST_VOLUME = 1e-3  # mL; a chamber emptied below this has left the model
 
@@ -97,6 +101,25 @@ def status_of(state: jax.Array, residual: jax.Array, tolerance: float) -> jax.Ar
     return jnp.where(finite, code, int(Status.NONFINITE))
 
 
+def tolerance_of(dtype: Any, asked: float | None = None) -> float:
+    """Largest volume residual (mL) of a steady beat in a type of float: `asked`, or what suits the type.
+
+    Raises `InputError` for one that rounding puts out of reach: some lanes would never be steady.
+    """
+    precision = str(dtype)
+    suits = SINGLE if precision == "float32" else TOLERANCE
+    least = REACHED.get(precision, 0.0)
+    if asked is None:
+        return suits
+    if not asked >= least:
+        wider = "; take float64 for less" if precision == "float32" else ""
+        raise InputError(
+            f"`tolerance` must be {least:g} mL or more in {precision}, whose rounding changes volumes between beats,"
+            f" but got {asked:g}{wider}, or leave it out for {suits:g} mL."
+        )
+    return asked
+
+
 def steady_beat(
     beat: BeatMap,
     parameters: jax.Array,
@@ -104,10 +127,13 @@ def steady_beat(
     steps: Any,
     *,
     warm_up: Any = 3,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
 ) -> Steady:
-    """Steady state of every lane from a guess [S, B]; `warm_up` plain beats come first (a run-time number)."""
-    return _program(beat.bare(), tolerance)(parameters, guess, steps, warm_up)
+    """Steady state of every lane from a guess [S, B]; `warm_up` plain beats come first (a run-time number).
+
+    `tolerance` (mL) as for `tolerance_of`.
+    """
+    return _program(beat.bare(), tolerance_of(guess.dtype, tolerance))(parameters, guess, steps, warm_up)
 
 
 @functools.lru_cache(maxsize=16)
@@ -115,14 +141,17 @@ def _program(beat: BeatMap, tolerance: float) -> Any:
     return compiled_for_device(newton_iteration(beat, tolerance), ("steady beat", beat, tolerance))
 
 
-def newton_iteration(beat: BeatMap, tolerance: float) -> Callable[[Any, Any, Any, Any], Steady]:
-    """What `steady_beat` compiles, a function of (parameters, guess, steps, warm_up): for use inside other programs."""
+def newton_iteration(beat: BeatMap, asked: float | None) -> Callable[[Any, Any, Any, Any], Steady]:
+    """What `steady_beat` compiles, a function of (parameters, guess, steps, warm_up): for use inside other programs.
+
+    The tolerance that is asked for is judged as the function is traced: see `tolerance_of`.
+    """
     system = beat.system
     volumes = len(system.free_stores)
 
     def run(parameters: jax.Array, guess: jax.Array, steps: Any, warm_up: Any) -> Steady:
         plain = lambda _, x: beat(parameters, x, steps).state  # noqa: E731
-        start = lax.fori_loop(0, warm_up, plain, guess)
+        start, tolerance = lax.fori_loop(0, warm_up, plain, guess), tolerance_of(guess.dtype, asked)
         lanes = guess.shape[1]
         big = jnp.full((lanes,), jnp.inf, guess.dtype)
 

@@ -20,7 +20,7 @@ from jax import lax
 from .beat import BeatMap
 from .blocks import block_width, in_rounds
 from .compilation import compiled_for_device
-from .periodic import SMALLEST_VOLUME, TOLERANCE, Steady, status_of, volume_residual
+from .periodic import SMALLEST_VOLUME, Steady, status_of, volume_residual
 from .precision import double
 
 __all__ = ["nearest", "predicted", "quasi_newton", "typical"]
@@ -120,7 +120,7 @@ class _Lanes(NamedTuple):
 
 def quasi_newton(
     beat: BeatMap, parameters: np.ndarray, guess: np.ndarray, inverse: np.ndarray, steps: int, warm_up: int,
-    *, tolerance: float = TOLERANCE,
+    *, tolerance: float,
 ) -> Steady:  # fmt: skip
     """Steady state of every lane from a guess [S, B] and a guessed inverse [S, S, B] of I - dPhi/dx (numpy in and out).
 
