@@ -19,7 +19,8 @@ from ..core.status import Status
 from ..engine.beat import BeatMap
 from ..engine.blocks import in_blocks
 from ..engine.controlled import ControlledBeats, sensed
-from ..engine.regime import regime
+from ..engine.cycle import ForcedBeats
+from ..engine.regime import multipliers, regime
 from ..physiology.model import Model
 from ..physiology.regulation import feedback
 
@@ -31,8 +32,9 @@ WIDTH = 32  # lanes per block: one that does not settle keeps only these waiting
 class Answer(NamedTuple):
     """Readings of B lanes, the parameter rows [P, B] in force and a status [B].
 
-    Lanes without one steady beat to read are not sound. Under a reflex their readings are nan and their rows those of
-    rest; their status says what beats do instead, or that the reflex would have to leave the bounds of a quantity.
+    Lanes without one steady beat to read, and those whose beats leave it or left the one before, are not sound. Under a
+    reflex their readings are nan and their rows those of rest; their status says what beats do instead, or that the
+    reflex would have to leave the bounds of a quantity.
     """
 
     readings: Readings
@@ -46,7 +48,9 @@ def answered(
     """Steady beats of parameters `after` [P, B] from `rest` [S, B], states near the steady beats of `before` [P, B]."""
     if model.reflex is None:
         found = observe(model, after, _shifted(model, before, after, rest), bsa, steps)
-        status = np.where(found.sound, int(Status.OK), int(Status.NOT_PERIODIC))
+        both, states = np.concatenate([before, after], axis=1), np.concatenate([rest, found.solved.state], axis=1)
+        first, then = np.split(_staying(model, both, states, steps), 2)
+        status = np.where(found.sound, np.where(first == int(Status.OK), then, first), int(Status.NOT_PERIODIC))
         status = np.where(_within(model, before, after), status, int(Status.UNPHYSIOLOGICAL))
         solved = found.solved._replace(status=status)
         return Answer(Readings(found.names, found.units, found.values, solved), after, status)
@@ -62,6 +66,8 @@ def answered(
     rows, state, status, period, residual = in_blocks(settle, len(bsa), WIDTH, program)
     allowed = living(model, rows) & _within(model, before, after)
     status = np.where(allowed | (status == int(Status.NONFINITE)), status, int(Status.UNPHYSIOLOGICAL))
+    first = _staying(model, before, x, steps)
+    status = np.where(first == int(Status.OK), status, first)
     status = np.where(base.sound, status, int(Status.NOT_PERIODIC))
     steady = (period == 1) & np.isin(status, (int(Status.OK), int(Status.DRIFTING)))
     # What did not settle is read at rest and then left blank: rows that are not finite would reach others' starts.
@@ -74,6 +80,30 @@ def answered(
     )
     readings = Readings(found.names, found.units, np.where(steady, found.values, np.nan), solved)
     return Answer(readings, rows, status)
+
+
+def _staying(model: Model, rows: np.ndarray, state: np.ndarray, steps: int) -> np.ndarray:
+    """Status [B] of what beats do that begin at steady ones [S, B] of parameters [P, B]: OK where they stay there.
+
+    One beat with tangents gives every lane's multipliers; only lanes with one of 1 or more are followed. What leaves
+    for another steady beat is not periodic here: which of the two a patient is at, nobody knows.
+    """
+    beat, status = BeatMap(model.system), np.full(state.shape[1], int(Status.OK))
+
+    def growth(lanes: Any) -> tuple[np.ndarray, ...]:
+        slope = ForcedBeats(beat, rows[None][..., lanes], steps).linearised(state[:, lanes], 0)[1]
+        return (np.abs(multipliers(slope)[0]),)
+
+    left = np.flatnonzero(in_blocks(growth, len(status), WIDTH, ("multipliers", beat))[0] >= 1.0)
+    if len(left):
+
+        def settle(lanes: Any) -> tuple[np.ndarray, ...]:
+            mine = left[lanes]
+            return (regime(ForcedBeats(beat, rows[None][..., mine], steps), state[:, mine]).status,)
+
+        found = in_blocks(settle, len(left), WIDTH, ("beats that leave", beat))[0]
+        status[left] = np.where(found == int(Status.OK), int(Status.NOT_PERIODIC), found)
+    return status
 
 
 def _shifted(model: Model, before: np.ndarray, after: np.ndarray, state: np.ndarray) -> np.ndarray:
