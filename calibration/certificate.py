@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..physiology.model import Model
 
 __all__ = [
-    "Certificate", "certify", "errors", "jacobian_difference", "titled", "volume_balance", "warning",
+    "Certificate", "certify", "errors", "in_limits", "jacobian_difference", "titled", "volume_balance", "warning",
     "warnings_of", "worded",
 ]  # fmt: skip
 
@@ -77,22 +77,19 @@ def jacobian_difference(fine: np.ndarray, coarse: np.ndarray, factor: np.ndarray
 
 
 def certify(
-    units: tuple[str, ...], fine: np.ndarray, half: np.ndarray | None, slope: float | None, residual: float | None,
-    balance: float, steps: int, fit_steps: int | None = None, quarter: np.ndarray | None = None, error: float = np.nan,
+    units: tuple[str, ...], fine: np.ndarray, coarser: tuple[np.ndarray, np.ndarray], residual: float | None,
+    balance: float, steps: int, slope: float | None = None, fit_steps: int | None = None,
 ) -> Certificate:  # fmt: skip
-    """Certificate of one answer from its observables [O] (or of n beats [O, n]) at N, N/2 and N/4 steps.
+    """Certificate of one answer from its observables [O] (or of n beats [O, n]) at N steps, and at N/2 and N/4.
 
-    The error at N is that of `errors`; half None: no more is known than `error`, the largest of any reading in its
-    limit, which is then told as a bound on each. slope: `jacobian_difference` of the fit, made on `fit_steps` (None: N
-    too), None where no gradient is used; residual: periodicity (mL), None where beats need not repeat; balance: blood
-    created per beat (mL). A value that is not finite fails.
+    The error at N is that of `errors`. residual: periodicity (mL), None where beats need not repeat; balance: blood
+    created per beat (mL); slope: `jacobian_difference` of the fit, made on `fit_steps` (None: N too), None where no
+    gradient is used. A value that is not finite fails.
     """
-    pressure, volume, other, largest = error * PRESSURE_LIMIT, error * VOLUME_LIMIT, error, error
-    if half is not None:
-        each = errors(fine, half, quarter)
-        pressure, volume = (_largest(each, [u == unit for u in units]) for unit in ("mmHg", "mL"))
-        shares = _in_limits(units, fine, each)
-        other, largest = _largest(shares, [u not in LIMITS for u in units]), _largest(shares, [True] * len(units))
+    each = errors(fine, *coarser)
+    pressure, volume = (_largest(each, [u == unit for u in units]) for unit in ("mmHg", "mL"))
+    shares = in_limits(units, fine, each)
+    other, largest = _largest(shares, [u not in LIMITS for u in units]), _largest(shares, [True] * len(units))
     checks = {
         _within("pressures", pressure, "mmHg"): pressure <= PRESSURE_LIMIT,
         _within("volumes", volume, "mL"): volume <= VOLUME_LIMIT,
@@ -114,25 +111,23 @@ def _within(what: str, error: float, unit: str) -> str:
     return f"{what} within {error:.2g} {unit}" if np.isfinite(error) else f"{what} by an amount that is not known"
 
 
-def errors(fine: np.ndarray, half: np.ndarray, quarter: np.ndarray | None = None) -> np.ndarray:
-    """Error of every reading at N steps from those at N/2, and N/4 where they are known.
+def errors(fine: np.ndarray, half: np.ndarray, quarter: np.ndarray) -> np.ndarray:
+    """Error of every reading at N steps from those at N/2 and N/4.
 
     A reading of second order has a third of the difference N/2 to N left at N, and at least a twelfth of that from N/4
     to N/2. Where the difference falls by less than 2^1.5, or N/4 gave nothing, all of it counts. nan where a reading at
     N or N/2 is not finite.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        last = np.abs(fine - half)
-        if quarter is None:
-            return np.where(np.isfinite(last), SHARE * last, np.nan)
-        before = np.abs(half - quarter)
+        last, before = np.abs(fine - half), np.abs(half - quarter)
         error = np.where(2.0**ORDER * last <= before, SHARE * last, last)
         error = np.maximum(error, SHARE / 4.0 * np.where(np.isfinite(before), before, 0.0))
         return np.where(np.isfinite(last), error, np.nan)
 
 
-def _in_limits(units: tuple[str, ...], fine: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """Errors, each in its limit; inf where one is not finite."""
+def in_limits(units: tuple[str, ...], fine: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Errors of readings, each in its limit: 0.1 mmHg, 0.1 mL, 0.5 % otherwise but no less than `FLOORS`. inf where one
+    is not finite."""
     with np.errstate(invalid="ignore"):
         limits = np.stack([np.full(row.shape, LIMITS[u]) if u in LIMITS else
                            np.maximum(RELATIVE_LIMIT * np.abs(row), FLOORS.get(u, 0.0))

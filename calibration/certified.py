@@ -19,7 +19,7 @@ from ..core.status import Status
 from ..engine.forward import Forward
 from ..physiology.model import Model
 from ..physiology.observable import Observer
-from .certificate import FLOORS, LIMITS, RELATIVE_LIMIT, errors
+from .certificate import errors, in_limits
 from .summary import Readings, observe
 
 __all__ = ["FINER", "Certified", "certified", "possible", "step_error"]
@@ -41,20 +41,9 @@ class Certified(NamedTuple):
 def step_error(units: tuple[str, ...], fine: np.ndarray, half: np.ndarray, quarter: np.ndarray) -> np.ndarray:
     """Largest error [B] of readings [O, B] at N steps, each in its limit, from those at N/2 and N/4.
 
-    See `certificate.errors`. Limits: 0.1 mmHg, 0.1 mL, 0.5 % otherwise but no less than `FLOORS`. inf where a reading
-    at N or N/2 is not finite.
+    See `certificate.errors` and `certificate.in_limits`. inf where a reading at N or N/2 is not finite.
     """
-    error = errors(fine, half, quarter)
-    with np.errstate(invalid="ignore"):
-        limits = np.stack([_limit(u, row) for u, row in zip(units, fine, strict=True)])
-        share = np.divide(error, limits, out=np.where(error > 0.0, np.inf, 0.0), where=limits > 0.0)
-    return np.max(np.where(np.isfinite(error) & np.isfinite(share), share, np.inf), axis=0)
-
-
-def _limit(unit: str, values: np.ndarray) -> np.ndarray:
-    if unit in LIMITS:
-        return np.full(values.shape, LIMITS[unit])
-    return np.maximum(RELATIVE_LIMIT * np.abs(values), FLOORS.get(unit, 0.0))
+    return np.max(in_limits(units, fine, errors(fine, half, quarter)), axis=0)
 
 
 def certified(

@@ -80,9 +80,10 @@ def _certificates(
     for i, (k, one) in enumerate(drawn.items()):
         residual = float(one.readings.solved.residual[0])
         balance = volume_balance(model, modes[:, i], states[:, i])
-        values, fitted = (one.readings.values[:, 0], half[:, i]), checks[k]
-        found[k] = certify(one.readings.units, *values, fitted.difference, residual, balance, steps, fitted.steps,
-                           quarter[:, i])  # fmt: skip
+        values, coarser, fitted = one.readings.values[:, 0], (half[:, i], quarter[:, i]), checks[k]
+        found[k] = certify(
+            one.readings.units, values, coarser, residual, balance, steps, fitted.difference, fitted.steps
+        )
     return found
 
 

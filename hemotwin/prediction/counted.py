@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..calibration.certificate import Certificate, certify, volume_balance
-from ..calibration.refine import FINEST
+from ..calibration.certified import FINER, possible
 from ..calibration.summary import observe, reader
 from ..core.errors import InputError
 from ..core.status import Status, merge
@@ -26,8 +26,9 @@ __all__ = ["Counted", "counted"]
 
 class Counted(NamedTuple):
     """Beats of one lane: readings [O, n] by `observer`, the time [n] (s) at which each ends, parameter rows [P, 1] and
-    onset [S, 1] of the last, by how much that one changes from onset to end (mL), and how the steady beat that they
-    start from was found; then their status, steps and certificate, in which nothing is asked to repeat."""
+    onset [S, 1] of the last, by how much that one changes from onset to end (mL), how the steady beat that they start
+    from was found, and whether no volume was below zero or above all blood; then their status, steps and
+    certificate, in which nothing is asked to repeat."""
 
     observer: Observer
     each: np.ndarray
@@ -36,6 +37,7 @@ class Counted(NamedTuple):
     onset: np.ndarray
     change: float
     start: Status
+    possible: bool
     status: Status
     steps: int
     certificate: Certificate | None
@@ -43,37 +45,49 @@ class Counted(NamedTuple):
 
 def counted(
     model: Model, scenario: Scenario | None, before: np.ndarray, beats: int, bsa: np.ndarray, steps: int,
-    finest: int = FINEST,
+    finest: int | None = None,
 ) -> Counted:  # fmt: skip
     """`beats` beats from the steady beat of `before` [P, 1], on `steps`, half and a quarter of them, then on twice as
-    many while a reading of any beat is off by more than its limit, up to `finest`.
+    many while a reading of any beat is off by more than its limit or there is no beat to start from, or none that can
+    be, up to `finest` (None: 8 times `steps`).
 
-    Raises `InputError` where a reflex has no steady rest to act about.
+    Raises `InputError` where a reflex has no steady rest to act about on any of them.
     """
-    fine = _beaten(model, scenario, before, beats, bsa, steps)
-    half, quarter = (_tried(model, scenario, before, beats, bsa, steps // n, fine.each) for n in (2, 4))
+    finest = FINER * steps if finest is None else finest
+    fine, half, quarter = (_tried(model, scenario, before, beats, bsa, steps // n) for n in (1, 2, 4))
     while True:
-        balance = volume_balance(model, fine.rows[:, 0], fine.onset[:, 0])
-        judged = certify(fine.observer.units, fine.each, half, None, None, balance, steps, quarter=quarter)
-        if judged.ok or 2 * steps > finest or not np.isfinite(fine.change):
+        found = fine if isinstance(fine, InputError) else _judged(model, fine, half, quarter, steps=steps)
+        if 2 * steps > finest or (isinstance(found, Counted) and found.status == Status.OK):
             break
-        half, quarter, steps = fine.each, half, 2 * steps
-        fine = _beaten(model, scenario, before, beats, bsa, steps)
-    found = [fine.start, Status.OK if judged.ok else Status.STEP_LIMIT]
-    if not np.isfinite(fine.change):
-        found.append(Status.NONFINITE)
-    return fine._replace(status=merge(found), steps=steps, certificate=judged)
+        half, quarter, steps = fine, half, 2 * steps
+        fine = _tried(model, scenario, before, beats, bsa, steps)
+    if isinstance(found, InputError):
+        raise found
+    return found
 
 
 def _tried(
-    model: Model, scenario: Scenario | None, before: np.ndarray, beats: int, bsa: np.ndarray, steps: int,
-    like: np.ndarray,
-) -> np.ndarray:  # fmt: skip
-    """Readings of the same beats on so many steps; nan where a reflex has no steady rest on them."""
+    model: Model, scenario: Scenario | None, before: np.ndarray, beats: int, bsa: np.ndarray, steps: int
+) -> Counted | InputError:
+    """The beats on so many steps, or why a reflex has no rest on them."""
     try:
-        return _beaten(model, scenario, before, beats, bsa, steps).each
-    except InputError:
-        return np.full(like.shape, np.nan)
+        return _beaten(model, scenario, before, beats, bsa, steps)
+    except InputError as error:
+        return error
+
+
+def _judged(model: Model, fine: Counted, *coarser: Counted | InputError, steps: int) -> Counted:
+    """Beats on `steps` with their certificate, by those on half and a quarter of them, and their status."""
+    blank = np.full(fine.each.shape, np.nan)
+    half, quarter = (blank if isinstance(one, InputError) else one.each for one in coarser)
+    balance = volume_balance(model, fine.rows[:, 0], fine.onset[:, 0])
+    judged = certify(fine.observer.units, fine.each, (half, quarter), None, balance, steps)
+    status = merge((
+        fine.start, Status.OK if judged.ok else Status.STEP_LIMIT,
+        Status.OK if fine.possible else Status.UNPHYSIOLOGICAL,
+        Status.OK if np.isfinite(fine.change) else Status.NONFINITE,
+    ))  # fmt: skip
+    return fine._replace(status=status, steps=steps, certificate=judged)
 
 
 def _beaten(
@@ -91,7 +105,7 @@ def _beaten(
     given_before, state, rows, ends = changed[0, volume, 0], np.asarray(readings.solved.state), [], []
     # The reflex's beats hold `changed` itself, so that volume given beat by beat reaches them.
     control = None if model.reflex is None else regulated_beats(model, before, resting(readings), changed, steps)
-    reflex = np.zeros((0 if control is None else len(control.feedback.weights), 1))
+    reflex, living = np.zeros((0 if control is None else len(control.feedback.weights), 1)), True
     for k in range(beats):
         in_force = _in_force(control, changed, state, reflex, k)
         ends.append((ends[-1] if ends else 0.0) + 60.0 / in_force[rate, 0])
@@ -100,6 +114,7 @@ def _beaten(
         in_force = _in_force(control, changed, state, reflex, k)
         after = program(jnp.asarray(in_force), jnp.asarray(state), steps)
         rows.append(np.asarray(read(after.values, jnp.asarray(in_force), jnp.asarray(bsa)))[:, 0])
+        living &= bool(possible(model, in_force, state, np.asarray(after.values), observer.names)[0])
         if control is not None:
             reflex = control.split(control.after(np.concatenate([state, reflex]), k))[1]
         onset, state = state, np.asarray(after.state)
@@ -107,7 +122,8 @@ def _beaten(
     start = Status(int(readings.solved.status[0]))
     if start == Status.OK and not readings.sound[0]:
         start = Status.NONFINITE
-    return Counted(observer, np.stack(rows, axis=1), np.array(ends), in_force, onset, change, start, start, steps, None)
+    each = np.stack(rows, axis=1)
+    return Counted(observer, each, np.array(ends), in_force, onset, change, start, living, start, steps, None)
 
 
 def _in_force(

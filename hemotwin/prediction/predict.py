@@ -120,7 +120,7 @@ def _certified(model: Model, fine: Answer, coarse: list[Answer], steps: int) -> 
     found, (half, quarter) = fine.readings, (one.readings.values[:, 0] for one in coarse)
     balance = volume_balance(model, fine.rows[:, 0], found.solved.state[:, 0])
     residual = float(found.solved.residual[0])
-    return certify(found.units, found.values[:, 0], half, None, residual, balance, steps, quarter=quarter)
+    return certify(found.units, found.values[:, 0], (half, quarter), residual, balance, steps)
 
 
 def _means(
@@ -138,7 +138,7 @@ def _means(
     )
     residual = float(told.told.residual[0]) if told.told.period[0] > 0 else None
     balance = volume_balance(model, told.rows[:, 0], told.state[:, 0])
-    certificate = certify(found.units, told.values, half, None, residual, balance, steps, quarter=quarter)
+    certificate = certify(found.units, told.values, (half, quarter), residual, balance, steps)
     first = lambda all_lanes, best: np.concatenate([best, all_lanes[:, 1:]], axis=1)  # noqa: E731
     solved = found.solved._replace(state=first(found.solved.state, told.state))
     readings = Readings(found.names, found.units, first(found.values, told.values[:, None]), solved)

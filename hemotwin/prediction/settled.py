@@ -29,8 +29,9 @@ RETURNED = 1e-3  # mL, what may be left of it
 
 class Settled(NamedTuple):
     """Readings of one lane [O] as means over the cycle (or window), of each of its beats [O, n], the parameter rows
-    [P, 1] and state [S, 1] of its first beat, how it was reached, the steps with their error in its limit, and whether
-    no beat had a volume below zero or above all blood."""
+    [P, 1] and state [S, 1] of its first beat, how it was reached, the steps with their error in its limit, whether no
+    beat had a volume below zero or above all blood, and the readings [O] on half and a quarter of the steps, nan where
+    nothing was found on them."""
 
     values: np.ndarray
     each: np.ndarray
@@ -41,6 +42,8 @@ class Settled(NamedTuple):
     steps: int
     error: float
     possible: bool
+    half: np.ndarray
+    quarter: np.ndarray
 
 
 def settled(
@@ -71,7 +74,8 @@ def settled(
         status = Status.STEP_LIMIT  # the sentence still tells what they settle to
     if not living(model, fine.rows)[0]:
         status = merge((status, Status.UNPHYSIOLOGICAL))
-    return fine._replace(told=told, status=status, steps=steps, error=error)
+    coarser = {"half": _values(model, half), "quarter": _values(model, quarter)}
+    return fine._replace(told=told, status=status, steps=steps, error=error, **coarser)
 
 
 def _tried(model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int) -> Settled | InputError:
@@ -85,9 +89,12 @@ def _tried(model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray,
 
 def _error(model: Model, *levels: Settled | InputError) -> float:
     """Step error in its limit of what was found on N steps, from N/2 and N/4; inf where one of the first two failed."""
-    units = _observer(model).units
-    blank = np.full((len(units), 1), np.nan)
-    return float(step_error(units, *(blank if isinstance(x, InputError) else x.values[:, None] for x in levels))[0])
+    return float(step_error(_observer(model).units, *(_values(model, x)[:, None] for x in levels))[0])
+
+
+def _values(model: Model, found: Settled | InputError) -> np.ndarray:
+    """Readings [O], nan where nothing was found."""
+    return np.full(len(_observer(model).units), np.nan) if isinstance(found, InputError) else found.values
 
 
 def stays(model: Model, rows: np.ndarray, state: np.ndarray, steps: int) -> bool:
@@ -123,7 +130,8 @@ def followed(model: Model, beats: ForcedBeats, guess: np.ndarray, bsa: np.ndarra
         living_beats &= bool(possible(model, rows, x, np.asarray(values), observer.names)[0])
     rows, x = _in_force(beats, onset, 0)
     together, status = np.stack(each, axis=1), Status(int(told.status[0]))
-    return Settled(together.mean(axis=1), together, rows, x, told, status, beats.steps, 0.0, living_beats)
+    return Settled(together.mean(axis=1), together, rows, x, told, status, beats.steps, 0.0, living_beats,
+                   *np.full((2, len(together)), np.nan))  # fmt: skip
 
 
 def _beats(

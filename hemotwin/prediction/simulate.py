@@ -12,7 +12,7 @@ import xarray as xr
 from ..calibration.certificate import Certificate, certify, titled, volume_balance, warning
 from ..calibration.certified import Certified, certified
 from ..calibration.rows import at_the_edge, reading_labels
-from ..calibration.summary import observe, waves
+from ..calibration.summary import waves
 from ..core.counts import step_count, whole_number
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError, required
@@ -139,7 +139,7 @@ def simulate(
             if told.told.status[0] != Status.OK or found.readings.solved.status[0] != Status.OK:
                 return _settled_run(model, scenario, told)
             words = told.told.sentence(0)
-        return _run(model, scenario, found, rows, bsa, words)
+        return _run(model, scenario, found, rows, words)
 
 
 def _in_bounds(model: Model, scenario: Scenario, before: np.ndarray) -> np.ndarray:
@@ -167,14 +167,12 @@ def _in_doubt(model: Model, rows: np.ndarray, found: Certified) -> bool:
     return not stays(model, rows, found.readings.solved.state, int(found.steps[0]))
 
 
-def _run(
-    model: Model, scenario: Scenario | None, found: Certified, rows: np.ndarray, bsa: np.ndarray, words: str
-) -> Run:
+def _run(model: Model, scenario: Scenario | None, found: Certified, rows: np.ndarray, words: str) -> Run:
     readings, used = found.readings, int(found.steps[0])
     values, state = readings.values[:, 0], readings.solved.state
-    half, quarter = (observe(model, rows, state, bsa, used // n).values[:, 0] for n in (2, 4))
     residual, balance = float(readings.solved.residual[0]), volume_balance(model, rows[:, 0], state[:, 0])
-    judged = certify(readings.units, values, half, None, residual, balance, used, quarter=quarter)
+    coarser = found.half[:, 0], found.quarter[:, 0]
+    judged = certify(readings.units, values, coarser, residual, balance, used)
     status = Status(int(readings.solved.status[0]))
     if status == Status.OK and not judged.ok:
         status = Status.STEP_LIMIT
@@ -205,7 +203,7 @@ def _settled_run(model: Model, scenario: Scenario | None, found: Settled) -> Run
     balance = volume_balance(model, found.rows[:, 0], found.state[:, 0])
     repeats = residual if found.told.period[0] > 0 else None
     units = Observer(model.system, names).units
-    judged = certify(units, found.values, None, None, repeats, balance, found.steps, error=found.error)
+    judged = certify(units, found.values, (found.half, found.quarter), repeats, balance, found.steps)
     shown = _shown(names, found.values)
     return Run(model, scenario, shown, beat, found.status, residual, history, found.steps, judged, words)
 

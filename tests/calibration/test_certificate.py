@@ -27,7 +27,12 @@ def judged(coarse=FINE, slopes=None, factor=None, residual=1e-10, balance=0.0):
     slopes = slopes or [np.ones((2, 2)), np.ones((2, 2))]
     factor = np.eye(2) if factor is None else factor
     slope = jacobian_difference(*slopes, factor)
-    return certify(UNITS, FINE, np.asarray(coarse, dtype=float), slope, residual, balance, 400)
+    return certify(UNITS, FINE, second_order(np.asarray(coarse, dtype=float)), residual, balance, 400, slope)
+
+
+def second_order(half):
+    """Readings at half and a quarter of the steps that come nearer by a factor of four."""
+    return half, FINE + 5.0 * (half - FINE)
 
 
 def test_equal_answers_pass():
@@ -66,7 +71,7 @@ def test_the_largest_error_in_its_limit_is_of_any_reading_and_of_any_beat():
     coarse = [80.0, 120.0, 70.0 * (1.0 + 0.6 * RELATIVE_LIMIT / SHARE)]
     assert judged(coarse=coarse).step_error == pytest.approx(0.6)
     beats, off = np.stack([FINE, FINE], axis=1), np.array([[0.0, 0.24], [0.0, 0.0], [0.0, 0.0]])
-    assert certify(UNITS, beats, beats + off, None, None, 0.0, 400).step_error == pytest.approx(0.8)
+    assert certify(UNITS, beats, (beats + off, beats + 5.0 * off), None, 0.0, 400).step_error == pytest.approx(0.8)
 
 
 def test_a_reading_of_first_order_has_all_of_its_difference_left():
@@ -80,29 +85,22 @@ def test_a_reading_of_first_order_has_all_of_its_difference_left():
     assert np.isnan(errors(FINE, np.full(3, np.nan), quarter)).all()
 
 
-def test_an_error_that_is_known_only_in_its_limit_bounds_every_reading():
-    found = certify(UNITS, FINE, None, None, None, 0.0, 400, error=0.4)
-    assert found.ok and found.step_error == 0.4 and found.step_error_pressure == pytest.approx(0.4 * PRESSURE_LIMIT)
-    for error in (1.01, np.inf, np.nan):
-        assert not certify(UNITS, FINE, None, None, None, 0.0, 400, error=error).ok
-
-
 def test_an_error_that_is_not_known_is_called_so():
     """Half the steps gave no answer: no number stands for an error that nobody knows."""
-    found = certify(UNITS, FINE, np.full(3, np.nan), None, None, 0.0, 400)
+    found = certify(UNITS, FINE, (np.full(3, np.nan), FINE), None, 0.0, 400)
     assert not found.ok and "pressures by an amount that is not known" in found.sentence
     assert "nan" not in found.sentence and "inf" not in found.sentence
 
 
 def test_a_reading_near_zero_is_not_asked_for_half_a_per_cent_of_nothing():
     one = np.array([1e-9])
-    assert certify(("mL/s",), one, one + 1.0, None, None, 0.0, 400).ok
-    assert not certify(("mmHg/s",), one, one + 1.0, None, None, 0.0, 400).ok
+    assert certify(("mL/s",), one, (one + 1.0, one + 5.0), None, 0.0, 400).ok
+    assert not certify(("mmHg/s",), one, (one + 1.0, one + 5.0), None, 0.0, 400).ok
 
 
 def test_what_is_not_asked_for_is_not_judged():
     """A number of beats need not repeat, and without a fit there are no sensitivities."""
-    found = certify(UNITS, FINE, FINE, None, None, 0.0, 400)
+    found = certify(UNITS, FINE, (FINE, FINE), None, 0.0, 400)
     assert found.ok and found.jacobian_difference is None and found.periodicity is None
     assert "sensitivities" not in found.sentence and "repeats" not in found.sentence
 

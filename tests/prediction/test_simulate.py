@@ -83,14 +83,26 @@ def test_beats_on_the_way_are_not_called_steady():
 def test_beats_that_start_from_no_steady_beat_say_so(monkeypatch):
     observed = counted.observe
 
-    def never_found(*arguments):
-        found = observed(*arguments)
-        found.solved.status[:] = int(Status.NOT_PERIODIC)
-        return type(found)(found.names, found.units, found.values, found.solved)
+    def found_from(least):
+        def observe(*arguments):
+            found = observed(*arguments)
+            if arguments[-1] < least:
+                found.solved.status[:] = int(Status.NOT_PERIODIC)
+            return type(found)(found.names, found.units, found.values, found.solved)
 
-    monkeypatch.setattr(counted, "observe", never_found)
-    run = ht.simulate(ht.circulation("adult"), beats=2)
+        return observe
+
+    monkeypatch.setattr(counted, "observe", found_from(np.inf))
+    run = ht.simulate(ht.circulation("adult"), beats=2, steps=400)
     assert run.status == Status.NOT_PERIODIC and Status.NOT_PERIODIC.advice in run.note
+    monkeypatch.setattr(counted, "observe", found_from(800))
+    run = ht.simulate(ht.circulation("adult"), beats=2)
+    assert run.status == Status.OK and run.steps == 800
+
+
+def test_beats_of_which_one_cannot_be_are_unphysiological(monkeypatch):
+    monkeypatch.setattr(counted, "possible", lambda *given: np.array([False]))
+    assert ht.simulate(ht.circulation("adult"), beats=2, steps=400).status == Status.UNPHYSIOLOGICAL
 
 
 def test_no_beats_and_valves_without_inertance_are_refused():
