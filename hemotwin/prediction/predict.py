@@ -84,8 +84,11 @@ def _one(
         certificate = _certified(model, what_if, [answered(*best, number // n) for n in (2, 4)], number)
     elif reflex and base.sound[0]:
         what_if, certificate = _means(what_if, *best, number)
-    if certificate is not None and not certificate.ok:  # of means over a window that never repeats, that is told first
-        status = Status.STEP_LIMIT if certificate.periodicity is not None else merge((status, Status.STEP_LIMIT))
+        status = Status(int(what_if.status[0]))
+    if certificate is not None and not certificate.ok:
+        repeats = certificate.periodicity is not None  # else its mean is of a window, and that is told first
+        first = repeats and status.precedence < Status.UNPHYSIOLOGICAL.precedence
+        status = Status.STEP_LIMIT if first else merge((status, Status.STEP_LIMIT))
     if not twin.certificate.ok:  # its baseline stands in the same table
         status = merge((status, Status.STEP_LIMIT))
     return Prediction(
@@ -142,7 +145,10 @@ def _means(
     first = lambda all_lanes, best: np.concatenate([best, all_lanes[:, 1:]], axis=1)  # noqa: E731
     solved = found.solved._replace(state=first(found.solved.state, told.state))
     readings = Readings(found.names, found.units, first(found.values, told.values[:, None]), solved)
-    return Answer(readings, first(what_if.rows, told.rows), what_if.status), certificate
+    status = what_if.status.copy()
+    if not told.possible:
+        status[0] = int(merge((Status(int(status[0])), Status.UNPHYSIOLOGICAL)))
+    return Answer(readings, first(what_if.rows, told.rows), status), certificate
 
 
 def _baseline(twin: CalibratedTwin, chosen: np.ndarray) -> Readings:

@@ -14,6 +14,7 @@ from hemotwin.core.status import Status
 from hemotwin.engine.precision import double
 from hemotwin.physiology.model import Model
 from hemotwin.physiology.scenario import Scenario, all_scenarios
+from hemotwin.prediction import predict
 from hemotwin.prediction.outcome import Prediction
 from hemotwin.prediction.regulated import answered
 from hemotwin.prediction.simulate import Run
@@ -120,6 +121,13 @@ def test_beats_of_which_no_single_one_is_steady_are_read_as_means_and_the_status
     assert found.status == run.status == Status.BEAT_CYCLE and found.certificate.ok
     assert not found.dataset["sound"].values[0] and found.dataset["status"].values[0] == int(Status.BEAT_CYCLE)
     compared(found, run, 1e-6)
+
+
+def test_means_of_beats_of_which_one_cannot_be_are_unphysiological(monkeypatch):
+    followed = predict.followed
+    monkeypatch.setattr(predict, "followed", lambda *given: followed(*given)._replace(possible=False))
+    found = ht.predict(twins()["P1"], bleeding(TENTH), reflex="baroreflex", reflex_gains=STRONG, draws=1)["P1"]
+    assert found.status == Status.UNPHYSIOLOGICAL == found.dataset["status"].values[0]
 
 
 def test_a_loss_that_no_reflex_can_meet_is_called_unphysiological_and_its_draws_left_out():
