@@ -65,7 +65,7 @@ class Run:
         """For below a table: what kind of beat was read, what it settles to, how far the numbers may be off."""
         parts = [f"What beats settle to: {self.regime}."] if self.regime else []
         if self.counted:
-            parts = [f"Beat {self.counted} of {self.counted} that were asked for, not a steady beat: it ends "
+            parts = [f"Beat {self.counted} of the {self.counted} asked for, where no steady one was sought: it ends "
                      f"{self.residual:.2g} mL from where it began."]  # fmt: skip
         said = [] if self.counted or self.status != Status.OK else [self.status.advice]
         if not (wrong := warning(self.status, self.certificate)) and self.certificate is not None:

@@ -76,7 +76,9 @@ def test_beats_on_the_way_are_not_called_steady():
     run = ht.simulate(ht.circulation("adult"), ht.scenario("breathing", beats_per_breath=4), beats=7)
     assert run.status == Status.OK and run.residual > 1.0 and run.certificate.periodicity is None
     assert "Solved" not in run.note and "certificate holds" not in run.note
-    assert "Beat 7 of 7 that were asked for, not a steady beat" in run.note and f"{run.residual:.2g} mL" in run.note
+    assert (
+        "Beat 7 of the 7 asked for, where no steady one was sought" in run.note and f"{run.residual:.2g} mL" in run.note
+    )
     assert "beat 7, OK" in repr(run)
 
 
