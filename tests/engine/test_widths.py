@@ -1,0 +1,50 @@
+"""Claims of the widths of blocks: they are a matter of speed alone."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from hemotwin.core.reduction import Reduction
+from hemotwin.engine import forward as forward_room
+from hemotwin.engine import quasi_newton as quasi_newton_room
+from hemotwin.engine.beat import BeatMap
+from hemotwin.engine.forward import Forward, forward
+from hemotwin.engine.precision import double
+from hemotwin.physiology.model import circulation
+
+LANES, STEPS = 203, 120
+READ = (Reduction("maximum", "pressure", "lv"), Reduction("mean", "flow", "aortic_valve"))
+
+
+def solved(backend: str, precision: str) -> Forward:
+    model = circulation("regazzoni_2022_a")
+    rows = model.system.parameters.pack(model.values, LANES)
+    rows = rows * np.exp(0.1 * np.random.default_rng(0).standard_normal(rows.shape))
+    with double(precision == "float64"):
+        return forward(BeatMap(model.system, READ, backend=backend), rows.astype(precision), None, STEPS)
+
+
+usual = functools.cache(solved)
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("backend", "widths"),
+    [
+        ("auto", {"WIDTH": 24, "NARROW": 8, "NEWTON": 8}),
+        ("auto", {"WIDTH": 512, "NARROW": 32, "NEWTON": 64}),
+        pytest.param("xla", {"WIDTH": 24, "NARROW": 8, "NEWTON": 16}, marks=pytest.mark.slow),
+    ],
+)
+def test_answers_are_the_same_to_the_last_bit_whatever_the_width_of_blocks(
+    backend: str, widths: dict[str, int], precision: str, monkeypatch: pytest.MonkeyPatch
+):
+    expected = usual(backend, precision)
+    for name, width in widths.items():
+        monkeypatch.setattr(forward_room if name == "NEWTON" else quasi_newton_room, name, width)
+    monkeypatch.setattr(forward_room, "beat_width", lambda beat, count: widths["WIDTH"])
+    for one, other in zip(solved(backend, precision), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
