@@ -6,12 +6,14 @@ from __future__ import annotations
 import functools
 import warnings
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from hemotwin.core.reduction import Reduction
-from hemotwin.engine.beat import BeatMap
+from hemotwin.engine.beat import BeatMap, compiled
 from hemotwin.engine.forward import BANK, MANY, Forward, forward
+from hemotwin.engine.periodic import steady_beat
 from hemotwin.engine.precision import double
 from hemotwin.engine.quasi_newton import nearest, predicted, typical
 from hemotwin.physiology.model import circulation
@@ -58,6 +60,25 @@ def test_a_lane_that_makes_no_sense_moves_no_other(precision: str, how: str):
     parameters, sound = draws(precision)
     lane = BANK + 100
     assert_equal_lanes(solved(sickened(parameters, lane, how)), sound, np.arange(LANES) != lane)
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_newton_and_one_beat_leave_each_lane_to_itself(precision: str):
+    """Of all that they give: the loop that goes on for the lane that makes no sense changes nothing of the others."""
+    model, lane = circulation("adult"), 3
+    beat, others = BeatMap(model.system, READ), np.arange(LANES) != lane
+    parameters, sound = draws(precision)
+    found = []
+    with double(precision == "float64"):
+        for rows in (parameters, *(sickened(parameters, lane, how) for how in (*SICK, "fast"))):
+            given = jnp.asarray(rows), jnp.asarray(sound.state)
+            newton = steady_beat(beat, *given, model.steps, tolerance=TOLERANCE[precision])
+            found.append(
+                [np.asarray(part)[..., others] for part in (*newton, *compiled(beat, None)(*given, model.steps))]
+            )
+    for one in found[1:]:
+        for part, expected in zip(one, found[0], strict=True):
+            np.testing.assert_array_equal(part, expected)
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])
