@@ -30,6 +30,11 @@ class Readings:
         self.names, self.units, self.values, self.solved = names, units, values, solved
         self.sound = (solved.status == int(Status.OK)) & np.all(np.isfinite(solved.state), axis=0)
 
+    @property
+    def sound_values(self) -> np.ndarray:
+        """Values [O, B], nan in lanes that are not sound: what a certificate may compare."""
+        return np.where(self.sound, self.values, np.nan)
+
     def of(self, name: str) -> np.ndarray:
         """One observable [B]."""
         return self.values[self.names.index(name)]

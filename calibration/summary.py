@@ -75,12 +75,13 @@ def _certificates(
     converged."""
     modes = np.stack([d.parameters[:, 0] for d in drawn.values()], axis=1)
     states = np.stack([d.readings.solved.state[:, 0] for d in drawn.values()], axis=1)
-    half, quarter = (observe(model, modes, states, cohort.data.bsa[list(drawn)], steps // n).values for n in (2, 4))
+    bsa = cohort.data.bsa[list(drawn)]
+    half, quarter = (observe(model, modes, states, bsa, steps // n).sound_values for n in (2, 4))
     found = {}
     for i, (k, one) in enumerate(drawn.items()):
         residual = float(one.readings.solved.residual[0])
         balance = volume_balance(model, modes[:, i], states[:, i])
-        values, coarser, fitted = one.readings.values[:, 0], (half[:, i], quarter[:, i]), checks[k]
+        values, coarser, fitted = one.readings.sound_values[:, 0], (half[:, i], quarter[:, i]), checks[k]
         found[k] = certify(
             one.readings.units, values, coarser, residual, balance, steps, fitted.difference, fitted.steps
         )

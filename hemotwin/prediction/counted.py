@@ -79,7 +79,7 @@ def _tried(
 def _judged(model: Model, fine: Counted, *coarser: Counted | InputError, steps: int) -> Counted:
     """Beats on `steps` with their certificate, by those on half and a quarter of them, and their status."""
     blank = np.full(fine.each.shape, np.nan)
-    half, quarter = (blank if isinstance(one, InputError) else one.each for one in coarser)
+    half, quarter = (one.each if isinstance(one, Counted) and one.start == Status.OK else blank for one in coarser)
     balance = volume_balance(model, fine.rows[:, 0], fine.onset[:, 0])
     judged = certify(fine.observer.units, fine.each, (half, quarter), None, balance, steps)
     status = merge((

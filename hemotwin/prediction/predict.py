@@ -120,7 +120,7 @@ def _model(twin: CalibratedTwin, reflex: str | None, gains: Mapping[str, Any]) -
 
 def _certified(model: Model, fine: Answer, coarse: list[Answer], steps: int) -> Certificate:
     """Certificate of the best mode from its answers on `steps`, half and a quarter of them."""
-    found, (half, quarter) = fine.readings, (one.readings.values[:, 0] for one in coarse)
+    found, (half, quarter) = fine.readings, (one.readings.sound_values[:, 0] for one in coarse)
     balance = volume_balance(model, fine.rows[:, 0], found.solved.state[:, 0])
     residual = float(found.solved.residual[0])
     return certify(found.units, found.values[:, 0], (half, quarter), residual, balance, steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import hemotwin as ht
 from hemotwin.core.errors import InputError
 from hemotwin.core.status import Status
+from hemotwin.physiology.observable import Observer
 from hemotwin.prediction import counted
 
 
@@ -99,7 +101,25 @@ def test_beats_that_start_from_no_steady_beat_say_so(monkeypatch):
     assert run.status == Status.NOT_PERIODIC and Status.NOT_PERIODIC.advice in run.note
     monkeypatch.setattr(counted, "observe", found_from(800))
     run = ht.simulate(ht.circulation("adult"), beats=2)
-    assert run.status == Status.OK and run.steps == 800
+    assert run.status == Status.OK and run.steps == 1600  # the first whose half has a start too
+
+
+@pytest.mark.parametrize(
+    ("half", "quarter", "status"),
+    [
+        ((100.01, Status.OK), (105.0, Status.OK), Status.STEP_LIMIT),
+        ((100.01, Status.OK), (105.0, Status.NOT_PERIODIC), Status.OK),
+        ((100.01, Status.NOT_PERIODIC), (100.05, Status.OK), Status.STEP_LIMIT),
+    ],
+)
+def test_beats_from_a_start_that_was_not_found_neither_fail_a_run_nor_pass_it(monkeypatch, half, quarter, status):
+    monkeypatch.setattr(counted, "volume_balance", lambda *given: 0.0)
+    observer, one = Mock(spec=Observer, units=("mmHg",)), np.zeros((3, 1))
+    fine, *coarser = (
+        counted.Counted(observer, np.array([[value]]), np.ones(1), one, one, 0.0, start, True, start, 400, None)
+        for value, start in ((100.0, Status.OK), half, quarter)
+    )
+    assert counted._judged(ht.circulation("adult"), fine, *coarser, steps=400).status == status
 
 
 def test_beats_of_which_one_cannot_be_are_unphysiological(monkeypatch):
