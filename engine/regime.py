@@ -25,6 +25,7 @@ SLOW = 100.0  # beats; a time constant above it outlasts a catheter reading (a m
 LONGEST = 8  # beats in the longest cycle that is looked for
 SETTLE = 64  # plain beats before anything is concluded from them
 WINDOW = 32  # plain beats that a mean is taken over
+LEAST_CYCLES = 3  # of the forcing in that window: a line needs more than one move
 WARM_UP = 5  # plain beats before the first Newton step
 NUDGE = 0.01  # mL, a disturbance that takes beats off a steady one they do not stay at
 SAME = 1e3  # tolerances within which two states of a cycle are one
@@ -100,9 +101,9 @@ def regime(
 ) -> Regimes:
     """What every lane settles to from a guess [S, B]; see `Regimes`.
 
-    At most WARM_UP + SETTLE + WINDOW + longest plain beats (each rounded up to whole cycles of the forcing) and one
-    bounded Newton search for each length of cycle up to `longest`. Raises `InputError` when the forcing itself is
-    longer than that.
+    At most WARM_UP + SETTLE + WINDOW + longest plain beats (each rounded up to whole cycles of the forcing, the window
+    to `LEAST_CYCLES` of them) and one bounded Newton search for each length of cycle up to `longest`. Raises
+    `InputError` when the forcing itself is longer than that.
     """
     if not beats.forcing <= longest:
         raise InputError(f"`longest` must be at least the forcing's {beats.forcing} beats, but got {longest}.")
@@ -134,7 +135,7 @@ class _Search:
                 begun = np.where(near, first.state + self._nudge(direction), start)
                 settled = self._plain(begun, SETTLE)[-1]
                 self._alternating(first, steady & _passes_minus_one(factor), settled)
-                track = self._plain(settled, WINDOW)
+                track = self._plain(settled, max(WINDOW, LEAST_CYCLES * self.base))
                 self._longer(track)
             return self._told(track)
 
@@ -248,7 +249,7 @@ class _Search:
 
     def _drift(self, track: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lanes [B] that move on along one line, and the factor from one cycle's change to the next's."""
-        moves = np.diff(track[:: self.base], axis=0) * self.beats.weights[:, None]
+        moves = np.diff(track[:: self.base], axis=0) * self.beats.weights[:, None]  # two or more, see `LEAST_CYCLES`
         lengths = np.sqrt(np.sum(moves**2, axis=1))
         straight = np.sqrt(np.sum(np.sum(moves, axis=0) ** 2, axis=0)) >= STRAIGHT * np.sum(lengths, axis=0)
         return straight, (lengths[-1] / lengths[0]) ** (1.0 / (len(lengths) - 1))

@@ -15,7 +15,7 @@ from hemotwin.core.errors import InputError
 from hemotwin.core.status import Status
 from hemotwin.engine.cycle import Beats
 from hemotwin.engine.precision import double
-from hemotwin.engine.regime import LONGEST, SETTLE, WARM_UP, WINDOW, Regimes, regime
+from hemotwin.engine.regime import LEAST_CYCLES, LONGEST, SETTLE, WARM_UP, WINDOW, Regimes, regime
 
 GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)  # of a turn per beat: no cycle of any length comes near
 
@@ -144,6 +144,16 @@ def test_beats_that_never_repeat_get_the_mean_of_a_stated_window():
         assert told.period[0] == 0 and told.window[0] == WINDOW
         assert np.all(told.low < told.mean) and np.all(told.mean < told.high)
     assert abs(circle.mean[0, 0]) < 0.1 and circle.high[0, 0] > 0.9
+
+
+@pytest.mark.parametrize("forcing", [31, 40])
+def test_a_forcing_as_long_as_the_window_has_a_mean_too(forcing: int):
+    """A slow breath whose cycle does not close: no two of its moves would be seen in a window of 32 beats."""
+    rotation = turn(2.0 * np.pi * GOLDEN, 1.0)
+    rule = lambda x, k: rotation @ x * (1.1 - 0.1 * jnp.sum(x**2)) + 1e-3 * (k == 0)  # noqa: E731
+    told = found(rule, [[0.5], [0.0]], forcing, longest=forcing)
+    assert Status(int(told.status[0])) == Status.WINDOW_MEAN
+    assert told.window[0] == LEAST_CYCLES * forcing
 
 
 def test_lanes_are_judged_one_by_one_and_one_that_overflows_alone():
