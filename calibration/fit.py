@@ -109,7 +109,8 @@ def calibrate(
 def _calibrated(
     job: Job, records: Any, prior: str, noise: str, free: Any, steps: int | None, method: str
 ) -> CalibratedTwins:
-    """All patients at the model's number of steps, those with coarse values again on twice as many."""
+    """All patients at the model's number of steps, those with coarse values again on twice as many; one who has no twin
+    there keeps the coarse one, whose certificate says so."""
     model, clock, everyone = job.model, job.clock, _sets(records)
     twins, skipped, number, sets = {}, {}, steps or model.steps, everyone
     while sets:
@@ -124,18 +125,17 @@ def _calibrated(
         seen = {one.patient: {"evidence_sha256": evidence_sha256([one])} for one in cohort.sets}
         found = [twin.with_provenance(facts | seen[twin.patient]) for twin in job.run(cohort, number)]
         twins |= {twin.patient: twin for twin in found}
-        skipped |= cohort.skipped
+        skipped |= {patient: why for patient, why in cohort.skipped.items() if patient not in twins}
         finer = number * 2 <= FINEST and steps is None
-        sets = [one for one in cohort.sets if finer and _coarse(twins.get(one.patient))]
+        again = {twin.patient for twin in found if finer and _coarse(twin)}
+        sets = [one for one in cohort.sets if one.patient in again]
         number *= 2
     order = [one.patient for one in everyone if one.patient in twins]
     return CalibratedTwins(tuple(twins[patient] for patient in order), skipped, facts)
 
 
-def _coarse(twin: CalibratedTwin | None) -> bool:
+def _coarse(twin: CalibratedTwin) -> bool:
     """Whether the step error of a twin's values exceeds its limit."""
-    if twin is None:
-        return False
     return not twin.certificate.values_ok
 
 

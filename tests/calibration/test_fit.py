@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import hemotwin as ht
+from hemotwin.calibration import fit
 from hemotwin.calibration.fit import calibrate
 from hemotwin.core.errors import InputError, UnknownNameError
 from hemotwin.core.status import Status
@@ -193,6 +194,25 @@ def test_a_coarse_step_is_flagged_by_its_certificate():
     assert coarse.status in (Status.STEP_LIMIT, Status.NOT_CONVERGED)
     assert "exceed their limits at 64 steps" in coarse.certificate.sentence
     assert not coarse.certificate.step_error_pressure < 10.0 * twins()["P1"].certificate.step_error_pressure
+
+
+def test_a_coarse_twin_without_one_on_finer_steps_stays_and_is_not_skipped(monkeypatch):
+    """Who has a twin is not among those who have none, whatever becomes of the second fit."""
+    whole, rounds = twins()["P1"], []
+    coarse = dataclasses.replace(whole, certificate=dataclasses.replace(whole.certificate, step_error=3.0))
+    assert not coarse.certificate.values_ok
+
+    def run(job, cohort, number):
+        rounds.append(number)
+        if len(rounds) == 1:
+            return [coarse]
+        cohort.skipped["P1"] = "no steady beat"
+        return []
+
+    monkeypatch.setattr(fit.Job, "run", run)
+    found = calibrate(ht.circulation("adult"), patients()[:1], starts=1, draws=2, leave_out=False)
+    assert rounds == [400, 800]
+    assert [twin.patient for twin in found] == ["P1"] and not found.skipped
 
 
 def test_provenance_says_what_made_the_twin():
