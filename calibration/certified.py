@@ -80,13 +80,15 @@ def certified(
 def possible(
     model: Model, parameters: np.ndarray, state: np.ndarray, reductions: np.ndarray, names: tuple[str, ...]
 ) -> np.ndarray:
-    """Lanes [B] in which every volume, at onset [S, B] and as its extremes were read of the beat [R, B], lies above
-    zero and below all blood there is."""
+    """Lanes [B] in which every volume at the onset [S, B], that which holds what is left of the blood with them, and
+    every extreme of one that was read of the beat [R, B], lies above zero and below all blood there is."""
     system = model.system
+    p = system.read(parameters)
     kinds = Observer(system, names).reductions
     seen = [i for i, one in enumerate(kinds) if one.quantity == "volume" and one.kind in ("minimum", "maximum")]
-    volumes = np.concatenate([state[: len(system.free_stores)], reductions[seen]])
-    return np.all((volumes > 0.0) & (volumes <= system.total(system.read(parameters))), axis=0)
+    onset = np.stack(system.volumes(p, list(state[: len(system.free_stores)])))
+    volumes = np.concatenate([onset, reductions[seen]])
+    return np.all((volumes > 0.0) & (volumes <= system.total(p)), axis=0)
 
 
 def _sound(found: Readings) -> np.ndarray:

@@ -88,10 +88,11 @@ class ForcedBeats(Beats):
         return self.parameters[beat % self.forcing]
 
     def possible(self, state: Any, beat: int) -> np.ndarray:
-        """No volume is above all blood there is."""
+        """No volume is below zero or above all blood there is, nor that which holds what is left of the blood."""
         system = self.beat.system
-        blood = system.total(system.read(self.in_force(state, beat)))
-        return self.alive(state) & np.all(state[: len(system.free_stores)] <= blood, axis=0)
+        p = system.read(self.in_force(state, beat))
+        volumes = np.stack(system.volumes(p, list(np.asarray(state)[: len(system.free_stores)])))
+        return self.alive(state) & np.all((volumes > 0.0) & (volumes <= system.total(p)), axis=0)
 
 
 class Cycle(NamedTuple):

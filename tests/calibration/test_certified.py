@@ -9,6 +9,8 @@ from hemotwin.calibration import certified as room
 from hemotwin.calibration.certified import certified, possible, step_error
 from hemotwin.calibration.summary import Readings
 from hemotwin.core.status import Status
+from hemotwin.engine.beat import BeatMap
+from hemotwin.engine.cycle import ForcedBeats
 from hemotwin.engine.forward import Forward
 from hemotwin.engine.precision import double
 from hemotwin.physiology.model import Model, circulation
@@ -64,7 +66,7 @@ def _second_order(calls: list[tuple[int, int]], size: np.ndarray):
         lanes = parameters[0].astype(int)
         values = (10.0 + size[lanes] / steps**2)[None]
         code = np.where(np.isfinite(size[lanes]), int(Status.OK), int(Status.NOT_PERIODIC))
-        state = np.full((1, len(bsa)), float(steps))
+        state = np.full((len(model.system.free_stores), len(bsa)), 0.01 * steps)  # mL, less than there is on any
         return Readings(("sbp",), ("mmHg",), values, Forward(state, np.zeros(len(bsa)), code, values))
 
     return observe
@@ -88,7 +90,7 @@ def test_only_lanes_beyond_their_limit_are_solved_again_until_they_hold(monkeypa
     again = [(800, 3), (800, 1), (1600, 2), (1600, 1), (3200, 1), (3200, 1)]  # the one without a beat starts anew
     assert calls == [(400, 5), (200, 5), (100, 5), *again]  # 0.3 holds on 800, 1.0 on 1,600, 100 never
     np.testing.assert_array_equal(found.steps, [400, 800, 1600, 3200, 3200])
-    np.testing.assert_array_equal(found.readings.solved.state[0], found.steps)
+    np.testing.assert_array_equal(found.readings.solved.state[0], 0.01 * found.steps)
     np.testing.assert_allclose(found.error[:4], size[:4] / found.steps[:4] ** 2 / 0.1)
     assert found.error[3] > 1.0 and found.error[4] == np.inf
     for values, share in ((found.readings.values, 1), (found.half, 2), (found.quarter, 4)):
@@ -117,8 +119,13 @@ def test_a_patient_unstable_on_the_default_steps_is_solved_on_finer_ones_and_alo
 
 def test_a_volume_below_zero_or_above_all_blood_is_not_possible():
     model = circulation("adult")
-    rows = model.system.parameters.pack(model.values, 3)
-    inside = np.full((len(model.system.free_stores), 3), 100.0)
+    rows = model.system.parameters.pack(model.values, 4)
+    inside = np.full((len(model.system.free_stores), 4), 100.0)
     inside[0, 1] = 1656.0  # of 1,655 mL
-    smallest = np.array([[90.0, 90.0, -1.0]])
-    np.testing.assert_array_equal(possible(model, rows, inside, smallest, ("lv_esv",)), [True, False, False])
+    inside[:, 3] = (
+        300.0  # together more than there is: the veins, which hold what is left, would hold less than nothing
+    )
+    smallest = np.array([[90.0, 90.0, -1.0, 90.0]])
+    np.testing.assert_array_equal(possible(model, rows, inside, smallest, ("lv_esv",)), [True, False, False, False])
+    found = ForcedBeats(BeatMap(model.system), rows[None], 400).possible(inside, 0)
+    np.testing.assert_array_equal(found, [True, False, True, False])
