@@ -42,7 +42,7 @@ def typical(bank: np.ndarray) -> np.ndarray:
     of its mind moves no neighbour, even if it finds a steady beat.
     """
     count = bank.shape[1]
-    few = max(1, count // FEW)
+    few = min(max(1, count // FEW), (count - 1) // 2)  # never most of them
     positive = np.sum(bank > 0.0, axis=1, keepdims=True) >= count - few
     middle = np.median(bank, axis=1, keepdims=True)
     away = np.abs(
