@@ -86,9 +86,7 @@ def _one(
         what_if, certificate = _means(what_if, *best, number)
         status = Status(int(what_if.status[0]))
     if certificate is not None and not certificate.ok:
-        repeats = certificate.periodicity is not None  # else its mean is of a window, and that is told first
-        first = repeats and status.precedence < Status.UNPHYSIOLOGICAL.precedence
-        status = Status.STEP_LIMIT if first else merge((status, Status.STEP_LIMIT))
+        status = merge((status, Status.STEP_LIMIT))
     if not twin.certificate.ok:  # its baseline stands in the same table
         status = merge((status, Status.STEP_LIMIT))
     return Prediction(

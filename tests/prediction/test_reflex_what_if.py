@@ -123,6 +123,14 @@ def test_beats_of_which_no_single_one_is_steady_are_read_as_means_and_the_status
     compared(found, run, 1e-6)
 
 
+def test_a_cycle_whose_certificate_failed_is_still_told_as_a_cycle(monkeypatch):
+    twin = twins()["P1"]
+    monkeypatch.setattr("hemotwin.calibration.certificate.PRESSURE_LIMIT", 1e-9)
+    found = ht.predict(twin, bleeding(TENTH), reflex="baroreflex", reflex_gains=STRONG, draws=1)["P1"]
+    assert found.status == Status.BEAT_CYCLE and not found.certificate.ok
+    assert Status.BEAT_CYCLE.advice in found.note and found.certificate.sentence in found.note
+
+
 def test_means_of_beats_of_which_one_cannot_be_are_unphysiological(monkeypatch):
     followed = predict.followed
     monkeypatch.setattr(predict, "followed", lambda *given: followed(*given)._replace(possible=False))
