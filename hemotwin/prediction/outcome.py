@@ -84,10 +84,14 @@ class Prediction:
     def note(self) -> str:
         """For below a table: what is wrong with the numbers, how many draws stand behind them, what the reflex is taken
         to be."""
-        twin = warning(self.twin_status, self.baseline_certificate)
-        parts = [warning(self.status, self.certificate), f"The twin itself: {twin}" if twin else "",
-                 f"{self.draws - self.failed} of {self.draws} posterior draws.", self._acting, DISCLAIMER]  # fmt: skip
-        return " ".join(part for part in parts if part)
+        stand_behind = f"{self.draws - self.failed} of {self.draws} posterior draws."
+        return " ".join(part for part in (self.warning, stand_behind, self._acting, DISCLAIMER) if part)
+
+    @property
+    def warning(self) -> str:
+        """What is wrong with the numbers, and then with the twin behind the baseline; nothing where both are sound."""
+        own, twin = warning(self.status, self.certificate), warning(self.twin_status, self.baseline_certificate)
+        return f"{own} The twin itself: {twin}".strip() if twin else own
 
     @property
     def _acting(self) -> str:

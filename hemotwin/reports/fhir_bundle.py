@@ -124,7 +124,7 @@ def _observations(twin: CalibratedTwin, predictions: Sequence[Prediction]) -> It
 
 def _care(answer: CalibratedTwin | Prediction) -> str:
     """What is wrong with the numbers, behind a sentence; nothing where they are sound."""
-    told = warning(answer.status, answer.certificate)
+    told = answer.warning if isinstance(answer, Prediction) else warning(answer.status, answer.certificate)
     return f" {told}" if told else ""
 
 

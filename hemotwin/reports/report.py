@@ -9,7 +9,6 @@ import jinja2
 from markupsafe import Markup
 
 from .. import __version__
-from ..calibration.certificate import warning
 from ..calibration.twin import CalibratedTwin
 from ..core.disclaimer import DISCLAIMER
 from ..core.errors import InputError
@@ -90,7 +89,7 @@ def _what_if(one: Any) -> dict[str, Any]:
     cells = [what_if_cells(row, reach) for row in one.rows]
     return {
         "label": one.label, "description": one.description, "draws": one.draws, "failed": one.failed,
-        "status": one.status, "warning": warning(one.status, one.certificate), "reach": f"{100.0 * reach:.0f}",
+        "status": one.status, "warning": one.warning, "reach": f"{100.0 * reach:.0f}",
         "headlines": [c for c in cells if c["observable"] in front],
         "others": [c for c in cells if c["observable"] not in front],
         "panels": [_safe(panel) for panel in what_if_panels(one)],

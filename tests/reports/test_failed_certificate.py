@@ -41,6 +41,46 @@ FORMS = {
 }
 
 
+SOUND = example_predictions()[0]
+BEHIND = {  # what-ifs that are sound themselves, over a baseline that is not
+    "a coarse baseline": dataclasses.replace(
+        SOUND, status=Status.STEP_LIMIT, twin_status=Status.STEP_LIMIT, baseline_certificate=FAILED
+    ),
+    "rough draws": dataclasses.replace(
+        SOUND, twin_status=Status.DRAWS_UNRELIABLE, baseline_certificate=GOOD.certificate
+    ),
+}
+WHAT_IF_FORMS = {
+    "a what-if's note": lambda one: one.note,
+    "a what-if's table on a terminal": lambda one: repr(what_if_table(one)),
+    "a what-if on a page": lambda one: page(GOOD, one),
+    "a what-if in a bundle": lambda one: str(fhir_bundle(GOOD, [one])),
+}
+
+
+@pytest.mark.parametrize("form", WHAT_IF_FORMS)
+@pytest.mark.parametrize("behind", BEHIND)
+def test_what_is_wrong_with_the_twin_alone_is_said_of_the_twin_itself(form, behind):
+    one = BEHIND[behind]
+    text = html.unescape(WHAT_IF_FORMS[form](one))
+    told = f"{one.twin_status.advice} {one.baseline_certificate.sentence}"
+    assert f"The twin itself: Status {one.twin_status.name.replace('_', ' ').lower()}: {told}" in text
+    assert "The twin itself" not in html.unescape(WHAT_IF_FORMS[form](WHAT_IF))
+
+
+def test_every_reading_of_a_what_if_in_a_bundle_names_the_twin_behind_it():
+    entries = fhir_bundle(GOOD, [BEHIND["rough draws"]])["entry"]
+    notes = [entry["resource"]["note"][0]["text"] for entry in entries
+             if entry["resource"]["resourceType"] == "Observation"]  # fmt: skip
+    notes = [note for note in notes if "what-if" in note]
+    assert len(notes) == len(SOUND.rows) and all("The twin itself:" in note for note in notes)
+
+
+def test_a_page_shows_no_status_of_a_what_if_that_is_sound():
+    shown = page(GOOD, BEHIND["rough draws"])
+    assert shown.count("<b>OK</b>") == page(GOOD).count("<b>OK</b>")  # that of the twin
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_failed_certificate_is_said_with_its_advice(form):
     text = html.unescape(FORMS[form]())
