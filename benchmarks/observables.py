@@ -3,8 +3,9 @@
 1,024 draws of `adult_wide` (--quick: 128), each reading as a simulation gives it (on the default step, or on twice the
 steps where its own certificate asks for them) against its hard definition on a record of 6,400 samples: the difference
 holds the step's error too, which `accuracy.py` measures alone, and on the default step in every draw. Limits: 0.1 mmHg,
-0.1 mL, 0.5 % otherwise; a bar is the largest difference in its limit, beside it the share of draws beyond, and the
-share that needed more steps. And the steady beats.
+0.1 mL, 0.5 % otherwise, the last without the floors that the certificate has near zero (`certificate.FLOORS`); a bar is
+the largest difference in its limit, beside it the share of draws beyond, and the share that needed more steps. And the
+steady beats.
 """
 
 from __future__ import annotations

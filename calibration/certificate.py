@@ -44,9 +44,9 @@ class Certificate:
     """Numerical errors of an answer; `ok` when all stay within their limits.
 
     Step errors of pressures (mmHg) and volumes (mL), and in `step_error` the largest of any reading in its limit (0.1
-    mmHg, 0.1 mL, 0.5 % otherwise; None in files of before it was known); change of the whitened Jacobian when the step
-    is doubled, None where no gradient is used; periodicity residual (mL), None where beats are not asked to repeat; and
-    volume balance (mL).
+    mmHg, 0.1 mL, 0.5 % otherwise but no less than `FLOORS`; None in files of before it was known); change of the
+    whitened Jacobian when the step is doubled, None where no gradient is used; periodicity residual (mL), None where
+    beats are not asked to repeat; and volume balance (mL).
     """
 
     step_error_pressure: float

@@ -57,7 +57,8 @@ class Run:
 
     @property
     def step_error(self) -> float | None:
-        """The largest error of a reading in its limit (0.1 mmHg, 0.1 mL, 0.5 % otherwise); None where not known."""
+        """The largest error of a reading in its limit (0.1 mmHg, 0.1 mL, 0.5 % otherwise but no less than the floors of
+        `certificate.FLOORS`, as 0.01 of a ratio); None where not known."""
         return None if self.certificate is None else self.certificate.step_error
 
     @property
