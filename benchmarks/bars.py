@@ -59,14 +59,17 @@ class Bars:
             self._enter(name, {**self.entries[name], "reason": reason})
 
     def end_after(self, seconds: float) -> None:
-        """End the process so many seconds after the benchmark began, with what is measured by then, whatever runs."""
+        """End the process so many seconds after the benchmark began, with what is measured by then, whatever runs or
+        fails."""
 
         def end() -> None:
             with self._writing:
                 if not self._done:
-                    print(f"ended: {seconds:g} s have passed", flush=True)
-                    self.finish(ended=True)
-                    os._exit(1)
+                    try:
+                        print(f"ended: {seconds:g} s have passed", flush=True)
+                        self.finish(ended=True)
+                    finally:  # also where nothing more can be written: what hangs must not go on
+                        os._exit(1)
 
         timer = threading.Timer(max(0.0, self.began + seconds - time.perf_counter()), end)
         timer.daemon = True

@@ -73,6 +73,24 @@ def test_a_quick_look_saves_nothing(bars: ModuleType, tmp_path: Path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
+def test_a_benchmark_that_hangs_is_ended_though_nothing_can_be_written(
+    bars: ModuleType, monkeypatch: pytest.MonkeyPatch
+):
+    ended: list[int] = []
+    timers: list[Any] = []
+    monkeypatch.setattr(bars.os, "_exit", ended.append)
+    monkeypatch.setattr(bars.threading.Timer, "start", lambda timer: timers.append(timer))
+
+    def full(*given: Any, **named: Any) -> int:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(bars.Bars, "finish", full)
+    bars.Bars("trial", "").end_after(60.0)
+    with pytest.raises(OSError, match="no space"):  # the stand-in for the end of the process returns
+        timers[0].function()
+    assert ended == [1]
+
+
 def test_a_benchmark_that_hangs_is_ended_with_what_it_has(
     bars: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
