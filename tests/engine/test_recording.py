@@ -87,7 +87,7 @@ def test_a_record_of_native_code_ends_where_its_beat_does_and_is_that_of_xla_but
         np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-9 if precision == "float64" else 0.05)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [BACKENDS[0], pytest.param("xla", marks=pytest.mark.slow)])
 def test_the_curves_of_a_lane_are_the_same_whatever_the_width_of_its_block(backend: str):
     beat, rows, state = beaten(backend, "float64")
     with double():

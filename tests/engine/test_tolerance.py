@@ -39,6 +39,7 @@ def test_every_lane_is_steady_by_default_in_both_precisions_and_they_agree():
     np.testing.assert_allclose(*(one.state[:stores] for one in found.values()), rtol=0.0, atol=CLOSE)
 
 
+@pytest.mark.slow
 def test_gradients_in_float32_have_every_lane_by_default():
     beat, rows = problem("float32")
     with double(False):

@@ -35,7 +35,7 @@ usual = functools.cache(solved)
     ("backend", "widths"),
     [
         ("auto", {"WIDTH": 24, "NARROW": 8, "NEWTON": 8}),
-        ("auto", {"WIDTH": 512, "NARROW": 32, "NEWTON": 64}),
+        pytest.param("auto", {"WIDTH": 512, "NARROW": 32, "NEWTON": 64}, marks=pytest.mark.slow),
         pytest.param("xla", {"WIDTH": 24, "NARROW": 8, "NEWTON": 16}, marks=pytest.mark.slow),
     ],
 )
