@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from .terminal import Progress, say
 
     if options.json:
-        writable_file("--json", options.json, "bench.json")  # told before minutes are spent
+        writable_file("--json", options.json, "bench.json", in_place=True)  # told before minutes are spent
     progress, quick = Progress(), options.quick
     facts = _facts(quick)
     sizes = QUICK_SIZES if quick else SIZES

@@ -11,16 +11,25 @@ from ..core.errors import InputError
 __all__ = ["folder_instead", "writable_file", "written_beside"]
 
 
-def writable_file(option: str, given: str, example: str) -> None:
-    """Raise `InputError` where `given` cannot become a file: a folder is there, or nothing can be written beside it."""
+def writable_file(option: str, given: str, example: str, *, in_place: bool = False) -> None:
+    """Raise `InputError` where `given` cannot become a file: a folder is there, or nothing can be written beside it.
+
+    in_place: what is there already (a file, /dev/stdout) is written itself, whatever may be written beside it.
+    """
     target = Path(given)
-    if target.is_dir():
+    if os.path.isdir(target):  # unlike the methods of `Path`, never raises below a folder that may not be searched
         raise InputError(
             f"{option} must be a file, but {target} is a folder: give a file, as in {option} {target / example}."
         )
-    above = next(one for one in target.absolute().parents if one.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        reason = "may not be written to" if above.is_dir() else "is a file"
+    if in_place and os.path.exists(target):
+        if not os.access(target, os.W_OK):
+            raise InputError(
+                f"{option} {target} cannot be written, because it may not be written to: give another path."
+            )
+        return
+    above = next(one for one in target.absolute().parents if os.path.exists(one))
+    if not os.path.isdir(above) or not os.access(above, os.W_OK | os.X_OK):
+        reason = "may not be written to" if os.path.isdir(above) else "is a file"
         raise InputError(f"{option} {target} cannot be written, because {above} {reason}: give another path.")
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from hemotwin.calibration.twin import CalibratedTwins, load
 from hemotwin.cli import main
+from hemotwin.cli.targets import writable_file
+from hemotwin.core.errors import InputError
 from tests.cli.stand_ins import TABLE, install, twin_of
 
 
@@ -81,6 +84,43 @@ def test_file_in_a_folder_without_permission_is_refused(here, capsys):
     (here / "shut").mkdir(mode=0o500)
     assert main(["readiness", "../two.csv", "--json", "shut/r.json"]) == 2
     assert "may not be written to: give another path." in capsys.readouterr().err
+
+
+def test_what_is_written_in_place_need_not_have_room_beside_it(here, monkeypatch):
+    (here / "shut").mkdir()
+    there, new = here / "shut" / "r.json", here / "shut" / "new.json"
+    there.write_text("of before")
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != here / "shut")
+    writable_file("--json", str(there), "r.json", in_place=True)
+    for path, in_place in ((there, False), (new, True)):
+        with pytest.raises(InputError, match=r"shut may not be written to: give another path\."):
+            writable_file("--json", str(path), "r.json", in_place=in_place)
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != there)
+    with pytest.raises(InputError, match=r"it may not be written to: give another path\."):
+        writable_file("--json", str(there), "r.json", in_place=True)
+
+
+def test_a_target_below_a_folder_that_may_not_be_searched_is_refused_in_words(here, monkeypatch):
+    """As the system answers there: no path below can be looked at, and the folder may be written to in name alone."""
+    (here / "shut").mkdir()
+    stat, access = os.stat, os.access
+
+    def refused(path, *given, **named):
+        if isinstance(path, (str, os.PathLike)) and here / "shut" in Path(path).parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *given, **named)
+
+    shut = lambda path, mode: not mode & os.X_OK if Path(path) == here / "shut" else access(path, mode)  # noqa: E731
+    monkeypatch.setattr("os.stat", refused)
+    monkeypatch.setattr("os.access", shut)
+    for in_place in (False, True):
+        with pytest.raises(InputError, match=r"shut may not be written to: give another path\."):
+            writable_file("--json", "shut/deep/r.json", "r.json", in_place=in_place)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such device")
+def test_a_device_may_be_written_to():
+    writable_file("--json", "/dev/null", "bench.json", in_place=True)
 
 
 @pytest.mark.parametrize("verb", ["calibrate", "twin"])
