@@ -133,10 +133,13 @@ def _means(
         beats = regulated_beats(model, before, onset, after[None], number)
         return followed(model, beats, beats.from_rest(onset), bsa)
 
+    def coarser(number: int) -> np.ndarray:
+        """Readings [O], nan where there is no steady beat at rest for the reflex to act about."""
+        base = observe(model, before, rest, bsa, number)
+        return read(number, base.solved.state).values if base.sound[0] else np.full(len(base.names), np.nan)
+
     found, told = what_if.readings, read(steps, rest)
-    half, quarter = (
-        read(n, observe(model, before, rest, bsa, n).solved.state).values for n in (steps // 2, steps // 4)
-    )
+    half, quarter = (coarser(steps // n) for n in (2, 4))
     residual = float(told.told.residual[0]) if told.told.period[0] > 0 else None
     balance = volume_balance(model, told.rows[:, 0], told.state[:, 0])
     certificate = certify(found.units, told.values, (half, quarter), residual, balance, steps)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import hemotwin as ht
+from hemotwin.calibration.summary import Readings
 from hemotwin.core.errors import InputError, UnknownNameError
 from hemotwin.core.status import Status
 from hemotwin.engine.precision import double
@@ -129,6 +130,19 @@ def test_a_cycle_whose_certificate_failed_is_still_told_as_a_cycle(monkeypatch):
     found = ht.predict(twin, bleeding(TENTH), reflex="baroreflex", reflex_gains=STRONG, draws=1)["P1"]
     assert found.status == Status.BEAT_CYCLE and not found.certificate.ok
     assert Status.BEAT_CYCLE.advice in found.note and found.certificate.sentence in found.note
+
+
+def test_means_about_a_rest_that_was_not_found_pass_no_certificate(monkeypatch):
+    twin, observe = twins()["P1"], predict.observe
+
+    def lost(*given):
+        found = observe(*given)
+        return Readings(found.names, found.units, found.values,
+                        found.solved._replace(status=np.full(len(found.sound), int(Status.NOT_PERIODIC))))  # fmt: skip
+
+    monkeypatch.setattr(predict, "observe", lost)
+    found = ht.predict(twin, bleeding(TENTH), reflex="baroreflex", reflex_gains=STRONG, draws=0)["P1"]
+    assert found.status == Status.BEAT_CYCLE and not found.certificate.ok
 
 
 def test_means_of_beats_of_which_one_cannot_be_are_unphysiological(monkeypatch):
