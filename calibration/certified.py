@@ -58,15 +58,16 @@ def certified(
     """
     finest = FINER * steps if finest is None else finest
     found = observe(model, parameters, guess, bsa, steps)
-    half, quarter = (_sound(observe(model, parameters, found.solved.state, bsa, max(1, steps // n))) for n in (2, 4))
-    used, error = np.full(len(bsa), steps), step_error(found.units, _sound(found), half, quarter)
+    start = found.solved.state
+    half, quarter = (observe(model, parameters, start, bsa, max(1, steps // n)).sound_values for n in (2, 4))
+    used, error = np.full(len(bsa), steps), step_error(found.units, found.sound_values, half, quarter)
     values, solved = found.values.copy(), Forward(*(np.array(leaf) for leaf in found.solved))
     lanes = np.flatnonzero(error > 1.0)
     while len(lanes) and (steps := 2 * steps) <= finest:
         before = Readings(found.names, found.units, values, solved).take(lanes)
         finer = _again(model, parameters[:, lanes], before, bsa[lanes], steps)
-        half[:, lanes], quarter[:, lanes] = _sound(before), half[:, lanes]
-        error[lanes] = step_error(found.units, _sound(finer), half[:, lanes], quarter[:, lanes])
+        half[:, lanes], quarter[:, lanes] = before.sound_values, half[:, lanes]
+        error[lanes] = step_error(found.units, finer.sound_values, half[:, lanes], quarter[:, lanes])
         values[:, lanes], used[lanes] = finer.values, steps
         for leaf, new in zip(solved, finer.solved, strict=True):
             leaf[..., lanes] = new
@@ -89,11 +90,6 @@ def possible(
     onset = np.stack(system.volumes(p, list(state[: len(system.free_stores)])))
     volumes = np.concatenate([onset, reductions[seen]])
     return np.all((volumes > 0.0) & (volumes <= system.total(p)), axis=0)
-
-
-def _sound(found: Readings) -> np.ndarray:
-    """Readings [O, B], nan where there is no steady beat."""
-    return np.where(found.sound, found.values, np.nan)
 
 
 def _again(model: Model, parameters: np.ndarray, found: Readings, bsa: np.ndarray, steps: int) -> Readings:
