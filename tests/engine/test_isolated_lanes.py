@@ -54,7 +54,7 @@ def assert_equal_lanes(found: Forward, expected: Forward, lanes: np.ndarray) -> 
 
 
 @pytest.mark.parametrize("how", [*SICK, "fast"])
-@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("precision", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_a_lane_that_makes_no_sense_moves_no_other(precision: str, how: str):
     assert LANES > MANY * BANK  # so that regressions on the first lanes say where the others start
     parameters, sound = draws(precision)

@@ -30,7 +30,7 @@ def solved(backend: str, precision: str) -> Forward:
 usual = functools.cache(solved)
 
 
-@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("precision", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("backend", "widths"),
     [
