@@ -30,10 +30,11 @@ from hemotwin.engine.backends.diffrax import reference_beat
 from hemotwin.engine.beat import BeatMap, compiled
 from hemotwin.engine.blocks import in_blocks
 from hemotwin.engine.compilation import compiled_for_device
-from hemotwin.engine.forward import equal_start, record
+from hemotwin.engine.forward import equal_start
 from hemotwin.engine.linear import solve
 from hemotwin.engine.periodic import newton_correction
 from hemotwin.engine.precision import double
+from hemotwin.engine.recording import record
 from tests.three_compartments import (
     OBSERVED,
     PARAMETERS,

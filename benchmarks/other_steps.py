@@ -18,7 +18,7 @@ import numpy as np
 
 from hemotwin.core.system import System
 from hemotwin.engine.beat import BeatMap
-from hemotwin.engine.forward import Waves
+from hemotwin.engine.recording import Waves
 from hemotwin.engine.solvers import impulse
 from hemotwin.engine.solvers.impulse import Impulse, flow_rate, net_inflow, node_flows, pressure_rate
 from hemotwin.engine.solvers.node import Coefficients, Node, StepRecord

@@ -22,7 +22,7 @@ from scipy.integrate import solve_ivp
 
 from hemotwin.core.system import System
 from hemotwin.engine.backends import diffrax as general
-from hemotwin.engine.forward import Waves
+from hemotwin.engine.recording import Waves
 from hemotwin.physiology.sampled import readings
 
 __all__ = ["SVZERO", "beat_of", "diffrax_readings", "quickest", "scipy_beat", "scipy_readings", "svzero_config",

@@ -33,9 +33,10 @@ from hemotwin.core.registry import known
 from hemotwin.engine.backends.diffrax import reference_beat
 from hemotwin.engine.backends.native.program import native_program
 from hemotwin.engine.beat import BeatMap, compiled
-from hemotwin.engine.forward import forward, record
+from hemotwin.engine.forward import forward
 from hemotwin.engine.periodic import newton_correction
 from hemotwin.engine.precision import double
+from hemotwin.engine.recording import record
 from hemotwin.physiology.model import Model, circulation
 from hemotwin.physiology.observable import Observer
 from hemotwin.physiology.sampled import readings

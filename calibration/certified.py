@@ -11,10 +11,12 @@ limit, and left 119 beyond it and 192 without a beat; as here 2,552 hold, 8 of t
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from ..core.errors import InputError
 from ..core.status import Status
 from ..engine.forward import Forward
 from ..physiology.model import Model
@@ -22,8 +24,9 @@ from ..physiology.observable import Observer
 from .certificate import errors, in_limits
 from .summary import Readings, observe
 
-__all__ = ["FINER", "Certified", "certified", "possible", "step_error"]
+__all__ = ["FINER", "Certified", "certified", "on_enough_steps", "possible", "step_error"]
 
+Found = TypeVar("Found")
 FINER = 8  # times the steps asked for: of 202 of those draws without a beat at N 63 have one at 8 N, no more at 16 N
 
 
@@ -87,9 +90,33 @@ def possible(
     p = system.read(parameters)
     kinds = Observer(system, names).reductions
     seen = [i for i, one in enumerate(kinds) if one.quantity == "volume" and one.kind in ("minimum", "maximum")]
-    onset = np.stack(system.volumes(p, list(state[: len(system.free_stores)])))
-    volumes = np.concatenate([onset, reductions[seen]])
-    return np.all((volumes > 0.0) & (volumes <= system.total(p)), axis=0)
+    extremes = np.all((reductions[seen] > 0.0) & (reductions[seen] <= system.total(p)), axis=0)
+    return extremes & system.possible(p, list(state[: len(system.free_stores)]))
+
+
+def on_enough_steps(
+    tried: Callable[[int], Found], good: Callable[[Found, Any, Any, int], bool], steps: int, finest: int | None = None
+) -> tuple[Found, Any, Any, int]:
+    """What `tried` finds of one lane on N steps, on N/2 and on N/4, and N: `steps`, then twice as many, ... up to
+    `finest` (None: 8 times `steps`) while it is not `good`, which is asked of these four.
+
+    Where `tried` raises `InputError` that stands in the place of what was found; on the last N it is raised.
+    """
+    finest = FINER * steps if finest is None else finest
+
+    def attempt(number: int) -> Any:
+        try:
+            return tried(number)
+        except InputError as error:
+            return error
+
+    fine, half, quarter = (attempt(max(1, steps // n)) for n in (1, 2, 4))
+    while (isinstance(fine, InputError) or not good(fine, half, quarter, steps)) and 2 * steps <= finest:
+        half, quarter, steps = fine, half, 2 * steps
+        fine = attempt(steps)
+    if isinstance(fine, InputError):
+        raise fine
+    return fine, half, quarter, steps
 
 
 def _again(model: Model, parameters: np.ndarray, found: Readings, bsa: np.ndarray, steps: int) -> Readings:

@@ -12,8 +12,8 @@ from ..core.dataset import beat_dataset, variable
 from ..core.disclaimer import DISCLAIMER
 from ..core.status import Status, merge
 from ..engine.beat import BeatMap
-from ..engine.forward import record
 from ..engine.precision import double
+from ..engine.recording import record
 from ..physiology.model import Model
 from .certificate import Certificate, certify, volume_balance
 from .draws import LAPLACE, Weighted

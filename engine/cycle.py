@@ -88,11 +88,10 @@ class ForcedBeats(Beats):
         return self.parameters[beat % self.forcing]
 
     def possible(self, state: Any, beat: int) -> np.ndarray:
-        """No volume is below zero or above all blood there is, nor that which holds what is left of the blood."""
+        """No volume is below zero or above all blood there is."""
         system = self.beat.system
-        p = system.read(self.in_force(state, beat))
-        volumes = np.stack(system.volumes(p, list(np.asarray(state)[: len(system.free_stores)])))
-        return self.alive(state) & np.all((volumes > 0.0) & (volumes <= system.total(p)), axis=0)
+        free = list(np.asarray(state)[: len(system.free_stores)])
+        return self.alive(state) & system.possible(system.read(self.in_force(state, beat)), free)
 
 
 class Cycle(NamedTuple):

@@ -21,9 +21,8 @@ from .compilation import compiled_for_device
 from .crew import usable
 from .periodic import SMALLEST_VOLUME, Steady, equal_pressure_state, steady_beat, tolerance_of
 from .quasi_newton import nearest, predicted, quasi_newton, typical
-from .recording import Waves, record
 
-__all__ = ["Forward", "Waves", "beat_width", "forward", "record"]
+__all__ = ["Forward", "beat_width", "forward"]
 
 WIDTH = 64  # lanes per block of plain beats
 SETTLING = 5  # plain beats from the relaxed state before tangents are worth carrying

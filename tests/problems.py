@@ -11,8 +11,9 @@ from hemotwin.calibration.priors import PatientPrior, load_prior
 from hemotwin.core.reduction import Reduction
 from hemotwin.core.registry import known
 from hemotwin.engine.beat import BeatMap
-from hemotwin.engine.forward import WIDTH, Forward, Waves, forward, record
+from hemotwin.engine.forward import WIDTH, Forward, forward
 from hemotwin.engine.precision import double
+from hemotwin.engine.recording import Waves, record
 from hemotwin.physiology.model import Model, circulation
 from hemotwin.physiology.observable import Observer
 from hemotwin.physiology.sampled import readings

@@ -28,7 +28,7 @@ from hemotwin.core.layout import Layout
 from hemotwin.core.quantity import quantity
 from hemotwin.core.reduction import Reduction
 from hemotwin.core.system import System
-from hemotwin.engine.forward import Waves
+from hemotwin.engine.recording import Waves
 from hemotwin.physiology.activations.cosine_pair import CosinePair
 from hemotwin.physiology.assemble import assembled
 from hemotwin.physiology.chambers.linear_elastance import LinearElastance

@@ -12,7 +12,10 @@ import jax
 from ...core.errors import HemotwinError, InputError
 from ...core.install import command
 
-__all__ = ["BACKENDS", "SETTING", "chosen", "lanes_last", "no_compiler", "no_kernel", "on_nvidia", "takes_kernel"]
+__all__ = [
+    "BACKENDS", "SETTING", "chosen", "lanes_last", "no_compiler", "no_kernel", "on_nvidia", "takes_kernel",
+    "warn_of_xla",
+]  # fmt: skip
 
 SETTING = "HEMOTWIN_BACKEND"  # environment variable: what "auto" means; "xla" keeps to XLA on every device
 COMPILER = "jax.experimental.pallas.triton"
@@ -56,9 +59,9 @@ def no_kernel() -> str:
 
 
 @functools.cache
-def _warn(reason: str) -> None:
-    """Once in a process, whatever filters are set."""
-    text = f"beats run through XLA, many times slower than in one kernel: {reason.removesuffix('.')}"
+def warn_of_xla(slower: str, reason: str) -> None:
+    """Warn that beats run through XLA, and why; once in a process, whatever filters are set."""
+    text = f"beats run through XLA, {slower}: {reason.removesuffix('.')}"
     warnings.warn(f"{text} ({SETTING}=xla asks for XLA, without this warning).", RuntimeWarning, stacklevel=3)
 
 
@@ -80,7 +83,7 @@ def takes_kernel(backend: str) -> bool:
     if reason and backend == "pallas":
         raise HemotwinError(f"backend 'pallas' must run kernels, but {reason.removesuffix('.')}: take backend 'xla'.")
     if reason:
-        _warn(reason)
+        warn_of_xla("many times slower than in one kernel", reason)
     return on_nvidia() and not reason
 
 

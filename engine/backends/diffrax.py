@@ -19,8 +19,9 @@ import numpy as np
 
 from ...core.errors import HemotwinError
 from ...core.system import Params, System
-from ..forward import Waves, equal_start
+from ..forward import equal_start
 from ..precision import double
+from ..recording import Waves
 
 __all__ = ["Reference", "derivative", "reference_beat", "signals"]
 

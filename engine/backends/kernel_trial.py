@@ -75,7 +75,5 @@ def obstacle() -> str:
     try:
         with ThreadPoolExecutor(1) as apart:
             return apart.submit(trial).result()
-    except (
-        Exception
-    ) as error:  # whatever JAX, Triton, ptxas or the card refuses it with: XLA serves, the reason is told
+    except Exception as error:  # of JAX, Triton, ptxas or the card: XLA serves, and the reason is told
         return f"a test kernel did not run ({type(error).__name__}: {' '.join(str(error).split())[:200]})"

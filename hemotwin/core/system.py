@@ -190,6 +190,13 @@ class System:
         volumes[self.slack] = self.total(p) - sum(free)
         return volumes
 
+    def possible(self, p: Params, free: list[Any]) -> Any:
+        """Where no volume, that which holds what is left of the total included, is below zero or above the total."""
+        total, found = self.total(p), True
+        for volume in self.volumes(p, free):
+            found = found & (volume > 0.0) & (volume <= total)
+        return found
+
     def resistance(self, p: Params, index: int) -> Any:
         """Resistance of a branch with the port resistances of both its ends (mmHg s/mL)."""
         branch = self.branches[index]

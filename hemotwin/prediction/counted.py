@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..calibration.certificate import Certificate, certify, volume_balance
-from ..calibration.certified import FINER, possible
+from ..calibration.certified import on_enough_steps, possible
 from ..calibration.summary import observe, reader
 from ..core.errors import InputError
 from ..core.status import Status, merge
@@ -53,35 +53,21 @@ def counted(
 
     Raises `InputError` where a reflex has no steady rest to act about on any of them.
     """
-    finest = FINER * steps if finest is None else finest
-    fine, half, quarter = (_tried(model, scenario, before, beats, bsa, steps // n) for n in (1, 2, 4))
-    while True:
-        found = fine if isinstance(fine, InputError) else _judged(model, fine, half, quarter, steps=steps)
-        if 2 * steps > finest or (isinstance(found, Counted) and found.status == Status.OK):
-            break
-        half, quarter, steps = fine, half, 2 * steps
-        fine = _tried(model, scenario, before, beats, bsa, steps)
-    if isinstance(found, InputError):
-        raise found
-    return found
+    found = on_enough_steps(
+        lambda number: _beaten(model, scenario, before, beats, bsa, number),
+        lambda *levels: _judged(model, *levels).status == Status.OK, steps, finest,
+    )  # fmt: skip
+    return _judged(model, *found)
 
 
-def _tried(
-    model: Model, scenario: Scenario | None, before: np.ndarray, beats: int, bsa: np.ndarray, steps: int
-) -> Counted | InputError:
-    """The beats on so many steps, or why a reflex has no rest on them."""
-    try:
-        return _beaten(model, scenario, before, beats, bsa, steps)
-    except InputError as error:
-        return error
-
-
-def _judged(model: Model, fine: Counted, *coarser: Counted | InputError, steps: int) -> Counted:
+def _judged(
+    model: Model, fine: Counted, half: Counted | InputError, quarter: Counted | InputError, steps: int
+) -> Counted:
     """Beats on `steps` with their certificate, by those on half and a quarter of them, and their status."""
     blank = np.full(fine.each.shape, np.nan)
-    half, quarter = (one.each if isinstance(one, Counted) and one.start == Status.OK else blank for one in coarser)
+    coarser = [one.each if isinstance(one, Counted) and one.start == Status.OK else blank for one in (half, quarter)]
     balance = volume_balance(model, fine.rows[:, 0], fine.onset[:, 0])
-    judged = certify(fine.observer.units, fine.each, (half, quarter), None, balance, steps)
+    judged = certify(fine.observer.units, fine.each, (coarser[0], coarser[1]), None, balance, steps)
     status = merge((
         fine.start, Status.OK if judged.ok else Status.STEP_LIMIT,
         Status.OK if fine.possible else Status.UNPHYSIOLOGICAL,

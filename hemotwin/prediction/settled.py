@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from ..calibration.certified import FINER, possible, step_error
+from ..calibration.certified import on_enough_steps, possible, step_error
 from ..calibration.summary import Readings, observe, reader
 from ..core.errors import InputError
 from ..core.registry import known
@@ -56,16 +56,12 @@ def settled(
     its limit or is not known, up to `finest` (None: 8 times `steps`); `told` says what is left of it. Raises
     `InputError` when the resting beat itself is steady on none of them.
     """
-    finest = FINER * steps if finest is None else finest
-    quarter, half = (_tried(model, before, after, bsa, max(1, steps // n)) for n in (4, 2))
-    while True:
-        fine = _tried(model, before, after, bsa, steps)
-        error = _error(model, fine, half, quarter)
-        if error <= 1.0 or 2 * steps > finest:
-            break
-        half, quarter, steps = fine, half, 2 * steps
-    if isinstance(fine, InputError):
-        raise fine
+    found = on_enough_steps(
+        lambda number: followed(model, *_beats(model, before, after, bsa, number), bsa),
+        lambda fine, half, quarter, number: _error(model, fine, half, quarter) <= 1.0, steps, finest,
+    )  # fmt: skip
+    fine, half, quarter, steps = found
+    error = _error(model, fine, half, quarter)
     status = Status(int(fine.told.status[0]))
     if not fine.possible:
         status = merge((status, Status.UNPHYSIOLOGICAL))
@@ -76,15 +72,6 @@ def settled(
         status = merge((status, Status.UNPHYSIOLOGICAL))
     coarser = {"half": _values(model, half), "quarter": _values(model, quarter)}
     return fine._replace(told=told, status=status, steps=steps, error=error, **coarser)
-
-
-def _tried(model: Model, before: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int) -> Settled | InputError:
-    """Where beats of so many steps lead, or why the resting beat is not steady on them."""
-    try:
-        beats, guess = _beats(model, before, after, bsa, steps)
-    except InputError as error:
-        return error
-    return followed(model, beats, guess, bsa)
 
 
 def _error(model: Model, *levels: Settled | InputError) -> float:

@@ -14,8 +14,9 @@ from hemotwin.core.quantity import declared
 from hemotwin.core.registry import known
 from hemotwin.engine.backends.pallas import on_backend
 from hemotwin.engine.beat import BeatMap
-from hemotwin.engine.forward import Waves, forward
+from hemotwin.engine.forward import forward
 from hemotwin.engine.precision import double
+from hemotwin.engine.recording import Waves
 from tests.problems import Solved, readings_of, solved
 
 NAMES = tuple(known("circulation"))

@@ -8,8 +8,9 @@ import pytest
 
 from hemotwin.core.reduction import Reduction
 from hemotwin.engine.beat import BeatMap, compiled
-from hemotwin.engine.forward import equal_start, record
+from hemotwin.engine.forward import equal_start
 from hemotwin.engine.precision import double
+from hemotwin.engine.recording import record
 from hemotwin.physiology.model import circulation
 from tests.engine.kernels import NAMES, STEPS, patients, small_loop
 

@@ -13,8 +13,9 @@ from hemotwin.core.reduction import Reduction
 from hemotwin.core.system import Branch, Leak, Store, System
 from hemotwin.engine.backends.diffrax import reference_beat
 from hemotwin.engine.beat import BeatMap, compiled
-from hemotwin.engine.forward import forward, record
+from hemotwin.engine.forward import forward
 from hemotwin.engine.precision import double
+from hemotwin.engine.recording import record
 from hemotwin.engine.solvers.impulse import Impulse, flow_rate, node_flows
 from hemotwin.physiology.model import circulation
 from tests.problems import beat_of

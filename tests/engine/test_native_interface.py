@@ -8,6 +8,7 @@ import jax
 import pytest
 
 from hemotwin.core.errors import HemotwinError
+from hemotwin.engine.backends import choice
 from hemotwin.engine.backends.native import call, interface, trial
 
 pytestmark = pytest.mark.skipif(
@@ -68,7 +69,7 @@ def test_a_wrong_answer_or_code_that_is_refused_leaves_the_beat_to_xla(monkeypat
     monkeypatch.setattr(trial, "trial", lambda: once(refused))
     assert trial.obstacle().startswith("a test function did not run (RuntimeError: LLVM IR parsing error")
     monkeypatch.setattr(call, "why_not", trial.obstacle)
-    call._warn.cache_clear()
+    choice.warn_of_xla.cache_clear()
     with pytest.warns(RuntimeWarning, match="through XLA.*did not run"):
         assert not call.usable("auto")
     with pytest.raises(HemotwinError, match="did not run"):

@@ -162,7 +162,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(kernel_trial, "obstacle", lambda: told[-1])
     monkeypatch.setattr(choice, "no_compiler", choice.no_compiler.__wrapped__)
     monkeypatch.setattr(choice, "no_kernel", choice.no_kernel.__wrapped__)
-    choice._warn.cache_clear()
+    choice.warn_of_xla.cache_clear()
     return told
 
 

@@ -11,8 +11,8 @@ import pytest
 from hemotwin.core.errors import UnknownNameError
 from hemotwin.core.reduction import Reduction
 from hemotwin.core.registry import known
-from hemotwin.engine.forward import record
 from hemotwin.engine.precision import double
+from hemotwin.engine.recording import record
 from hemotwin.physiology.model import circulation
 from hemotwin.physiology.sampled import SampledBeat
 from tests.problems import drawn

@@ -13,7 +13,7 @@ from ....core.errors import HemotwinError
 from ....core.install import command
 from ...beat import BeatMap
 from ...reduction import Signs
-from ..choice import SETTING, chosen, lanes_last
+from ..choice import chosen, lanes_last, warn_of_xla
 from . import index
 from .handler import Target, compiled_target, vector_bytes
 from .program import native_program
@@ -49,15 +49,8 @@ def usable(backend: str) -> bool:
     if reason and backend == "native":
         raise HemotwinError(f"backend 'native' must have a CPU and llvmlite, but {reason}.")
     if reason and jax.default_backend() == "cpu" and not reason.startswith(NOT_INSTALLED):
-        _warn(reason)
+        warn_of_xla("several times slower than native code", reason)
     return not reason
-
-
-@functools.cache
-def _warn(reason: str) -> None:
-    """Once in a process, whatever filters are set."""
-    text = f"beats run through XLA, several times slower than native code: {reason.removesuffix('.')}"
-    warnings.warn(f"{text} ({SETTING}=xla asks for XLA, without this warning).", RuntimeWarning, stacklevel=3)
 
 
 def native_beat(
