@@ -160,7 +160,7 @@ def warning(status: Status, certificate: Certificate | None) -> str:
 def worded(status: Status, certificate: Certificate | None = None) -> str:
     """A status in words for a cell, with a failed certificate where the status does not say it."""
     hidden = certificate is not None and not certificate.ok and status != Status.STEP_LIMIT
-    return status.name.replace("_", " ").lower() + (", certificate failed" if hidden else "")
+    return status.words + (", certificate failed" if hidden else "")
 
 
 def titled(title: str, status: Status, certificate: Certificate | None) -> str:

@@ -41,7 +41,7 @@ def say_with_care(twin: Any) -> None:
 
     status = Status(twin.status)
     if status != Status.OK:
-        sentence(f"Read with care, the twin is {_words(status)}: {status.advice}")
+        sentence(f"Read with care, the twin is {status.words}: {status.advice}")
 
 
 def tell_all(twins: Any) -> None:
@@ -59,7 +59,7 @@ def tell_all(twins: Any) -> None:
         if status != Status.OK:
             named, more = first_few(those, limit(), "of them")
             names = ", ".join(named) + (f" and {more}" if more else "")
-            told.append(f"{_words(status)} ({len(those)}): {status.advice} {names}.")
+            told.append(f"{status.words} ({len(those)}): {status.advice} {names}.")
     named, more = first_few(list(skipped.items()), limit(), "without a twin.")
     told += [f"{patient}: {why}." for patient, why in named] + ([f"And {more}"] if more else [])
     if skipped:
@@ -76,13 +76,9 @@ def _by_status(twins: Any) -> dict[Any, list[str]]:
     return found
 
 
-def _words(status: Any) -> str:
-    return status.name.replace("_", " ").lower()
-
-
 def _counted(by_status: dict[Any, list[str]], skipped: dict[str, str]) -> str:
     """How many patients ended how, as in "3 patients = 1 ok + 1 unidentifiable + 1 without a twin"."""
-    parts = [f"{len(by_status[status])} {_words(status)}" for status in sorted(by_status)]
+    parts = [f"{len(by_status[status])} {status.words}" for status in sorted(by_status)]
     parts += [f"{len(skipped)} without a twin"] if skipped else []
     people = sum(map(len, by_status.values())) + len(skipped)
     return f"{people} patient{'' if people == 1 else 's'} = {' + '.join(parts)}"
@@ -145,7 +141,7 @@ def explain(twins: Any) -> set[str]:
     found, told = set(), []
     for twin in twins:
         if failed(twin):
-            told.append(f"{twin.patient}: {_words(Status(twin.status))}. {Status(twin.status).advice}")
+            told.append(f"{twin.patient}: {Status(twin.status).words}. {Status(twin.status).advice}")
             found.add(twin.patient)
         elif reasons := reasons_against(twin):
             words = "; ".join(reason.rstrip(".") for reason in reasons)

@@ -30,6 +30,11 @@ class Status(enum.IntEnum):
         return _ADVICE[self]
 
     @property
+    def words(self) -> str:
+        """Its name in words, for tables and sentences."""
+        return self.name.replace("_", " ").lower()
+
+    @property
     def precedence(self) -> int:
         """Rank when results are merged: the higher hides the lower."""
         return _PRECEDENCE.index(self)
