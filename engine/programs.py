@@ -6,8 +6,9 @@ a folder each program is written there once, with the native code that it calls,
 
 A program is known by what it computes (circulation, readings, free quantities, precision), by the shapes it is called
 with, by the sources of this package and the versions of JAX and LLVM, and by the processor: whatever differs makes
-another file, nothing is ever run in its stead. Programs need the extra `jobs`. One about a circulation that is not this
-package's own is compiled in each process, as without the folder.
+another file, nothing is ever run in its stead. A process whose sources have changed under it keeps and takes nothing.
+Programs need the extra `jobs`. One about a circulation that is not this package's own is compiled in each process, as
+without the folder.
 
 Its files are code: use a folder that only you can write to.
 """
@@ -22,23 +23,22 @@ import pickle
 import platform
 import re
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import jax
+import jaxlib
 import numpy as np
 
 from ..core.extras import required
 from ..core.system import System
-from . import compile_cache
+from . import compile_cache, sources
 
 __all__ = ["SETTING", "folder", "kept", "made_with", "named", "sealed", "with_seal"]
 
 SETTING = "HEMOTWIN_PROGRAMS"  # environment variable: the folder; unset, nothing is kept
 TARGET = re.compile(r"hemotwin_[0-9a-f]{16}")  # names of native functions in a program
 SEAL = hashlib.sha256().digest_size  # bytes before the content of a file
-SOURCES = ("core", "engine", "physiology", "calibration")  # rooms that a program is made of
 
 
 def folder() -> Path | None:
@@ -96,12 +96,14 @@ def _program(
 ) -> Callable[..., Any]:
     root = folder()
     assert root is not None
+    if not sources.unchanged():
+        return compiled
     required("flatbuffers", "jobs", f"{SETTING} (programs kept for jobs)")
     file = root / f"{hashlib.sha256(f'{made_with()} {key}'.encode()).hexdigest()}.program"
     content = sealed(file)
     if content is None:
         content = _exported(function, arguments)
-        if content is None:
+        if content is None or not sources.unchanged():  # tracing may have imported what has changed meanwhile
             return compiled
         compile_cache.keep(file, with_seal(content))
     serialized, skeleton, codes = pickle.loads(content)  # as trusted as the native code beside it
@@ -158,21 +160,13 @@ def _arrays(arguments: tuple[Any, ...]) -> list[Any]:
 @functools.cache
 def made_with() -> str:
     """Processor, versions and sources that every program rests on."""
-    versions = [f"{name} {metadata.version(name)}" for name in ("jax", "jaxlib")]
+    versions = [f"{of.__name__} {of.__version__}" for of in (jax, jaxlib)]  # as loaded, not as installed meanwhile
     try:
+        import llvmlite
+
         from .backends.native.handler import processor
 
-        versions.append(f"llvmlite {metadata.version('llvmlite')} {processor()}")
-    except (ImportError, metadata.PackageNotFoundError):
+        versions.append(f"llvmlite {llvmlite.__version__} {processor()}")
+    except ImportError:
         versions.append(f"no native code, {platform.machine()}")
-    return f"{versions} {os.environ.get('HEMOTWIN_BACKEND', '')} {os.environ.get('XLA_FLAGS', '')} {_sources()}"
-
-
-def _sources() -> str:
-    """Digest of all source files that a program is made of."""
-    digest, root = hashlib.sha256(), Path(__file__).resolve().parents[1]
-    for room in SOURCES:
-        place = next(p for p in (root / room, root / "hemotwin" / room) if p.is_dir())
-        for file in sorted(place.rglob("*.py")):
-            digest.update(file.relative_to(place).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
+    return f"{versions} {os.environ.get('HEMOTWIN_BACKEND', '')} {os.environ.get('XLA_FLAGS', '')} {sources.digest()}"

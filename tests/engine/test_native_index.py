@@ -71,6 +71,13 @@ def test_another_beat_precision_or_source_is_traced(cache: Path, monkeypatch: py
     assert traced(beat())[1]
 
 
+def test_a_process_whose_sources_changed_under_it_notes_and_takes_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    """What it runs is not what lies there: its note would serve every later process in place of the new sources."""
+    monkeypatch.setattr(index.sources, "unchanged", lambda: False)
+    emitted(cache, traced(beat())[0])
+    assert traced(beat())[1] and not list(cache.glob("*.target")) and not loaded
+
+
 def test_without_its_code_or_with_a_damaged_note_it_is_traced(cache: Path):
     first, _ = traced(beat())
     (note,) = cache.glob("*.target")

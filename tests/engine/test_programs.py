@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hemotwin.engine import sources
 from hemotwin.engine.beat import BeatMap
 from hemotwin.engine.programs import SETTING, kept, named, sealed, with_seal
 from hemotwin.physiology.model import circulation
@@ -76,6 +77,15 @@ def test_another_name_and_another_shape_are_other_programs(place: Path):
     call = kept(refused, jax.jit(refused), "doubled")
     with pytest.raises(AssertionError, match="traced again"):
         call(Pair(jnp.arange(4.0), jnp.ones(4)), 2)
+
+
+def test_a_process_whose_sources_changed_under_it_keeps_and_takes_nothing(place: Path, monkeypatch: pytest.MonkeyPatch):
+    run(double_of)
+    monkeypatch.setattr(sources, "unchanged", lambda: False)
+    with pytest.raises(AssertionError, match="traced again"):
+        run(refused)
+    run(lambda pair, factor: double_of(pair, factor), "something else")
+    assert len(list(place.iterdir())) == 1
 
 
 def test_a_damaged_file_is_made_again(place: Path):

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ... import compile_cache
+from ... import compile_cache, sources
 from ...programs import made_with, named, sealed, with_seal
 from .handler import DIGEST, Target, kept_code, register_code
 
@@ -43,6 +43,6 @@ def note(about: Any, target: Target) -> None:
 
 def _file(about: Any) -> Path | None:
     text = named(about)
-    if text is None:
+    if text is None or not sources.unchanged():
         return None
     return compile_cache.kept_in(f"{hashlib.sha256(f'{made_with()} {text}'.encode()).hexdigest()[: 2 * DIGEST]}.target")
