@@ -22,9 +22,9 @@ from ..engine.forward import Forward
 from ..physiology.model import Model
 from ..physiology.observable import Observer
 from .certificate import errors, in_limits
-from .summary import Readings, observe
+from .readings import Readings, observe
 
-__all__ = ["FINER", "Certified", "certified", "on_enough_steps", "possible", "step_error"]
+__all__ = ["FINER", "Certified", "certified", "on_enough_steps", "only_possible", "possible", "step_error"]
 
 Found = TypeVar("Found")
 FINER = 8  # times the steps asked for: of 202 of those draws without a beat at N 63 have one at 8 N, no more at 16 N
@@ -75,10 +75,16 @@ def certified(
         for leaf, new in zip(solved, finer.solved, strict=True):
             leaf[..., lanes] = new
         lanes = lanes[error[lanes] > 1.0]
-    living = possible(model, parameters, solved.state, solved.values, found.names)
-    kept = np.where((solved.status == int(Status.OK)) & ~living, int(Status.UNPHYSIOLOGICAL), solved.status)
-    readings = Readings(found.names, found.units, values, solved._replace(status=kept))
+    readings = only_possible(model, parameters, Readings(found.names, found.units, values, solved))
     return Certified(readings, used, error, half, quarter)
+
+
+def only_possible(model: Model, parameters: np.ndarray, found: Readings) -> Readings:
+    """Readings of parameters [P, B], of which those of a steady beat with a volume that cannot be are unphysiological
+    and no longer sound."""
+    living = possible(model, parameters, found.solved.state, found.solved.values, found.names)
+    status = np.where(found.sound & ~living, int(Status.UNPHYSIOLOGICAL), found.solved.status)
+    return Readings(found.names, found.units, found.values, found.solved._replace(status=status))
 
 
 def possible(

@@ -41,26 +41,29 @@ class Case:
 
 @dataclass(frozen=True)
 class Solved:
-    """Draws solved: the record's readings [C, S] with their zero errors, which are sound [S], and all that was read."""
+    """Draws solved: the record's readings [C, S] with their zero errors, which are sound [S], of the others those that
+    have a steady beat with a volume that cannot be [S], and all that was read."""
 
     reading: np.ndarray
     sound: np.ndarray
+    impossible: np.ndarray
     everything: Any
 
     def joined(self, more: Solved) -> Solved:
         """These draws, then more of the same patient."""
         both = None if self.everything is None else self.everything.joined(more.everything)
-        return Solved(np.concatenate([self.reading, more.reading], axis=1),
-                      np.concatenate([self.sound, more.sound]), both)  # fmt: skip
+        return Solved(np.concatenate([self.reading, more.reading], axis=1), np.concatenate([self.sound, more.sound]),
+                      np.concatenate([self.impossible, more.impossible]), both)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Weighted:
     """Draws z [N, S] of one patient with their weights [S], and what was solved for them.
 
-    `k` and `effective` are those of `importance.Smoothed`; `failed` draws had no steady beat and weigh nothing;
-    pull [N, S] is the gradient of the log likelihood at the draws, as the proposal has it. `method` names what the
-    weights are: all alike where the approximation stands unweighted.
+    `k` and `effective` are those of `importance.Smoothed`; `failed` draws had no steady beat, or (`impossible` of them)
+    one with a volume below zero or above all blood, and weigh nothing; pull [N, S] is the gradient of the log
+    likelihood at the draws, as the proposal has it. `method` names what the weights are: all alike where the
+    approximation stands unweighted.
     """
 
     z: np.ndarray
@@ -75,8 +78,13 @@ class Weighted:
 
     @property
     def failed(self) -> int:
-        """Draws without a steady beat."""
+        """Draws without a steady beat whose volumes can be."""
         return int(np.sum(~self.solved.sound))
+
+    @property
+    def impossible(self) -> int:
+        """Of these, the draws with a steady beat."""
+        return int(np.sum(self.solved.impossible))
 
     @property
     def mean(self) -> np.ndarray:
@@ -216,7 +224,7 @@ def _weighed(case: Case, rounds: list[Proposed], solved: Solved) -> Weighted:
 def _bare(
     cases: dict[int, Case], solve: Solve, count: int, rngs: dict[int, np.random.Generator]
 ) -> dict[int, Weighted]:
-    """Draws of the Laplace approximation as they are, those with a steady beat weighing alike."""
+    """Draws of the Laplace approximation as they are, the sound ones weighing alike."""
     drawn = {i: case.laplace.draws(count, rngs[i]) for i, case in cases.items()}
     guess = {}
     for i, case in cases.items():

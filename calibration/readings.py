@@ -31,6 +31,13 @@ class Readings:
         self.sound = (solved.status == int(Status.OK)) & np.all(np.isfinite(solved.state), axis=0)
 
     @property
+    def ended(self) -> np.ndarray:
+        """How each lane ended [B]: soundly, with a volume that cannot be, or without a steady beat."""
+        impossible = self.solved.status == int(Status.UNPHYSIOLOGICAL)
+        lost = np.where(impossible, int(Status.UNPHYSIOLOGICAL), int(Status.NOT_PERIODIC))
+        return np.where(self.sound, int(Status.OK), lost)
+
+    @property
     def sound_values(self) -> np.ndarray:
         """Values [O, B], nan in lanes that are not sound: what a certificate may compare."""
         return np.where(self.sound, self.values, np.nan)

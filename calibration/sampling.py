@@ -10,6 +10,7 @@ import numpy as np
 from ..core.registry import look_up
 from ..core.status import Status
 from ..physiology.model import Model
+from .certified import only_possible
 from .draws import Case, Solved, Weighted, proposals, weighted_draws
 from .lanes import Cohort, run_lanes
 from .methods.gauss_newton import Fit
@@ -50,7 +51,7 @@ class Sampled:
 
     @property
     def draws(self) -> np.ndarray:
-        """z [N, D] of the draws without the modes, those with a steady beat."""
+        """z [N, D] of the draws without the modes, those that are sound."""
         return self.z[:, self.modes :][:, self.readings.sound[self.modes :]]
 
 
@@ -92,7 +93,8 @@ def _some(
         parameters = {k: theta_to_parameters(cohort, k, z) for k, z in points.items()}
         read = _observed(cohort, model, parameters, guess, steps)
         shown = {k: _with_offsets(cohort, misfits[k], k, z, read[k]) for k, z in points.items()}
-        return {k: Solved(shown[k], read[k].sound, _Read(parameters[k], read[k])) for k in points}
+        lost = {k: read[k].ended == int(Status.UNPHYSIOLOGICAL) for k in points}
+        return {k: Solved(shown[k], read[k].sound, lost[k], _Read(parameters[k], read[k])) for k in points}
 
     lanes = {k: p.lane + k * starts for k, p in posteriors.items()}
     cases = {k: Case(p, misfits[k], outputs(fits, k, lanes[k])) for k, p in posteriors.items()}
@@ -122,7 +124,7 @@ def _observed(
     volumes = len(cohort.problem.system.free_stores)
     states = np.concatenate([np.maximum(states[:volumes], LEAST_GUESS), np.maximum(states[volumes:], 0.0)])
     states = np.where(np.isfinite(states), states, LEAST_GUESS)
-    readings = observe(model, rows, states, cohort.data.bsa[owner[order]], steps)
+    readings = only_possible(model, rows, observe(model, rows, states, cohort.data.bsa[owner[order]], steps))
     back = np.argsort(order)
     return {k: readings.take(back[owner == k]) for k in parameters}
 

@@ -48,7 +48,7 @@ def summarise(
     rows_of: Callable[[str], tuple[Any, ...]],
 ) -> list[CalibratedTwin]:  # fmt: skip
     """A twin for every patient; one whose fit failed from every start, or of whose posterior fewer than two draws have
-    a steady beat, is named in `cohort.skipped`."""
+    a steady beat whose volumes can be, is named in `cohort.skipped`."""
     kept = {k: p for k, p in enumerate(posteriors) if p is not None}
     for k, one in enumerate(cohort.sets):
         if k not in kept:
@@ -57,15 +57,24 @@ def summarise(
         return []
     drawn = sampled(cohort, model, kept, fits, draws, rngs, steps)
     for k in [k for k, one in drawn.items() if one.draws.shape[1] < LEAST_SOUND]:
-        cohort.skipped[cohort.sets[k].patient] = (
-            f"{Status.NOT_PERIODIC.advice} Fewer than {LEAST_SOUND} of {draws} posterior draws have one, so that no "
-            "interval can be told; check the units and values of the record"
-        )
+        cohort.skipped[cohort.sets[k].patient] = _too_few(drawn[k])
         del drawn[k], kept[k]
     if not kept:
         return []
     certificates = _certificates(cohort, model, checks, drawn, steps)
     return [_twin(cohort, model, k, kept[k], fits, drawn[k], left[k], certificates[k], steps, rows_of) for k in kept]
+
+
+def _too_few(drawn: Sampled) -> str:
+    """Why there is no twin of so few sound draws, by what most of the others lack."""
+    ended = drawn.readings.ended[drawn.modes :]
+    why, what = Status.NOT_PERIODIC, "one"
+    if 2 * np.sum(ended == int(Status.UNPHYSIOLOGICAL)) > np.sum(ended != int(Status.OK)):
+        why, what = Status.UNPHYSIOLOGICAL, "a steady beat whose volumes can be"
+    return (
+        f"{why.advice} Fewer than {LEAST_SOUND} of {len(ended)} posterior draws have {what}, so that no interval can "
+        "be told; check the units and values of the record"
+    )
 
 
 def _certificates(
@@ -100,7 +109,7 @@ def _twin(
     informed = any(q.verdict == "informed" for q in quantities)
     sampling = sampling_of(drawn.weighted)
     codes = [
-        Status(int(readings.solved.status[0])) if readings.sound[0] else Status.NOT_PERIODIC,
+        Status(int(readings.ended[0])),
         Status.OK if certificate.ok else Status.STEP_LIMIT,
         Status.OK if int(fits.status[lane]) == 0 else Status.NOT_CONVERGED,
         Status.OK if informed else Status.UNIDENTIFIABLE,
@@ -132,7 +141,7 @@ def _twin(
 def sampling_of(weighted: Weighted) -> Sampling:
     """What a twin says of its draws, in numbers and in a sentence."""
     count = len(weighted.weight)
-    failed = f"; {weighted.failed} had no steady beat and weigh nothing" if weighted.failed else ""
+    failed = _failed(weighted.failed - weighted.impossible, weighted.impossible)
     if weighted.method == LAPLACE:
         found = "" if np.isinf(weighted.k) else f" (Pareto k {weighted.k:.2f})"
         sentence = (
@@ -148,6 +157,13 @@ def sampling_of(weighted: Weighted) -> Sampling:
             sentence += " Weights with such a k cannot be relied on: take the intervals as rough."
     return Sampling(weighted.method, count, weighted.failed, weighted.effective, weighted.k, weighted.rounds,
                     weighted.reliable, sentence)  # fmt: skip
+
+
+def _failed(beatless: int, impossible: int) -> str:
+    """Half a sentence on draws that weigh nothing; nothing where there are none."""
+    parts = [f"{beatless} had no steady beat"] if beatless else []
+    parts += [f"{impossible} had a volume below zero or above all blood there is"] if impossible else []
+    return f"; {', '.join(parts)} and weigh nothing" if parts else ""
 
 
 def waves(model: Model, parameters: np.ndarray, state: np.ndarray, steps: int) -> Any:
@@ -180,7 +196,10 @@ def _posterior_dataset(cohort: Cohort, k: int, drawn: Sampled) -> Any:
             "parameters": variable(("parameter", "draw"), drawn.parameters, "1", "values in each parameter's own unit"),
             "states": variable(("state", "draw"), readings.solved.state, "1", "state at beat onset (mL, mL/s)"),
             "readings": variable(("observable", "draw"), readings.values, "1", "values in each observable's own unit"),
-            "sound": variable(("draw",), readings.sound, "1", "whether the draw has a steady beat"),
+            "sound": variable(
+                ("draw",), readings.sound, "1", "whether the draw has a steady beat whose volumes can be"
+            ),
+            "status": variable(("draw",), readings.ended, "1", "code of how the draw's beats ended"),
         },
         coords={
             "quantity": list(cohort.problem.names),

@@ -40,8 +40,8 @@ class PredictionRow:
 
 @dataclass(frozen=True, repr=False)
 class Prediction:
-    """What one twin says of one scenario; `failed` of `draws` posterior draws are left out, having no steady beat or a
-    quantity outside its bounds.
+    """What one twin says of one scenario; `failed` of `draws` posterior draws are left out, having no steady beat, or a
+    quantity or volume outside its bounds.
 
     `reflex` names the reflex that acted, None where none did; `reflex_gains` those of its gains and time constants that
     were not its own. `certificate` is that of the best mode's readings after the scenario, which under a reflex are
@@ -84,8 +84,27 @@ class Prediction:
     def note(self) -> str:
         """For below a table: what is wrong with the numbers, how many draws stand behind them, what the reflex is taken
         to be."""
-        stand_behind = f"{self.draws - self.failed} of {self.draws} posterior draws."
+        stand_behind = f"{self.draws - self.failed} of {self.draws} posterior draws{self._apart}."
         return " ".join(part for part in (self.warning, stand_behind, self._acting, DISCLAIMER) if part)
+
+    @property
+    def left_out(self) -> str:
+        """How the draws ended that are left out, each status in words with their number; nothing where none is."""
+        counts = self._ended(sound=False)
+        return ", ".join(f"{count} {Status(code).words}" for code, count in counts.most_common())
+
+    @property
+    def _apart(self) -> str:
+        """What else there is to say of the draws: which are kept and slow, which are left out."""
+        slow, out = self._ended(sound=True)[int(Status.DRIFTING)], self.left_out
+        return (f", {slow} of them drifting" if slow else "") + (f"; left out: {out}" if out else "")
+
+    def _ended(self, sound: bool) -> Counter[int]:
+        """How many draws ended with each status, of those that are sound or of the others; the best mode is no draw."""
+        if "status" not in self.dataset:
+            return Counter()
+        draws = self.dataset.isel(draw=slice(1, None))
+        return Counter(int(code) for code in draws["status"].values[draws["sound"].values.astype(bool) == sound])
 
     @property
     def warning(self) -> str:

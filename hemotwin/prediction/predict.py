@@ -36,7 +36,8 @@ def predict(
     """The steady beat of every twin before and after a scenario, for the best mode and each posterior draw.
 
     Every draw has its own baseline (solved when the twin was calibrated, at the same steps) and solves its own
-    what-if, so that a change is paired; draws without a steady beat are counted and left out of the intervals.
+    what-if, so that a change is paired; draws without a steady beat are counted and left out of the intervals, as are
+    those with a volume below zero or above all blood there is.
     `draws` limits how many of the twin's draws are used (None: all).
 
     `reflex` names a registered reflex, such as "baroreflex" (Ursino 1998, doi 10.1152/ajpheart.1998.275.5.H1733). Each
@@ -75,11 +76,11 @@ def _one(
     before = twin.posterior["parameters"].values[:, chosen]
     after = scenario.applied(tuple(twin.posterior["parameter"].values), before)
     bsa = np.full(len(chosen), float(twin.posterior.attrs["bsa"]))
-    base = _baseline(twin, chosen)
+    base = _baseline(twin, model, chosen)
     what_if = answered(model, before, base.solved.state, after, bsa, number)
     best = (model, before[:, :1], base.solved.state[:, :1], after[:, :1], bsa[:1])
     sound = base.sound & what_if.readings.sound
-    status, certificate = Status(int(what_if.status[0])) if base.sound[0] else Status.NOT_PERIODIC, None
+    status, certificate = Status(int(what_if.status[0])) if base.sound[0] else Status(int(base.ended[0])), None
     if sound[0]:
         certificate = _certified(model, what_if, [answered(*best, number // n) for n in (2, 4)], number)
     elif reflex and base.sound[0]:
@@ -152,12 +153,17 @@ def _means(
     return Answer(readings, first(what_if.rows, told.rows), status), certificate
 
 
-def _baseline(twin: CalibratedTwin, chosen: np.ndarray) -> Readings:
-    """The baseline that calibration solved for each of these draws, on the same steps and to the same residual."""
-    kept = twin.posterior.isel(draw=chosen)
-    sound = kept["sound"].values.astype(bool)
-    status = np.where(sound, int(Status.OK), int(Status.NOT_PERIODIC))
-    solved = Forward(kept["states"].values, np.zeros(len(chosen)), status, kept["readings"].values)
+def _baseline(twin: CalibratedTwin, model: Model, chosen: np.ndarray) -> Readings:
+    """The baseline that calibration solved for each of these draws, on the same steps and to the same residual.
+
+    Twins of before hold no status, and nobody has asked whether the volumes of their draws can be.
+    """
+    kept, system = twin.posterior.isel(draw=chosen), model.system
+    sound, states = kept["sound"].values.astype(bool), kept["states"].values
+    status = kept["status"].values if "status" in kept else np.where(sound, int(Status.OK), int(Status.NOT_PERIODIC))
+    living = system.possible(system.read(kept["parameters"].values), list(states[: len(system.free_stores)]))
+    status = np.where(sound & ~living, int(Status.UNPHYSIOLOGICAL), status)
+    solved = Forward(states, np.zeros(len(chosen)), status, kept["readings"].values)
     return Readings(tuple(kept["observable"].values), tuple(kept["unit"].values), kept["readings"].values, solved)
 
 
@@ -181,7 +187,7 @@ def _dataset(
     twin: CalibratedTwin, base: Readings, what_if: Answer, sound: np.ndarray, reflex: str | None,
     gains: Mapping[str, float],
 ) -> xr.Dataset:  # fmt: skip
-    status, after = np.where(base.sound, what_if.status, int(Status.NOT_PERIODIC)), what_if.readings.values
+    status, after = np.where(base.sound, what_if.status, base.ended), what_if.readings.values
     return xr.Dataset(
         {
             "baseline": variable(("observable", "draw"), base.values, "1", "readings before, in their own units"),

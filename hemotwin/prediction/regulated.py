@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..calibration.certified import only_possible
 from ..calibration.summary import Readings, observe
 from ..core.errors import InputError
 from ..core.feedback import Feedback
@@ -20,7 +21,7 @@ from ..engine.beat import BeatMap
 from ..engine.blocks import in_blocks
 from ..engine.controlled import ControlledBeats, sensed
 from ..engine.cycle import ForcedBeats
-from ..engine.regime import multipliers, regime
+from ..engine.regime import SLOW, multipliers, regime
 from ..physiology.model import Model
 from ..physiology.regulation import feedback
 
@@ -32,9 +33,10 @@ WIDTH = 32  # lanes per block: one that does not settle keeps only these waiting
 class Answer(NamedTuple):
     """Readings of B lanes, the parameter rows [P, B] in force and a status [B].
 
-    Lanes without one steady beat to read, and those whose beats leave it or left the one before, are not sound. Under a
-    reflex their readings are nan and their rows those of rest; their status says what beats do instead, or that the
-    reflex would have to leave the bounds of a quantity.
+    Lanes without one steady beat to read, those whose beats leave it or left the one before, and those with a volume
+    that cannot be are not sound. Under a reflex their readings are nan and their rows those of rest; their status says
+    what beats do instead, or that the reflex would have to leave the bounds of a quantity. A sound lane in which beats
+    come to the steady one, or came to the one before, more slowly than `SLOW` is drifting.
     """
 
     readings: Readings
@@ -47,14 +49,8 @@ def answered(
 ) -> Answer:
     """Steady beats of parameters `after` [P, B] from `rest` [S, B], states near the steady beats of `before` [P, B]."""
     if model.reflex is None:
-        found = observe(model, after, _shifted(model, before, after, rest), bsa, steps)
-        both, states = np.concatenate([before, after], axis=1), np.concatenate([rest, found.solved.state], axis=1)
-        first, then = np.split(_staying(model, both, states, steps), 2)
-        status = np.where(found.sound, np.where(first == int(Status.OK), then, first), int(Status.NOT_PERIODIC))
-        status = np.where(_within(model, before, after), status, int(Status.UNPHYSIOLOGICAL))
-        solved = found.solved._replace(status=status)
-        return Answer(Readings(found.names, found.units, found.values, solved), after, status)
-    base = observe(model, before, rest, bsa, steps)
+        return _plain(model, before, rest, after, bsa, steps)
+    base = only_possible(model, before, observe(model, before, rest, bsa, steps))
     x = base.solved.state
 
     def settle(lanes: Any) -> tuple[np.ndarray, ...]:
@@ -66,13 +62,13 @@ def answered(
     rows, state, status, period, residual = in_blocks(settle, len(bsa), WIDTH, program)
     allowed = living(model, rows) & _within(model, before, after)
     status = np.where(allowed | (status == int(Status.NONFINITE)), status, int(Status.UNPHYSIOLOGICAL))
-    first = _staying(model, before, x, steps)
-    status = np.where(first == int(Status.OK), status, first)
-    status = np.where(base.sound, status, int(Status.NOT_PERIODIC))
     steady = (period == 1) & np.isin(status, (int(Status.OK), int(Status.DRIFTING)))
+    stay, status = _both(_staying(model, before, x, steps), (steady, status))
+    steady, status = stay & base.sound, np.where(base.sound, status, base.ended)
     # What did not settle is read at rest and then left blank: rows that are not finite would reach others' starts.
     rows, state = np.where(steady, rows, before), np.where(steady, state, x)
-    found = observe(model, rows, state, bsa, steps)
+    found = only_possible(model, rows, observe(model, rows, state, bsa, steps))
+    status = np.where(steady & ~found.sound, found.ended, status)
     steady &= found.sound
     solved = found.solved._replace(
         residual=np.maximum(found.solved.residual, residual),
@@ -82,28 +78,59 @@ def answered(
     return Answer(readings, rows, status)
 
 
-def _staying(model: Model, rows: np.ndarray, state: np.ndarray, steps: int) -> np.ndarray:
-    """Status [B] of what beats do that begin at steady ones [S, B] of parameters [P, B]: OK where they stay there.
+def _plain(
+    model: Model, before: np.ndarray, rest: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int
+) -> Answer:
+    """The same without a reflex."""
+    found = only_possible(model, after, observe(model, after, _shifted(model, before, after, rest), bsa, steps))
+    both, states = np.concatenate([before, after], axis=1), np.concatenate([rest, found.solved.state], axis=1)
+    first, then = zip(*(np.split(one, 2) for one in _staying(model, both, states, steps)), strict=True)
+    stay, status = _both(first, then)
+    within = _within(model, before, after)
+    status = np.where(found.sound, status, found.ended)
+    status = np.where(within, status, int(Status.UNPHYSIOLOGICAL))
+    steady = found.sound & stay & within
+    solved = found.solved._replace(status=np.where(steady, int(Status.OK), status))
+    return Answer(Readings(found.names, found.units, found.values, solved), after, status)
+
+
+Stay = tuple[np.ndarray, np.ndarray]  # whether beats stay at a steady one [B], and a status [B] of what they do
+
+
+def _both(first: Stay, then: Stay) -> Stay:
+    """Of a steady beat before and one after: whether beats stay at both; what they do at the first that they leave."""
+    slow = np.where(first[1] == int(Status.DRIFTING), first[1], then[1])
+    status = np.where(first[0], np.where(then[0], slow, then[1]), first[1])
+    return first[0] & then[0], status
+
+
+def _staying(model: Model, rows: np.ndarray, state: np.ndarray, steps: int) -> Stay:
+    """Whether beats stay [B] that begin at steady ones [S, B] of parameters [P, B], and a status of what they do:
+    drifting also where they stay but come there more slowly than `SLOW`.
 
     One beat with tangents gives every lane's multipliers; only lanes with one of 1 or more are followed. What leaves
     for another steady beat is not periodic here: which of the two a patient is at, nobody knows.
     """
-    beat, status = BeatMap(model.system), np.full(state.shape[1], int(Status.OK))
+    beat = BeatMap(model.system)
 
     def growth(lanes: Any) -> tuple[np.ndarray, ...]:
         slope = ForcedBeats(beat, rows[None][..., lanes], steps).linearised(state[:, lanes], 0)[1]
         return (np.abs(multipliers(slope)[0]),)
 
-    left = np.flatnonzero(in_blocks(growth, len(status), WIDTH, ("multipliers", beat))[0] >= 1.0)
-    if len(left):
+    factor = in_blocks(growth, state.shape[1], WIDTH, ("multipliers", beat))[0]
+    leave = factor >= 1.0
+    status = np.where(factor > np.exp(-1.0 / SLOW), int(Status.DRIFTING), int(Status.OK))
+    if len(left := np.flatnonzero(leave)):
 
         def settle(lanes: Any) -> tuple[np.ndarray, ...]:
             mine = left[lanes]
-            return (regime(ForcedBeats(beat, rows[None][..., mine], steps), state[:, mine]).status,)
+            told = regime(ForcedBeats(beat, rows[None][..., mine], steps), state[:, mine])
+            return told.status, told.period
 
-        found = in_blocks(settle, len(left), WIDTH, ("beats that leave", beat))[0]
-        status[left] = np.where(found == int(Status.OK), int(Status.NOT_PERIODIC), found)
-    return status
+        found, period = in_blocks(settle, len(left), WIDTH, ("beats that leave", beat))
+        another = (period == 1) & np.isin(found, (int(Status.OK), int(Status.DRIFTING)))
+        status[left] = np.where(another, int(Status.NOT_PERIODIC), found)
+    return ~leave, status
 
 
 def _shifted(model: Model, before: np.ndarray, after: np.ndarray, state: np.ndarray) -> np.ndarray:

@@ -89,6 +89,7 @@ def _what_if(one: Any) -> dict[str, Any]:
     cells = [what_if_cells(row, reach) for row in one.rows]
     return {
         "label": one.label, "description": one.description, "draws": one.draws, "failed": one.failed,
+        "left_out": one.left_out,
         "status": one.status, "warning": one.warning, "reach": f"{100.0 * reach:.0f}",
         "headlines": [c for c in cells if c["observable"] in front],
         "others": [c for c in cells if c["observable"] not in front],

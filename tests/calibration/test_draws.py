@@ -56,7 +56,7 @@ def drawn(model, value, sd, *starts, seed=0, unsound=None, count=COUNT, enough=0
 
     def solve(points, guess):
         bad = (lambda p: np.zeros(p.shape[1], bool)) if unsound is None else unsound
-        return {i: Solved(model(p)[0], ~bad(p), None) for i, p in points.items()}
+        return {i: Solved(model(p)[0], ~bad(p), np.zeros(p.shape[1], bool), None) for i, p in points.items()}
 
     case = Case(laplace, misfit, Tangents(laplace.z.T, *model(laplace.z.T)))
     return case, weighted_draws({0: case}, tangents, solve, count, {0: np.random.default_rng(seed)}, enough)[0]
@@ -79,7 +79,8 @@ def test_the_larger_of_two_is_proposed_by_both():
     case = Case(laplace, misfit, Tangents(laplace.z.T, *rows(laplace.z.T)))
 
     def solve(points, guess):
-        return {i: Solved(misfit.joined(rows(p)[0]), np.ones(p.shape[1], bool), None) for i, p in points.items()}
+        sound = {i: np.ones(p.shape[1], bool) for i, p in points.items()}
+        return {i: Solved(misfit.joined(rows(p)[0]), sound[i], ~sound[i], None) for i, p in points.items()}
 
     tangents = lambda points: {i: Tangents(p, *rows(p)) for i, p in points.items()}  # noqa: E731
     found = weighted_draws({0: case}, tangents, solve, COUNT, {0: np.random.default_rng(5)})[0]
@@ -206,8 +207,8 @@ def test_without_any_weight_the_bare_approximation_stands_named_as_such():
 
 
 def test_unreliable_weights_are_said_to_be():
-    sure = Weighted(np.zeros((1, 4)), np.full(4, 0.25), Solved(np.zeros((1, 4)), np.ones(4, bool), None), 0.31, 4.0,
-                    True, 1, np.zeros((1, 4)))  # fmt: skip
+    solved = Solved(np.zeros((1, 4)), np.ones(4, bool), np.zeros(4, bool), None)
+    sure = Weighted(np.zeros((1, 4)), np.full(4, 0.25), solved, 0.31, 4.0, True, 1, np.zeros((1, 4)))
     assert "rough" not in sampling_of(sure).sentence and "Pareto k 0.31" in sampling_of(sure).sentence
     unsure = sampling_of(dataclasses.replace(sure, k=0.93, reliable=False, rounds=3))
     assert not unsure.reliable and "take the intervals as rough" in unsure.sentence

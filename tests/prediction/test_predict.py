@@ -109,7 +109,7 @@ def test_the_certificate_of_the_baseline_speaks_for_the_what_if_too():
 
 
 def test_more_blood_than_a_draw_has_leaves_it_out_and_its_status_says_why():
-    """A draw's stressed volume below its lowest bound: no beat of it counts, and the others stay as they are."""
+    """A draw's stressed volume below its lowest bound: no beat of it counts, those of others do where they can."""
     least = ht.circulation("adult").all_quantities["stressed_volume"].bounds[0]
     twin = twins()["P1"]
     stressed = twin.posterior["parameters"].sel(parameter="stressed_volume").values
@@ -119,7 +119,49 @@ def test_more_blood_than_a_draw_has_leaves_it_out_and_its_status_says_why():
     emptied = stressed[kept] < np.median(stressed)
     assert 0 < emptied.sum() < 21
     np.testing.assert_array_equal(status[emptied], int(Status.UNPHYSIOLOGICAL))
-    assert not found.dataset["sound"].values[emptied].any() and found.failed == emptied[1:].sum()
+    np.testing.assert_array_equal(found.dataset["sound"].values, status == int(Status.OK))
+    assert emptied[1:].sum() <= found.failed == np.sum(status[1:] != int(Status.OK)) < 20
+
+
+def test_a_draw_whose_volumes_cannot_be_after_the_scenario_is_left_out_and_the_note_says_why():
+    """A loss that leaves stressed volumes within their bounds, and veins that hold less than nothing."""
+    twin, lost = twins()["P1"], 1400.0
+    found = ht.predict(twin, ht.scenario("bleeding", volume=lost))["P1"]
+    stressed = twin.posterior["parameters"].sel(parameter="stressed_volume").values
+    least = ht.circulation("adult").all_quantities["stressed_volume"].bounds[0]
+    kept = np.r_[0, np.arange(int(twin.posterior.attrs["modes"]), len(stressed))]
+    within, status = stressed[kept] - lost >= least, found.dataset["status"].values
+    assert np.any(status[within] == int(Status.UNPHYSIOLOGICAL))
+    np.testing.assert_array_equal(found.dataset["sound"].values, status == int(Status.OK))
+    assert f"{24 - found.failed} of 24 posterior draws; left out: {found.failed} unphysiological." in found.note
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_draw_whose_volumes_cannot_be_at_rest_is_left_out_too(stored):
+    """As its twin says, or, of a twin that was never asked, as its volumes at the onset say."""
+    twin, spoiled = twins()["P1"], twins()["P1"].posterior.copy(deep=True)
+    second = int(twin.posterior.attrs["modes"]) + 1  # of the draws
+    if stored:
+        spoiled["sound"][second], spoiled["status"][second] = False, int(Status.UNPHYSIOLOGICAL)
+    else:
+        spoiled = spoiled.drop_vars("status")
+        spoiled["states"][0, second] += 1e4  # mL
+    bolus = ht.scenario("fluid_bolus", volume="500 mL")
+    found, whole = (ht.predict(dataclasses.replace(twin, posterior=one), bolus, draws=3)["P1"] for one in
+                    (spoiled, twin.posterior))  # fmt: skip
+    np.testing.assert_array_equal(found.dataset["status"].values, [0, 0, int(Status.UNPHYSIOLOGICAL), 0])
+    assert found.failed == 1 and found.left_out == "1 unphysiological" and not whole.failed and not whole.left_out
+    others = [0, 1, 3]
+    np.testing.assert_allclose(found.dataset["after"].values[:, others], whole.dataset["after"].values[:, others],
+                               rtol=1e-9, atol=1e-9)  # fmt: skip
+
+
+def test_draws_that_are_come_to_slowly_are_kept_and_counted():
+    found = ht.predict(twins()["P1"], ht.scenario("fluid_bolus", volume="500 mL"), draws=3)["P1"]
+    status = found.dataset["status"].copy(data=[0, int(Status.DRIFTING), 0, int(Status.ALTERNANS)])
+    sound = found.dataset["sound"].copy(data=[True, True, True, False])
+    told = dataclasses.replace(found, failed=1, dataset=found.dataset.assign(status=status, sound=sound))
+    assert "2 of 3 posterior draws, 1 of them drifting; left out: 1 alternans." in told.note
 
 
 def test_unknown_names_and_settings_raise_with_a_suggestion():
