@@ -20,6 +20,7 @@ from ..engine.precision import double
 from ..physiology.model import Model
 from ..records.evidence import evidence_sha256
 from ..records.record import MeasurementSet, Records
+from .certified import FINER
 from .lanes import Cohort, prepare, recipe, run_lanes
 from .leave_out import LeftOut, hidden_channels, predicted
 from .likelihood import load_noise
@@ -27,7 +28,7 @@ from .methods.gauss_newton import Fit
 from .posterior import LaplacePosterior, posterior_of
 from .priors import load_prior
 from .random_stream import random_stream
-from .refine import FINEST, refined
+from .refine import refined
 from .summary import compile_forward, summarise
 from .twin import CalibratedTwin, CalibratedTwins
 
@@ -35,6 +36,7 @@ __all__ = ["calibrate"]
 
 DRAWS = 400  # posterior draws per patient that a twin keeps: interval ends to 0.15 sds, most contractions to 0.04
 SPREAD = 1.0  # prior sds of the random starts
+LOST = 0.05  # share of the draws without a sound beat: what may stand outside a 95 % interval
 OTHER_WAVE, HIGH_WAVE = "ra.maximal_elastance", 2.0  # a strong atrium (prior sds): the atrial maximum is its a wave
 
 
@@ -84,8 +86,9 @@ def calibrate(
     verdict and what-if comes from them (`draws.py`). Random numbers follow from `seed` and the patient's name, so that
     a twin does not hang on who else is in `records`. (It is the same among any few; from 128 fits on they begin in
     float32 and end elsewhere within their tolerance of 3e-3 nats, and the draws differ within their Monte Carlo error.)
-    A patient whose sensitivities or values have not converged in the step is fitted again on twice the steps (unless
-    `steps` is given). With `leave_out` each value is predicted by a refit without it and its exact functions.
+    A patient whose sensitivities or values have not converged in the step, who has no twin on so few, or of whose draws
+    more than a twentieth have no sound beat, is fitted again on twice the steps, up to eight times the model's own
+    (unless `steps` is given). With `leave_out` each value is predicted by a refit without it and its exact functions.
     `free` names the free quantities (None: the prior's own choice); quantities that are not in the prior keep the
     model's values. Raises `InputError` for unknown names and when no patient has a usable measurement.
     """
@@ -100,7 +103,7 @@ def calibrate(
     steps = step_count(steps, model.steps)
     with compile_clock() as compiling:
         clock = Clock(progress or (lambda sentence: None), {}, time.perf_counter(), compiling)
-        finest = FINEST if steps is None else steps
+        finest = FINER * model.steps if steps is None else steps
         rows_of = _rows_by_patient(records)
         job = Job(model, look_up("method", method), starts, draws, leave_out, seed, finest, rows_of, clock)
         return _calibrated(job, records, prior, noise, free, steps, method)
@@ -109,8 +112,8 @@ def calibrate(
 def _calibrated(
     job: Job, records: Any, prior: str, noise: str, free: Any, steps: int | None, method: str
 ) -> CalibratedTwins:
-    """All patients at the model's number of steps, those with coarse values again on twice as many; one who has no twin
-    there keeps the coarse one, whose certificate says so."""
+    """All patients at the first number of steps, those who have no good twin there again on twice as many, up to
+    `job.finest`; one who has none on the finer ones keeps the coarse one, whose certificate says so."""
     model, clock, everyone = job.model, job.clock, _sets(records)
     twins, skipped, number, sets = {}, {}, steps or model.steps, everyone
     while sets:
@@ -123,20 +126,29 @@ def _calibrated(
             steps=number, draws=job.draws, patients=len(everyone), seconds=clock.seconds, **_source(records),
         )  # fmt: skip
         seen = {one.patient: {"evidence_sha256": evidence_sha256([one])} for one in cohort.sets}
-        found = [twin.with_provenance(facts | seen[twin.patient]) for twin in job.run(cohort, number)]
-        twins |= {twin.patient: twin for twin in found}
-        skipped |= {patient: why for patient, why in cohort.skipped.items() if patient not in twins}
-        finer = number * 2 <= FINEST and steps is None
-        again = {twin.patient for twin in found if finer and _coarse(twin)}
-        sets = [one for one in cohort.sets if one.patient in again]
+        found = {twin.patient: twin.with_provenance(facts | seen[twin.patient]) for twin in job.run(cohort, number)}
+        twins |= found
+        tried = {one.patient for one in cohort.sets}
+        skipped |= {patient: _told(why, number) if patient in tried else why
+                    for patient, why in cohort.skipped.items()}  # fmt: skip
+        again = [one for one in cohort.sets if not _good(found.get(one.patient))]
         number *= 2
+        sets = again if number <= job.finest else []
     order = [one.patient for one in everyone if one.patient in twins]
-    return CalibratedTwins(tuple(twins[patient] for patient in order), skipped, facts)
+    none = {patient: why for patient, why in skipped.items() if patient not in twins}
+    return CalibratedTwins(tuple(twins[patient] for patient in order), none, facts)
 
 
-def _coarse(twin: CalibratedTwin) -> bool:
-    """Whether the step error of a twin's values exceeds its limit."""
-    return not twin.certificate.values_ok
+def _told(why: str, steps: int) -> str:
+    """A reason to skip a patient, and on how many steps it was found."""
+    return f"{why.removesuffix('.')}. Tried on {steps} steps per beat."
+
+
+def _good(twin: CalibratedTwin | None) -> bool:
+    """Whether there is a twin, the step errors of its values are within their limits, and few of its draws are lost."""
+    if twin is None or not twin.certificate.values_ok:
+        return False
+    return twin.sampling is None or twin.sampling.failed <= LOST * twin.sampling.proposed
 
 
 @dataclass(frozen=True)

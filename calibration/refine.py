@@ -11,9 +11,7 @@ from .lanes import Cohort, run_lanes
 from .methods.gauss_newton import Fit
 from .posterior import LaplacePosterior, posterior_of
 
-__all__ = ["FINEST", "Sensitivity", "refined"]
-
-FINEST = 1600  # steps per beat beyond which nothing is solved again
+__all__ = ["Sensitivity", "refined"]
 
 
 class Sensitivity(NamedTuple):

@@ -13,7 +13,8 @@ from hemotwin.calibration import fit
 from hemotwin.calibration.fit import calibrate
 from hemotwin.core.errors import InputError, UnknownNameError
 from hemotwin.core.status import Status
-from tests.calibrated import cuff_only, nothing_usable, patients, twins
+from hemotwin.records.record import MeasurementSet
+from tests.calibrated import cuff_only, nothing_usable, patients, reading, twins
 
 
 def row(patient, observable, modality=None):
@@ -211,8 +212,58 @@ def test_a_coarse_twin_without_one_on_finer_steps_stays_and_is_not_skipped(monke
 
     monkeypatch.setattr(fit.Job, "run", run)
     found = calibrate(ht.circulation("adult"), patients()[:1], starts=1, draws=2, leave_out=False)
-    assert rounds == [400, 800]
+    assert rounds == [400, 800, 1600, 3200]
     assert [twin.patient for twin in found] == ["P1"] and not found.skipped
+
+
+def slow() -> MeasurementSet:
+    """A cuff pressure and a slow heart: of a beat that long 400 steps are long ones."""
+    rows = (("sbp", 152.0, "mmHg"), ("dbp", 70.0, "mmHg"), ("heart_rate", 45.0, "1/min"))
+    return MeasurementSet("SLOW", {"sex": "female", "age": 61.0}, tuple(reading("SLOW", *row) for row in rows))
+
+
+def test_a_patient_without_a_fit_on_the_default_steps_has_a_twin_on_finer_ones_and_the_others_stay():
+    """With pulmonary veins at their stiffest bound no beat of a slow heart is followed on 400 steps."""
+    model, choices = ht.circulation("adult", **{"pulmonary_veins.compliance": 0.01}), {"draws": 24, "leave_out": False}
+    both, beside = [slow(), patients()[0]], patients()[0].patient
+    coarse, found = (calibrate(model, both, starts=1, steps=steps, **choices) for steps in (400, None))
+    assert coarse.patients == [beside] and "Tried on 400 steps per beat" in coarse.skipped["SLOW"]
+    assert found.patients == ["SLOW", beside] and not found.skipped
+    one = found["SLOW"]
+    assert one.provenance["steps"] > 400 and one.certificate.ok and one.status == Status.OK
+    assert max(abs(row.difference) / row.sd for row in one.fit) < 1.0
+    assert one.sampling.failed <= 0.05 * one.sampling.proposed
+    assert found[beside].provenance["steps"] == 400 and found[beside].sha256 == coarse[beside].sha256
+
+
+@pytest.mark.parametrize(("steps", "tried"), [(None, [400, 800, 1600, 3200]), (64, [64])])
+def test_a_patient_who_has_no_twin_on_any_steps_is_told_on_how_many(monkeypatch, steps, tried):
+    rounds = []
+
+    def run(job, cohort, number):
+        rounds.append(number)
+        cohort.skipped["P1"] = Status.NOT_PERIODIC.advice
+        return []
+
+    monkeypatch.setattr(fit.Job, "run", run)
+    found = calibrate(ht.circulation("adult"), [patients()[0], nothing_usable()], starts=1, draws=2, steps=steps)
+    assert rounds == tried and found.status["P1"] == Status.NOT_PERIODIC
+    assert found.skipped["P1"] == f"{Status.NOT_PERIODIC.advice} Tried on {tried[-1]} steps per beat."
+    assert "steps" not in found.skipped["NONE"]
+
+
+@pytest.mark.parametrize(("failed", "tried"), [(20, [400]), (21, [400, 800])])
+def test_a_twin_with_many_draws_lost_is_fitted_again_on_twice_the_steps(monkeypatch, failed, tried):
+    whole, rounds = twins()["P1"], []
+
+    def run(job, cohort, number):
+        rounds.append(number)
+        lost = dataclasses.replace(whole.sampling, proposed=400, failed=failed if number == 400 else 0)
+        return [dataclasses.replace(whole, sampling=lost)]
+
+    monkeypatch.setattr(fit.Job, "run", run)
+    found = calibrate(ht.circulation("adult"), patients()[:1], starts=1, draws=2, leave_out=False)
+    assert rounds == tried and found["P1"].provenance["steps"] == tried[-1]
 
 
 def test_provenance_says_what_made_the_twin():
