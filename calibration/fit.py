@@ -36,7 +36,7 @@ __all__ = ["calibrate"]
 
 DRAWS = 400  # posterior draws per patient that a twin keeps: interval ends to 0.15 sds, most contractions to 0.04
 SPREAD = 1.0  # prior sds of the random starts
-LOST = 0.05  # share of the draws without a sound beat: what may stand outside a 95 % interval
+LOST = 0.05  # share of the draws without a steady beat: what may stand outside a 95 % interval
 OTHER_WAVE, HIGH_WAVE = "ra.maximal_elastance", 2.0  # a strong atrium (prior sds): the atrial maximum is its a wave
 
 
@@ -145,10 +145,12 @@ def _told(why: str, steps: int) -> str:
 
 
 def _good(twin: CalibratedTwin | None) -> bool:
-    """Whether there is a twin, the step errors of its values are within their limits, and few of its draws are lost."""
+    """Whether there is a twin, the step errors of its values are within their limits, and few of its draws have no
+    steady beat (one with a volume that cannot be has it on finer steps, too)."""
     if twin is None or not twin.certificate.values_ok:
         return False
-    return twin.sampling is None or twin.sampling.failed <= LOST * twin.sampling.proposed
+    draws = twin.sampling
+    return draws is None or draws.failed - draws.impossible <= LOST * draws.proposed
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def sampling_of(weighted: Weighted) -> Sampling:
         if not weighted.reliable:
             sentence += " Weights with such a k cannot be relied on: take the intervals as rough."
     return Sampling(weighted.method, count, weighted.failed, weighted.effective, weighted.k, weighted.rounds,
-                    weighted.reliable, sentence)  # fmt: skip
+                    weighted.reliable, sentence, weighted.impossible)  # fmt: skip
 
 
 def _failed(beatless: int, impossible: int) -> str:

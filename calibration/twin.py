@@ -134,10 +134,10 @@ class ObservableRow:
 class Sampling:
     """How the posterior draws were made and what they are worth.
 
-    `method` names them; of `proposed` draws `failed` had no steady beat, or one with a volume that cannot be;
-    `effective` is the number of equally weighted draws that tell as much, `pareto_k` the shape of the weights' tail
-    over all `rounds` of proposals (inf: there is no such tail); `reliable` when k is within
-    min(1 - 1/log10(proposed), 0.7).
+    `method` names them; of `proposed` draws `failed` had no steady beat, or (`impossible` of them, 0 in files of before
+    it was known) one with a volume that cannot be; `effective` is the number of equally weighted draws that tell as
+    much, `pareto_k` the shape of the weights' tail over all `rounds` of proposals (inf: there is no such tail);
+    `reliable` when k is within min(1 - 1/log10(proposed), 0.7).
     """
 
     method: str
@@ -148,6 +148,7 @@ class Sampling:
     rounds: int
     reliable: bool
     sentence: str
+    impossible: int = 0
 
 
 @dataclass(frozen=True, repr=False)

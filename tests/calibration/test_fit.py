@@ -252,13 +252,14 @@ def test_a_patient_who_has_no_twin_on_any_steps_is_told_on_how_many(monkeypatch,
     assert "steps" not in found.skipped["NONE"]
 
 
-@pytest.mark.parametrize(("failed", "tried"), [(20, [400]), (21, [400, 800])])
-def test_a_twin_with_many_draws_lost_is_fitted_again_on_twice_the_steps(monkeypatch, failed, tried):
+@pytest.mark.parametrize(("failed", "impossible", "tried"), [(20, 0, [400]), (21, 0, [400, 800]), (60, 40, [400])])
+def test_a_twin_with_many_draws_lost_is_fitted_again_on_twice_the_steps(monkeypatch, failed, impossible, tried):
     whole, rounds = twins()["P1"], []
 
     def run(job, cohort, number):
         rounds.append(number)
-        lost = dataclasses.replace(whole.sampling, proposed=400, failed=failed if number == 400 else 0)
+        lost = dataclasses.replace(whole.sampling, proposed=400, failed=failed if number == 400 else 0,
+                                   impossible=impossible if number == 400 else 0)  # fmt: skip
         return [dataclasses.replace(whole, sampling=lost)]
 
     monkeypatch.setattr(fit.Job, "run", run)
