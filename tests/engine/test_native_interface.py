@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 
 from hemotwin.core.errors import HemotwinError
 from hemotwin.engine.backends import choice
-from hemotwin.engine.backends.native import call, interface, trial
+from hemotwin.engine.backends.native import call, entry, interface, trial
 
 pytestmark = pytest.mark.skipif(
     bool(call.why_not()) or jax.default_backend() != "cpu", reason="native code needs a CPU and llvmlite"
@@ -56,7 +57,7 @@ def test_an_interface_that_is_not_known_is_told_before_any_call(header: str, old
 
 def test_a_jaxlib_without_its_header_has_no_native_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(jax.ffi, "include_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(trial, "interface", interface.interface.__wrapped__)
+    monkeypatch.setattr(entry, "interface", interface.interface.__wrapped__)
     assert trial.obstacle() == f"jaxlib brings no header {interface.HEADER}, which native code is called by."
 
 
@@ -80,3 +81,19 @@ def test_it_can_be_tried_while_a_program_is_traced():
     found = []
     jax.make_jaxpr(lambda x: found.append(trial.trial()) or x)(1.0)
     assert found == [""]
+
+
+def test_it_is_tried_with_the_entry_of_now_whatever_the_cache_holds(monkeypatch: pytest.MonkeyPatch):
+    """Machine code is kept by name."""
+    names: list[str] = []
+
+    def noted(name: str, text: Callable[[], str]) -> None:
+        names.append(name)
+        raise HemotwinError(text())
+
+    monkeypatch.setattr(trial, "registered", noted)
+    for more in ("", "; a change"):
+        monkeypatch.setattr(trial, "entry", lambda *what, more=more: entry.entry(*what) + more)
+        with pytest.raises(HemotwinError, match="@hemotwin_trial_"):
+            trial.trial()
+    assert len(set(names)) == 2

@@ -61,7 +61,7 @@ class Writer:
         return self.put(f"{name} contract {self.vector} {a}, {b}")
 
     def fma(self, a: str, b: str, c: str) -> str:
-        """a b + c, rounded once."""
+        """a b + c, rounded once where the processor can."""
         v = self.vector
         return self.put(f"call {v} @llvm.fma.v{self.width}{_suffix(self.dtype)}({v} {a}, {v} {b}, {v} {c})")
 

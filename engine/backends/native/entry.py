@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from .interface import Interface, interface
 
-__all__ = ["entry"]
+__all__ = ["CALLED", "entry"]
 
 LINE = 64  # bytes of a cache line: counters that threads write stand apart
 # Places in a job, behind the counter of what is taken.
 ENDED, HOLDERS, JOINED, PATIENTS, BUFFERS = LINE, 2 * LINE, 2 * LINE + 8, 2 * LINE + 16, 2 * LINE + 24
+CALLED = {  # of the C library
+    "aligned_alloc": "declare ptr @aligned_alloc(i64, i64)",
+    "free": "declare void @free(ptr)",
+    "sched_yield": "declare i32 @sched_yield()",
+}
 
 TURNS = """
 define void @{name}.turns({given}, i64 %patients, ptr %taken, ptr %ended) nounwind {{
@@ -57,9 +62,7 @@ def entry(name: str, inputs: int, outputs: int, counted: int, width: int, scratc
     scratch = -(-scratch // LINE) * LINE
     head = [
         f"@{name}.spare = global ptr null",
-        "declare ptr @aligned_alloc(i64, i64)",
-        "declare void @free(ptr)",
-        "declare i32 @sched_yield()",
+        *CALLED.values(),
         TURNS.format(name=name, width=width, given=_given(buffers)),
         LEFT.format(name=name, holders=HOLDERS),
         *_help(name, buffers, size, scratch),

@@ -24,6 +24,7 @@ from .program import NativeProgram
 from .tangents import kernel, results
 
 __all__ = [
+    "PURPOSE",
     "Target",
     "code_of",
     "compiled_target",
@@ -42,6 +43,9 @@ DIGEST = 16  # characters of a digest in a name
 WEIGHTS = '!0 = !{!"branch_weights", i32 1, i32 8}'  # a group passes by most rare parts
 
 OPTIMISATION = 2  # of LLVM's code generation
+# What a kind of processor is told beside its features. x86: to use its widest vectors. Arm: to do without SVE, which
+# vectors of 16 bytes gain nothing from, and which a container may hide although the processor's name promises it.
+TOLD = {"x86_64": "-prefer-256-bit", "aarch64": "-sve", "arm64": "-sve"}
 
 _lock = threading.Lock()
 _engines: dict[str, Any] = {}  # by name; machine code lives as long as its engine
@@ -129,7 +133,9 @@ def kept_code(name: str) -> bytes | None:
 
 
 def _code_file(name: str) -> Path | None:
-    return compile_cache.kept_in(f"{name}-{hashlib.sha256(processor().encode()).hexdigest()[:DIGEST]}.code")
+    binding = required("llvmlite.binding", "native", PURPOSE)
+    made_by = f"{processor()} LLVM {binding.llvm_version_info} {OPTIMISATION}"
+    return compile_cache.kept_in(f"{name}-{hashlib.sha256(made_by.encode()).hexdigest()[:DIGEST]}.code")
 
 
 def _emitted(text: str) -> bytes:
@@ -139,6 +145,10 @@ def _emitted(text: str) -> bytes:
 def _module(text: str) -> Any:
     """IR for this processor, with what is always inlined in its place."""
     binding, machine = required("llvmlite.binding", "native", PURPOSE), _machine()
+    if "+fma" not in _features():
+        # x86 before 2013 would call the C library for each number of a vector; this lets LLVM take a product and a sum.
+        # Whatever else has no such feature (Arm) fuses all the same
+        text = text.replace("@llvm.fma.", "@llvm.fmuladd.")
     module = binding.parse_assembly(text)
     module.verify()
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
@@ -157,20 +167,25 @@ def _initialised() -> None:
 def _machine() -> Any:
     binding = required("llvmlite.binding", "native", PURPOSE)
     _initialised()
-    cpu, features = processor().split(" ", 1)
-    target = binding.Target.from_default_triple()
+    system, cpu, features = processor().split(" ")
+    target = binding.Target.from_triple(system)
     return target.create_target_machine(cpu=cpu, features=features, opt=OPTIMISATION, jit=True)
 
 
 @functools.cache
 def processor() -> str:
-    """Name and features of this machine's processor, as LLVM writes them."""
+    """System, and name and features of this machine's processor, as LLVM writes them; it knows no features of some."""
     binding = required("llvmlite.binding", "native", PURPOSE)
-    return f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()},-prefer-256-bit"
+    system, cpu = binding.get_default_triple(), binding.get_host_cpu_name()
+    features = binding.get_host_cpu_features().flatten(), TOLD.get(system.split("-")[0], "")
+    return f"{system} {cpu} {','.join(filter(None, features))}"
+
+
+def _features() -> list[str]:
+    return processor().split(" ")[2].split(",")
 
 
 @functools.cache
 def vector_bytes() -> int:
     """Bytes of this processor's widest vectors: AVX-512, AVX or 16 (SSE, NEON)."""
-    features = processor().split(" ", 1)[1].split(",")
-    return 64 if "+avx512f" in features else 32 if "+avx" in features else 16
+    return 64 if "+avx512f" in _features() else 32 if "+avx" in _features() else 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import platform
 import sys
@@ -11,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ....core.errors import HemotwinError
-from .entry import entry
-from .handler import registered
-from .interface import interface
+from ....core.extras import required
+from ....core.install import command
+from .entry import CALLED, entry
+from .handler import PURPOSE, registered
 
 __all__ = ["obstacle", "trial"]
 
@@ -38,12 +40,14 @@ define void @{name}(ptr %first, ptr %second, ptr %count, ptr %out, ptr %own, i64
 }}
 """
 PATIENTS, COUNTS, SCRATCH = 5, (7, 100), 4
+LLVM = 20  # the first that is tried (llvmlite 0.45); what comes with 0.44 cannot read the code
 
 
 def trial(function: str = FUNCTION) -> str:
     """What is wrong with the answer of `function`, or "" where it is right; whatever stops it is raised."""
-    name = "hemotwin_trial_" + hashlib.sha256(f"{function}{interface()}".encode()).hexdigest()[:16]
-    registered(name, lambda: function.format(name=name) + entry(name, 3, 2, 1, 1, SCRATCH))
+    written = lambda name: function.format(name=name) + entry(name, 3, 2, 1, 1, SCRATCH)  # noqa: E731
+    name = "hemotwin_trial_" + hashlib.sha256(written("trial").encode()).hexdigest()[:16]
+    registered(name, lambda: written(name))
     first, second = (np.arange(start, start + PATIENTS, dtype=np.float32)[None] for start in (1.0, 30.0))
     given = first, second, np.array(COUNTS, np.int32)
     shape = jax.ShapeDtypeStruct(first.shape, jnp.float32)
@@ -62,6 +66,13 @@ def obstacle() -> str:
         return "the machine is not a 64-bit one with the low byte first"
     if platform.system() == "Windows":
         return "Windows is not tried"
+    here = ctypes.CDLL(None)  # LLVM ends a process in which it does not find what its code calls
+    lacking = [name for name in CALLED if not hasattr(here, name)]
+    if lacking:
+        return f"the system's C library lacks {', '.join(lacking)}"
+    binding = required("llvmlite.binding", "native", PURPOSE)
+    if binding.llvm_version_info[0] < LLVM:
+        return f"llvmlite brings LLVM {binding.llvm_version_info[0]}, and {LLVM} is needed: {command('native')}"
     try:
         return trial()
     except HemotwinError as error:
