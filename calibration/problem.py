@@ -5,6 +5,7 @@ A lane is one fit: a patient, one choice of hidden values, one start. All arrays
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -94,6 +95,12 @@ class Problem:
     ranges: tuple[int, ...] = ()
     precision: str = "float64"
     slopes: str = "float64"
+
+    @property
+    def origin(self) -> tuple[Any, ...]:
+        """Its fields and what defines its observables; () where one of them is not this package's own."""
+        observer = self.observer
+        return (observer, *(getattr(self, f.name) for f in dataclasses.fields(self))) if observer.origin else ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ a folder each program is written there once, with the native code that it calls,
 A program is known by what it computes (circulation, readings, free quantities, precision), by the shapes it is called
 with, by the sources of this package and the versions of JAX and LLVM, and by the processor: whatever differs makes
 another file, nothing is ever run in its stead. A process whose sources have changed under it keeps and takes nothing.
-Programs need the extra `jobs`. One about a circulation that is not this package's own is compiled in each process, as
+Programs need the extra `jobs`. One that rests on something that is not this package's own (a circulation, an observable
+or a solver of a user's or of a plug-in), whose sources nothing here tells apart, is compiled in each process, as
 without the folder.
 
 Its files are code: use a folder that only you can write to.
@@ -31,7 +32,7 @@ import jaxlib
 import numpy as np
 
 from ..core.extras import required
-from ..core.system import System
+from ..core.own import own
 from . import compile_cache, sources
 
 __all__ = ["SETTING", "folder", "kept", "made_with", "named", "sealed", "with_seal"]
@@ -69,7 +70,11 @@ def kept(function: Callable[..., Any], compiled: Callable[..., Any], about: Any)
 
 
 def named(about: Any) -> str | None:
-    """What tells an object from every other of its kind, the same in each process; None where nothing does."""
+    """What tells an object from every other of its kind, the same in each process; None where nothing does.
+
+    Fields tell an object of a dataclass of this package's own, unless it has an `origin`, which then does: of functions
+    that it holds, or of parts that it looks up by name, and () where one of these is not this package's own.
+    """
     try:
         return _text(about)
     except TypeError:
@@ -81,13 +86,14 @@ def _text(about: Any) -> str:
         return repr(about)
     if isinstance(about, tuple):
         return f"({', '.join(_text(one) for one in about)})"
-    if isinstance(about, System):
-        if not about.origin:
-            raise TypeError(f"{about.name!r} is not this package's own")
-        return f"System{about.origin!r}"
-    if dataclasses.is_dataclass(about):
-        fields = ", ".join(f"{f.name}={_text(getattr(about, f.name))}" for f in dataclasses.fields(about))
-        return f"{type(about).__module__}.{type(about).__qualname__}({fields})"
+    kind = type(about)
+    if dataclasses.is_dataclass(about) and own(kind):
+        named_by = getattr(about, "origin", None)
+        if named_by is None:
+            named_by = tuple((f.name, getattr(about, f.name)) for f in dataclasses.fields(about))
+        elif not named_by:
+            raise TypeError(f"a {kind.__name__} rests on something that is not this package's own")
+        return f"{kind.__module__}.{kind.__qualname__}{_text(named_by)}"
     raise TypeError(f"{about!r} has no name")
 
 

@@ -7,10 +7,9 @@ import hashlib
 from pathlib import Path
 
 from .. import core
+from ..core.own import ROOMS
 
 __all__ = ["digest", "unchanged"]
-
-ROOMS = ("core", "engine", "physiology", "calibration")  # that a program is made of
 
 
 def digest() -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.errors import HemotwinError
 from ..core.layout import Layout
+from ..core.own import own
 from ..core.quantity import declared
 from ..core.registry import look_up
 from ..core.system import Branch, Group, Leaflets, Leak, Store, System
@@ -41,8 +42,7 @@ def assemble(name: str, valves: str, leaking: tuple[str, ...] = ()) -> System:
     """
     declaration = look_up("circulation", name)
     system = assembled(declaration(), name, valves, leaking)
-    ours = declaration.__module__.startswith(f"{__package__}.")
-    return system.made_of(name, valves, leaking) if ours else system
+    return system.made_of(name, valves, leaking) if own(declaration) else system
 
 
 def assembled(circulation: Circulation, name: str, valves: str, leaking: tuple[str, ...] = ()) -> System:

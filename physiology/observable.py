@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ..core.own import own
 from ..core.reduction import Reduction
 from ..core.registry import known, look_up, register
 from ..core.system import System
@@ -94,6 +95,12 @@ class Observable:
     needs_body: bool = False
     larger_of: tuple[str, str] | None = None
 
+    @property
+    def origin(self) -> tuple[Any, ...]:
+        """What tells it from any other observable of any process; () unless its definition is this package's own."""
+        of = self.define
+        return (self.name, of.__module__, of.__qualname__, self.larger_of) if own(of) else ()
+
 
 def observable(
     name: str, *, unit: str, needs_body: bool = False, larger_of: tuple[str, str] | None = None
@@ -102,7 +109,7 @@ def observable(
 
     def enter(define: Callable[[BeatReadings], Any]) -> Callable[[BeatReadings], Any]:
         summary = (define.__doc__ or "").strip().splitlines()[0]
-        register("observable", name)(Observable(name, unit, define, summary, needs_body, larger_of))
+        register("observable", name, define.__module__)(Observable(name, unit, define, summary, needs_body, larger_of))
         return define
 
     return enter
@@ -142,6 +149,12 @@ class Observer:
 
     system: System
     names: tuple[str, ...]
+
+    @property
+    def origin(self) -> tuple[Any, ...]:
+        """Its System and what defines its observables; () where one of them is not this package's own."""
+        origins = tuple(getattr(look_up("observable", name), "origin", ()) for name in self.names)
+        return (self.system, *origins) if all(origins) else ()
 
     @property
     def reductions(self) -> tuple[Reduction, ...]:

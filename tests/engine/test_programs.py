@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import subprocess
 import sys
@@ -14,10 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hemotwin.calibration.problem import Problem
+from hemotwin.core import registry
 from hemotwin.engine import sources
 from hemotwin.engine.beat import BeatMap
 from hemotwin.engine.programs import SETTING, kept, named, sealed, with_seal
+from hemotwin.engine.solvers.impulse import Impulse
 from hemotwin.physiology.model import circulation
+from hemotwin.physiology.observable import Observable, Observer
+from hemotwin.physiology.observables.arterial import sbp
 
 JOB = """
 import jax.numpy as jnp, numpy as np
@@ -40,6 +46,16 @@ print(found.state[:, 0].tobytes().hex())
 class Pair(NamedTuple):
     one: Any
     other: Any
+
+
+def mine(beat: Any) -> Any:
+    """A reading of a user's own."""
+    return 2.0 * beat.mean("pressure", "lv")
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnStep(Impulse):
+    """A step of a user's own."""
 
 
 def double_of(pair: Pair, factor: Any) -> Pair:
@@ -131,6 +147,40 @@ def test_a_beat_is_named_by_its_circulation_and_what_it_reads_and_only_one_of_ou
     assert named(BeatMap(circulation("adult").system)) == names[0]
     changed = dataclasses.replace(circulation("adult").system, constants={"heart_rate": 60.0})
     assert named(BeatMap(changed)) is None
+
+
+def reader(*names: str) -> Observer:
+    return Observer(circulation("adult").system, names)
+
+
+def fit(*names: str) -> Problem:
+    return Problem(circulation("adult").system, names, ("stressed_volume",), (), (-1,) * len(names), (True,))
+
+
+@pytest.mark.parametrize("kind", [reader, fit])
+@pytest.mark.parametrize("define", [mine, functools.wraps(sbp)(lambda beat: mine(beat)), functools.partial(sbp)])
+def test_what_reads_an_observable_of_ones_own_has_no_name(define: Any, kind: Any, monkeypatch: pytest.MonkeyPatch):
+    """Its definition stands in no source that could be told, even where it bears the name of one that does."""
+    assert named(kind("sbp", "lvef")) is not None
+    monkeypatch.setitem(registry._parts["observable"], "mine", Observable("mine", "mmHg", define))
+    assert named(kind("sbp", "mine")) is None
+
+
+def test_an_observable_is_named_by_what_defines_it(monkeypatch: pytest.MonkeyPatch):
+    """A definition of the package under another name, and one that says otherwise what it is the larger of."""
+    names = [named(fit(name)) for name in ("sbp", "dbp", "ra_pressure_max")]
+    parts = registry._parts["observable"]
+    changed = [parts["dbp"], dataclasses.replace(parts["ra_pressure_max"], larger_of=("ra_v_wave", "ra_pressure_mean"))]
+    for name, other in zip(("sbp", "ra_pressure_max"), changed, strict=True):
+        monkeypatch.setitem(parts, name, other)
+        names.append(named(fit(name)))
+    assert None not in names and len(set(names)) == 5
+
+
+def test_a_beat_with_a_step_of_ones_own_has_no_name():
+    system = circulation("adult").system
+    assert named(BeatMap(system, solver=Impulse())) is not None
+    assert named(BeatMap(system, solver=OwnStep())) is None
 
 
 def test_a_job_takes_native_code_that_another_made(place: Path):
