@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.counts import step_count, whole_number
-from ..core.errors import InputError, required
+from ..core.errors import InputError, each_once, required
 from ..core.provenance import provenance
 from ..core.registry import look_up
 from ..engine.compile_clock import CompileClock, compile_clock
@@ -37,6 +37,10 @@ __all__ = ["calibrate"]
 DRAWS = 400  # posterior draws per patient that a twin keeps: interval ends to 0.15 sds, most contractions to 0.04
 SPREAD = 1.0  # prior sds of the random starts
 LOST = 0.05  # share of the draws without a steady beat: what may stand outside a 95 % interval
+SAME_NAME = (
+    "calibrate visits of one person in a call each, and give other people names of their own, as in "
+    "dataclasses.replace(one, patient=...)"
+)
 OTHER_WAVE, HIGH_WAVE = "ra.maximal_elastance", 2.0  # a strong atrium (prior sds): the atrial maximum is its a wave
 
 
@@ -90,7 +94,8 @@ def calibrate(
     more than a twentieth have no sound beat, is fitted again on twice the steps, up to eight times the model's own
     (unless `steps` is given). With `leave_out` each value is predicted by a refit without it and its exact functions.
     `free` names the free quantities (None: the prior's own choice); quantities that are not in the prior keep the
-    model's values. Raises `InputError` for unknown names and when no patient has a usable measurement.
+    model's values. Raises `InputError` for unknown names, when a patient is there twice, and when none has a usable
+    measurement.
     """
     required("model", model, Model, 'a circulation, such as ht.circulation("adult")')
     if model.reflex is not None:
@@ -207,6 +212,7 @@ def _sets(records: Any) -> list[MeasurementSet]:
         required("records", records, Records, 'what ht.read returns, such as ht.read("ward.csv"), or patients of it')
     if not sets:
         raise InputError("`records` must hold at least one patient, but holds none.")
+    each_once("records", (one.patient for one in sets), SAME_NAME)
     return sets
 
 

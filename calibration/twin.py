@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import uuid
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,13 +13,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..core.dataset import replace_folder
 from ..core.disclaimer import DISCLAIMER
-from ..core.errors import InputError, UnknownNameError
-from ..core.own_folder import replaceable
+from ..core.errors import InputError, UnknownNameError, each_once
 from ..core.rounding import rounded, span
 from ..core.status import Status
 from ..core.table import Table
+from ..core.whole_folder import whole_folder
 from ..records.reading import show_range
 from ..records.rows import RowFate
 from .certificate import Certificate, titled, warning, warnings_of, worded
@@ -242,9 +239,16 @@ class CalibratedTwin:
 
 
 class CalibratedTwins:
-    """Twins of a cohort, by patient; `skipped` says why a patient of the records has none."""
+    """Twins of a cohort, by patient; `skipped` says why a patient of the records has none.
+
+    Raises `InputError` when a patient is there more than once.
+    """
 
     def __init__(self, twins: tuple[CalibratedTwin, ...], skipped: dict[str, str], provenance: dict[str, Any]) -> None:
+        named = (*(twin.patient for twin in twins), *skipped)
+        each_once(
+            "twins", named, "keep them in cohorts of their own, or rename one with dataclasses.replace(twin, ...)"
+        )
         self._twins = {twin.patient: twin for twin in twins}
         self.skipped, self.provenance = dict(skipped), dict(provenance)
 
@@ -282,25 +286,18 @@ class CalibratedTwins:
     def save(self, path: str | Path) -> Path:
         """Write all twins into one zarr folder, which appears whole or not at all.
 
-        An older one is replaced; a file, or a folder of anything else, raises `InputError` and stays.
+        An older one is replaced; a file, or a folder of anything else, raises `InputError` and stays. Of saves to one
+        path at the same time the last to finish stays, whole.
         """
-        target = Path(path)
-        replaceable(target, SAVED)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in target.parent.glob(f".{target.name}-*"):  # of a run that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
-        building = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
-        try:
-            head = {"format": FORMAT, "patients": self.patients, "skipped": self.skipped}
-            xr.Dataset(attrs={"hemotwin": json.dumps({**head, "provenance": self.provenance}, default=str)}).to_zarr(
-                building, mode="w", consolidated=False
-            )
+        head = {"format": FORMAT, "patients": self.patients, "skipped": self.skipped}
+        text = json.dumps({**head, "provenance": self.provenance}, default=str)
+        with whole_folder(
+            path, SAVED, synced=False
+        ) as draft:  # to sync its many small files takes longer than to write
+            xr.Dataset(attrs={"hemotwin": text}).to_zarr(draft, mode="a", consolidated=False)
             for number, twin in enumerate(self):
-                _write(twin, building, f"twin_{number}")
-            replace_folder(building, target)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-        return target
+                _write(twin, draft, f"twin_{number}")
+        return Path(path)
 
     def __repr__(self) -> str:
         counts: dict[str, int] = {}

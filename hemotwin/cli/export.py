@@ -159,7 +159,7 @@ def _write(form: str, twins: list[Any], predictions: list[Any], target: Path) ->
     names = _names(form, len(twins))
     if not names:
         return [_bundle(twins[0], predictions, target)]
-    from .whole import whole_folder
+    from ..core.whole_folder import whole_folder
 
     with whole_folder(target, names) as draft:  # bundles of an earlier export would pass as some of this one
         if form == "rocrate":

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.own_folder import replaceable
+from ..core.whole_folder import whole_folder
 from .inputs import (
     USUAL,
     add_fit,
@@ -23,7 +24,6 @@ from .inputs import (
     scenarios,
     what_first,
 )
-from .whole import whole_folder
 
 __all__ = ["add_arguments", "apart", "file_name", "run", "write"]
 

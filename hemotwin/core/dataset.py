@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +10,7 @@ import xarray as xr
 
 from .disclaimer import DISCLAIMER
 
-__all__ = ["beat_dataset", "replace_folder", "variable"]
+__all__ = ["beat_dataset", "variable"]
 
 
 def variable(dims: Sequence[str], values: Any, units: str, long_name: str) -> tuple[Sequence[str], np.ndarray, dict]:
@@ -40,14 +36,3 @@ def beat_dataset(
         },
         attrs={"note": DISCLAIMER},
     )
-
-
-def replace_folder(finished: Path, target: Path) -> None:
-    """Put a finished folder in the place of `target`: it appears whole or not at all."""
-    if target.exists():
-        old = target.with_name(f".{target.name}-old-{uuid.uuid4().hex[:8]}")
-        os.replace(target, old)
-        os.replace(finished, target)
-        shutil.rmtree(old, ignore_errors=True)
-        return
-    os.replace(finished, target)

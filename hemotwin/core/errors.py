@@ -6,10 +6,11 @@ Programming mistakes and unusable input raise; trouble of a single patient durin
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from types import UnionType
 
-__all__ = ["HemotwinError", "InputError", "UnitError", "UnknownNameError", "nearest", "required"]
+__all__ = ["HemotwinError", "InputError", "UnitError", "UnknownNameError", "each_once", "nearest", "required"]
 
 
 class HemotwinError(Exception):
@@ -65,6 +66,16 @@ def required(argument: str, value: object, kind: type | UnionType, wanted: str) 
     if not isinstance(value, kind):
         got = repr(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
         raise InputError(f"`{argument}` must be {wanted}, but got {got}.")
+
+
+def each_once(argument: str, patients: Iterable[str], fix: str) -> None:
+    """Raise `InputError` where a patient is there more than once: results go by name, and one would replace another."""
+    twice = [patient for patient, count in Counter(patients).items() if count > 1]
+    if twice:
+        more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
+        raise InputError(
+            f"`{argument}` must hold each patient once, but holds more than once: {', '.join(twice[:5])}{more}; {fix}."
+        )
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1, cutoff: float = 0.5) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from .errors import InputError
 
-__all__ = ["replaceable"]
+__all__ = ["owned", "replaceable"]
 
 LEFT_BY_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -20,12 +21,21 @@ def replaceable(path: str | PathLike, names: Sequence[str]) -> None:
     folder can be made beside it."""
     target = Path(path)
     _writable(target)
-    if not target.exists():
+    owned(target, names)
+
+
+def owned(target: Path, names: Sequence[str]) -> None:
+    """Raise `InputError` where `target` is a file, or a folder with anything that is not of `names` (patterns)."""
+    try:
+        held = os.listdir(target)  # asked once: another writer may move a result of its own aside at any time
+    except FileNotFoundError:
         return
-    if not target.is_dir():
-        raise InputError(f"{target}: a folder is to be written, but there is a file of this name: give another path.")
+    except NotADirectoryError:
+        raise InputError(
+            f"{target}: a folder is to be written, but there is a file of this name: give another path."
+        ) from None
     known = (*names, *LEFT_BY_SYSTEMS)
-    others = sorted(one.name for one in target.iterdir() if not any(fnmatchcase(one.name, name) for name in known))
+    others = sorted(one for one in held if not any(fnmatchcase(one, name) for name in known))
     if others:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise InputError(

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-import uuid
 from pathlib import Path
+
+from .drafts import discard, draft_of, sweep
 
 __all__ = ["write_whole"]
 
 
 def write_whole(path: str | os.PathLike, text: str) -> Path:
-    """Write UTF-8 text beside `path`, then rename it there; a killed run leaves at most a dot-prefixed leftover."""
+    """Write UTF-8 text beside `path`, then rename it there; a killed run leaves at most a dot-prefixed leftover, which
+    the next one removes."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    building = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
+    sweep(target)
+    draft = draft_of(target)
     try:
-        building.write_text(text, encoding="utf-8")
-        os.replace(building, target)
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, target)
     finally:
-        building.unlink(missing_ok=True)
+        discard(draft)
     return target

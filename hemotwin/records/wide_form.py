@@ -8,7 +8,7 @@ from ..core.errors import UnitError
 from ..core.units import parse_unit
 from .codes import find_name, info, nearest_names, normalise
 
-__all__ = ["split_header", "wide_form"]
+__all__ = ["bracketed", "split_header", "wide_form"]
 
 _IN_BRACKETS = re.compile(r"(.+?)\s*[\[(]\s*(.+?)\s*[\])]\s*$")
 # units as headers carry them at their end, longest first
@@ -21,6 +21,20 @@ _ENDINGS = (
 )  # fmt: skip
 # units whose own brackets would stand in those of the header
 _IN_HEADER = {"mm[Hg]": "mmHg", "L/(min.m2)": "L/min/m2", "[wood'U]": "Wood", "[lb_av]": "lb", "/min": "1/min"}
+
+
+def bracketed(header: str) -> tuple[str, str] | None:
+    """(name, unit) of a header that ends with a unit in brackets, which may hold others, as "ci [L/(min.m2)]"; None
+    where what is in the brackets is no unit."""
+    text = header.rstrip()
+    if not text.endswith((")", "]")):
+        return None
+    depth, start = 0, len(text)
+    while start and (depth or start == len(text)):
+        start -= 1
+        depth += (text[start] in ")]") - (text[start] in "([")
+    name, unit = text[:start].rstrip(), text[start + 1 : -1].strip()
+    return (name, unit) if name and not depth and _readable(unit) else None
 
 
 def split_header(header: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from typing import Any
 from ..calibration.certificate import PERIODICITY_LIMIT
 from ..calibration.twin import CalibratedTwin, CalibratedTwins
 from ..core.disclaimer import DISCLAIMER
-from ..core.errors import InputError, required
+from ..core.errors import InputError, each_once, required
 from ..core.status import Status
 from ..core.table import Table
 from ..core.whole_file import write_whole
@@ -187,12 +187,7 @@ def account(
         runs[json.dumps([store.provenance.get("record_sha256"), run.seconds, run.patients])] = run
     if not entries:
         raise InputError("`twins` must hold at least one patient, but holds none.")
-    twice = [patient for patient, count in Counter(one.patient for one in entries).items() if count > 1]
-    if twice:
-        more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
-        raise InputError(
-            f"`twins` must hold each patient once, but holds more than once: {', '.join(twice[:5])}{more}."
-        )
+    each_once("twins", (one.patient for one in entries), "give one calibration of each")
     priced = costs if isinstance(costs, Costs) else Costs() if costs is None else load_costs(costs)
     return Account(tuple(entries), tuple(runs.values()), priced)
 

@@ -188,6 +188,13 @@ def test_no_patients_are_refused():
         calibrate(ht.circulation("adult"), [])
 
 
+def test_two_records_of_one_name_are_refused_at_once_by_that_name():
+    """Twins go by name: one of the two would be lost without a word."""
+    one, other = cuff_only(), dataclasses.replace(cuff_only(), patient="B")
+    with pytest.raises(InputError, match=r"`records` must hold each patient once, .* more than once: CUFF; calibrate"):
+        calibrate(ht.circulation("adult"), [one, other, one])
+
+
 def test_a_coarse_step_is_flagged_by_its_certificate():
     """The same fit on 64 steps a beat is solved, but not to be trusted, and says so."""
     coarse = calibrate(ht.circulation("adult"), patients(), starts=1, draws=2, leave_out=False, steps=64)["P1"]

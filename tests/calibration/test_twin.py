@@ -17,11 +17,17 @@ from hemotwin.calibration.rows import at_the_edge, span
 from hemotwin.calibration.twin import CalibratedTwins
 from hemotwin.core.errors import InputError, UnknownNameError
 from tests.calibrated import twins
+from tests.reports.example_twin import example_twin
 
 
 def pair():
     """Two of the twins as a cohort of their own."""
     return CalibratedTwins((twins()["P1"], twins()["CUFF"]), dict(twins().skipped), dict(twins().provenance))
+
+
+def cohort(*patients):
+    """A cohort of stand-ins, which need no solver."""
+    return CalibratedTwins(tuple(dataclasses.replace(example_twin(), patient=one) for one in patients), {}, {})
 
 
 def test_a_saved_cohort_comes_back_equal(tmp_path):
@@ -60,6 +66,33 @@ def test_saving_again_replaces_the_older_folder(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["one.zarr"]
     (tmp_path / "one.zarr").rename(tmp_path / "twin.zarr")
     assert ht.load(tmp_path).patients == ["CUFF"], "the folder that the command line writes"
+
+
+@pytest.mark.parametrize("other", ["run", "run-2"])
+def test_a_save_beside_one_that_is_still_writing_ruins_neither(tmp_path, monkeypatch, other):
+    """To the same folder the last to finish wins; a target whose name begins like the other's is another one."""
+    slow, quick = cohort("A", "B"), cohort("C")
+    write, begun = twin_module._write, []
+
+    def overtaken(*arguments):
+        write(*arguments)
+        if not begun:
+            begun.append(True)
+            quick.save(tmp_path / "run")
+            assert ht.load(tmp_path / "run").patients == ["C"]
+
+    monkeypatch.setattr(twin_module, "_write", overtaken)
+    slow.save(tmp_path / other)
+    assert ht.load(tmp_path / other).patients == ["A", "B"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted({"run", other})
+
+
+def test_a_patient_given_twice_is_refused_by_name():
+    one = example_twin()
+    with pytest.raises(InputError, match=r"`twins` must hold each patient once, but holds more than once: A, B;"):
+        CalibratedTwins(tuple(dataclasses.replace(one, patient=name) for name in "ABCAB"), {}, {})
+    with pytest.raises(InputError, match="holds more than once: B;"):
+        CalibratedTwins((*cohort("A", "B"),), {"B": "no usable measurement"}, {})
 
 
 def test_what_is_no_saved_twin_is_refused(tmp_path):

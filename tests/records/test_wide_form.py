@@ -9,7 +9,7 @@ from hemotwin.core.errors import InputError
 from hemotwin.core.units import same_dimension
 from hemotwin.records.codes import find_name, info, observables
 from hemotwin.records.readers.headers import is_known
-from hemotwin.records.wide_form import split_header, wide_form
+from hemotwin.records.wide_form import bracketed, split_header, wide_form
 
 from .build import checked, table, values
 
@@ -42,6 +42,18 @@ def test_wide_form_of_every_name_is_one_that_the_reader_knows(name):
     form = wide_form(name)
     base, unit = split_header(form)
     assert is_known(form) and find_name(base) == find_name(name) and same_dimension(unit, info(name).unit)
+
+
+@pytest.mark.parametrize("written", ["[L/(min.m2)]", "(L/(min.m2))", "[ L/(min*m2) ]", "[(L/min)/(m2)]", "[L/min/m2]"])
+def test_unit_of_cardiac_index_may_hold_round_brackets_in_a_header(tmp_path, written):
+    assert is_known(f"cardiac index {written}")
+    records = checked(ht.read(table(tmp_path, "A,118,2.4", header=f"id,sbp [mmHg],cardiac index {written}")))
+    assert values(records) == {("sbp", "unspecified"): 118, ("cardiac_index", "unspecified"): pytest.approx(2.4)}
+
+
+def test_remark_with_brackets_of_its_own_is_no_unit():
+    assert not is_known("cardiac index (by echo (two views))") and not is_known("sbp [mm(Hg]")
+    assert bracketed("sbp mmHg") is bracketed("[mmHg]") is bracketed("sbp ))") is None
 
 
 def test_headers_without_brackets_are_refused_with_the_headers_to_write(tmp_path):

@@ -11,7 +11,7 @@ from ..births import BIRTH_DATE
 from ..codes import Target, find_name, normalise
 from ..mapping import Column, WideMapping
 from ..marks import MARK_COLUMN
-from ..wide_form import wide_form
+from ..wide_form import bracketed, wide_form
 
 __all__ = ["HEADERS", "IN_MEMORY", "is_known", "own_mapping"]
 
@@ -45,9 +45,9 @@ _UNIT_IN_HEADER = re.compile(r"(.+?)\s*[\[(]\s*([^\[\]()]*(?:\[[^\]]*\][^\[\]()]
 
 def is_known(header: str) -> bool:
     """Whether a header says by itself what stands below it, as a role of the long form or as a column of the wide."""
-    match = _UNIT_IN_HEADER.fullmatch(header) if len(header) <= HEADER_LIMIT else None
-    target = find_name(match[1] if match else header)
-    own = target is not None and (match is not None or target.name in _WITHOUT_UNIT)
+    written = _name_and_unit(header)
+    target = find_name(written[0] if written else header)
+    own = target is not None and (written is not None or target.name in _WITHOUT_UNIT)
     return own or any(normalise(header) in words for words in HEADERS.values())
 
 
@@ -56,21 +56,30 @@ def own_mapping(names: Sequence[str], path: Path) -> WideMapping:
     roles: dict[str, str] = {}
     columns: dict[str, Column] = {}
     for name in names:
-        match = _UNIT_IN_HEADER.fullmatch(name) if len(name) <= HEADER_LIMIT else None
-        target: Target | None = find_name(match[1]) if match else find_name(name)
-        if target is not None and (match or target.name in _WITHOUT_UNIT):
-            columns[name] = Column(target, match[2] if match else "")
-        elif not match and normalise(name) in HEADERS["patient"]:
+        written = _name_and_unit(name)
+        target: Target | None = find_name(written[0] if written else name)
+        if target is not None and (written or target.name in _WITHOUT_UNIT):
+            columns[name] = Column(target, written[1] if written else "")
+        elif not written and normalise(name) in HEADERS["patient"]:
             roles["patient"] = min(name, roles.get("patient", name), key=_rank)
-        elif not match and normalise(name) in HEADERS["time"]:
+        elif not written and normalise(name) in HEADERS["time"]:
             roles.setdefault("time", name)
-        elif not match and (clear := wide_form(name)):
+        elif not written and (clear := wide_form(name)):
             columns[name] = Column(None, problem=f"the header must say the unit in brackets: write it as `{clear}`")
         elif name:
             columns[name] = Column(None, problem=_unknown(name))
     if all(column.target is None or column.target.name in _WITHOUT_UNIT for column in columns.values()):
         raise InputError(_no_mapping(names, path))
     return WideMapping(roles, columns)
+
+
+def _name_and_unit(header: str) -> tuple[str, str] | None:
+    """What a header such as "sbp [mmHg]" says; a unit with round brackets in it, as that of cardiac index, must be one,
+    so that a remark is not taken for it."""
+    if len(header) > HEADER_LIMIT:
+        return None
+    match = _UNIT_IN_HEADER.fullmatch(header)
+    return (match[1], match[2]) if match else bracketed(header)
 
 
 def _unknown(name: str) -> str:
