@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from .machine import cores
 __all__ = ["Crew", "crew", "spare", "usable"]
 
 Work = Callable[[int], object]
+LOOK = 0.005  # s between looks at whether threads have ended what was abandoned
 
 
 class Crew:
@@ -32,36 +34,68 @@ class Crew:
             threading.Thread(target=self._serve, name="hemotwin", daemon=True).start()
 
     def run(self, work: Work, count: int) -> None:
-        """Call `work` with 0 .. count - 1, each once, in these threads and the caller's; raises what a call raises."""
-        with _spare.none():
-            self._run(work, count)
+        """Call `work` with 0 .. count - 1, each once, in these threads and the caller's; raises what a call raises.
 
-    def _run(self, work: Work, count: int) -> None:
-        left = iter(range(count))  # its `next` is one step of the interpreter: no two threads get the same number
-        done: SimpleQueue[BaseException | None] = SimpleQueue()
-        for _ in range(min(self.size, count - 1)):
-            self._asked.put(functools.partial(_take, work, left, done))
-        _take(work, left, done)
-        for _ in range(count):  # a thread that wakes later finds nothing left, and nobody waits for it
-            error = done.get()
-            if error is not None:
-                raise error
+        Whatever ends it, an interrupt too, no call is under way when it returns: a process that ends while a thread of
+        its own runs a program of XLA's crashes. A second interrupt does not wait.
+        """
+        with _spare.none():
+            shared = _Shared(work, count)
+            for _ in range(min(self.size, count - 1)):
+                self._asked.put(shared.help)
+            try:
+                shared.finish()
+            except BaseException:
+                shared.abandon()
+                raise
 
     def _serve(self) -> None:
         while True:
             self._asked.get()()
 
 
-def _take(work: Work, left: Iterator[int], done: SimpleQueue[BaseException | None]) -> None:
-    """Work on numbers until none is left; after an error none is."""
-    for at in left:
+class _Shared:
+    """Calls of `work` that are shared out: which are left, how those that were made ended, and who helps."""
+
+    def __init__(self, work: Work, count: int) -> None:
+        self.work, self.count = work, count
+        self.left = iter(range(count))  # its `next` is one step of the interpreter: no two threads get the same number
+        self.ended: SimpleQueue[BaseException | None] = SimpleQueue()
+        self.came: list[None] = []
+        self.went: list[None] = []
+
+    def finish(self) -> None:
+        """Work until nothing is left and wait for what others work on; a thread that wakes later finds nothing, and
+        nobody waits for it."""
+        self._take()
+        for _ in range(self.count):
+            error = self.ended.get()
+            if error is not None:
+                raise error
+
+    def help(self) -> None:
+        """What another thread does."""
+        self.came.append(None)
         try:
-            work(at)
-        except BaseException as error:
-            deque(left, maxlen=0)
-            done.put(error)
-            return
-        done.put(None)
+            self._take()
+        finally:
+            self.went.append(None)
+
+    def abandon(self) -> None:
+        """Leave what is left, and wait for the threads that are at work."""
+        deque(self.left, maxlen=0)
+        while len(self.went) < len(self.came):
+            time.sleep(LOOK)
+
+    def _take(self) -> None:
+        for at in self.left:
+            try:
+                self.work(at)
+            except BaseException as error:
+                deque(self.left, maxlen=0)
+                self.ended.put(error)
+                return
+            self.ended.put(None)
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import io
 import os
@@ -62,10 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _readable_streams()
     former = _stop_on_terminate()
     try:
-        return _guarded(verbs[options.verb].run, options)
+        code = _guarded(verbs[options.verb].run, options)
+    except SystemExit as ended:
+        if ended.code != TERMINATED or arguments is not None:
+            raise
+        code = TERMINATED
     finally:
         if former is not None:
             signal.signal(signal.SIGTERM, former)
+    if arguments is None and code in (INTERRUPTED, TERMINATED):
+        _leave(code)
+    return code
 
 
 def _parser(given: Sequence[str]) -> tuple[argparse.ArgumentParser, dict, dict[str, argparse.ArgumentParser]]:
@@ -125,6 +133,15 @@ def _stop_on_terminate():
         return signal.signal(signal.SIGTERM, _terminated)
     except ValueError:
         return None
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process at once: one that is cut short may have programs of XLA under way, around which an interpreter
+    that ends as usual crashes."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

@@ -93,6 +93,33 @@ def test_what_ends_a_run_early_decides_the_exit_code(error, code, monkeypatch, c
     assert main(["catalog"]) == code
 
 
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_process_that_is_cut_short_ends_at_once(error, code, monkeypatch, capfd):
+    """An interpreter that ends as usual crashes around programs still under way; a caller of `main` goes on."""
+
+    class Left(Exception):
+        pass
+
+    def leave(code):
+        raise Left(code)
+
+    def stop(options):
+        print("so far")
+        raise error
+
+    monkeypatch.setattr("hemotwin.cli.catalog.run", stop)
+    monkeypatch.setattr("os._exit", leave)
+    monkeypatch.setattr("sys.argv", ["hemotwin", "catalog"])
+    with pytest.raises(Left, match=str(code)):
+        main()
+    assert capfd.readouterr().out == "so far\n"
+    if code == 130:
+        assert main(["catalog"]) == code
+    else:
+        with pytest.raises(SystemExit):
+            main(["catalog"])
+
+
 def test_programming_mistake_is_not_swallowed(monkeypatch):
     def stop(options):
         raise RuntimeError("a mistake of ours")

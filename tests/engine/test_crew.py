@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
+from queue import SimpleQueue
 
 import pytest
 
+from hemotwin.engine import crew as crew_module
 from hemotwin.engine.crew import Crew, crew
 
 PATIENCE = 30.0  # s; a thread that does not come within them never does
@@ -39,6 +42,45 @@ def test_an_error_in_any_thread_ends_the_work_and_is_raised():
     with pytest.raises(ValueError, match="cannot be"):
         Crew(1).run(work, 1000)
     assert len(begun) <= 3, "one each, and at most one that the caller took before the other thread had said so"
+
+
+def test_an_interrupt_waits_for_what_another_thread_is_at():
+    """A process that ended meanwhile would free what that thread's program runs on."""
+    begun, ended, late = threading.Event(), [], []
+
+    def work(at: int) -> None:
+        if threading.current_thread().name == "hemotwin":
+            begun.set()
+            time.sleep(0.2)
+            ended.append(at)
+        elif begun.wait(timeout=PATIENCE):
+            late.append(at)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Crew(1).run(work, 1000)
+    assert len(ended) == 1 and len(late) == 1, "the other thread's call has ended, and nothing more was begun"
+
+
+def test_an_interrupt_while_the_caller_waits_is_no_other(monkeypatch: pytest.MonkeyPatch):
+    """It comes as the caller waits for the last call of another thread."""
+    ended: list[int] = []
+
+    class Interrupted(SimpleQueue):
+        def get(self, *given, **named):
+            raise KeyboardInterrupt
+
+    def work(at: int) -> None:
+        together.wait(timeout=PATIENCE)
+        if at:
+            time.sleep(0.2)
+        ended.append(at)
+
+    threads, together = Crew(1), threading.Barrier(2)
+    monkeypatch.setattr(crew_module, "SimpleQueue", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        threads.run(work, 2)
+    assert sorted(ended) == [0, 1]
 
 
 def test_a_thread_that_failed_serves_on():
