@@ -18,6 +18,7 @@ from ..core.registry import look_up
 from ..engine.compile_clock import CompileClock, compile_clock
 from ..engine.precision import double
 from ..physiology.model import Model
+from ..records.codes import observables
 from ..records.evidence import evidence_sha256
 from ..records.record import MeasurementSet, Records
 from .certified import FINER
@@ -264,7 +265,8 @@ def _left_out(
         reading, noise = float(ends.reading[channel, best]), cohort.noise(channel, patient)
         slope = ends.slope[channel, :, best] * noise.sd
         covariance = np.linalg.inv(ends.hessian[:, :, best])
-        found[patient][channel] = predicted(reading, slope, covariance, float(noise.sd_at(reading)))
+        limits = observables()[cohort.channels[channel][0]].limits
+        found[patient][channel] = predicted(reading, slope, covariance, noise, limits)
     return found
 
 

@@ -44,7 +44,7 @@ class NoiseScale(NamedTuple):
         xp = _arrays(x)
         grows, relative, _ = self._parts(xp)
         at = self(x) + error
-        above = self.least / relative * xp.exp(xp.maximum(relative * at - 1.0, 0.0))
+        above = self.least / relative * xp.exp(xp.where(grows, xp.maximum(relative * at - 1.0, 0.0), 0.0))
         return xp.where(grows & (relative * at > 1.0), above, at * xp.where(grows, self.least, self.sd))
 
     def _parts(self, xp: Any) -> tuple[Any, Any, Any]:

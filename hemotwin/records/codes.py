@@ -6,6 +6,7 @@ never becomes a cuff pressure inside a pulmonary, atrial or ventricular panel.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -40,6 +41,17 @@ class ObservableInfo:
     high: float | None
     source: str
     modality: str
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Between which such readings lie at all: a share from 0 to 100 %, a pressure (it is one against the air's)
+        anywhere, all others on the side of 0 on which what is plausible lies."""
+        low, high = (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
+        if self.unit == "%" and low >= 0.0 and high <= 100.0:
+            return 0.0, 100.0
+        if self.unit == "mmHg" or low < 0.0 < high:
+            return -math.inf, math.inf
+        return (0.0, math.inf) if low >= 0.0 else (-math.inf, 0.0)
 
 
 @dataclass(frozen=True)
