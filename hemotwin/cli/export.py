@@ -176,11 +176,10 @@ def _bundle(twin: Any, predictions: list[Any], path: Path) -> Path:
     """Write one twin as a FHIR bundle, whole or not at all."""
     import json
 
+    from ..core.whole_file import write_whole
     from ..reports.fhir_bundle import fhir_bundle
 
-    draft = path.with_name(f".{path.name}.partial")
-    draft.write_text(json.dumps(fhir_bundle(twin, predictions), indent=1, allow_nan=False), encoding="utf-8")
-    return draft.replace(path)
+    return write_whole(path, json.dumps(fhir_bundle(twin, predictions), indent=1, allow_nan=False))
 
 
 def _digests(paths: list[Path]) -> list[str]:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..core.whole_file import write_whole
 from .codes import info
 from .record import Measurement, MeasurementSet
 
@@ -22,16 +23,13 @@ def write_csv(sets: Iterable[MeasurementSet], path: str | Path, comment: str = "
     Derived readings are left out: they are functions of what is written, and reading the table tells so again.
     `comment` becomes a line that begins with "#".
     """
-    target = Path(path)
     text = io.StringIO()
     if comment:
         text.write(f"# {' '.join(comment.split())}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(row for one in sets for row in table_rows(one))
-    draft = target.with_name(f".{target.name}.partial")
-    draft.write_text(text.getvalue(), encoding="utf-8")
-    return draft.replace(target)
+    return write_whole(path, text.getvalue())
 
 
 def table_rows(one: MeasurementSet) -> Iterator[tuple[str, ...]]:

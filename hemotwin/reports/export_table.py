@@ -11,6 +11,7 @@ from typing import Any
 from ..calibration.twin import CalibratedTwin
 from ..core.disclaimer import DISCLAIMER
 from ..core.extras import required
+from ..core.whole_file import whole_file, write_whole
 from ..prediction.predict import Prediction
 from ..records.marks import MARK_COLUMN, MEASURED, PREDICTED
 
@@ -75,10 +76,7 @@ def write_csv(rows: Iterable[dict[str, Any]], path: str | Path) -> Path:
     writer.writerow(COLUMNS)
     for row in rows:
         writer.writerow("" if row[name] is None else row[name] for name in COLUMNS)
-    target = Path(path)
-    draft = target.with_name(f".{target.name}.partial")
-    draft.write_text(text.getvalue(), encoding="utf-8")
-    return draft.replace(target)
+    return write_whole(path, text.getvalue())
 
 
 def write_parquet(rows: Iterable[dict[str, Any]], path: str | Path) -> Path:
@@ -88,7 +86,6 @@ def write_parquet(rows: Iterable[dict[str, Any]], path: str | Path) -> Path:
     kinds = {**dict.fromkeys(_NUMBERS, arrow.float64()), "counted": arrow.bool_()}
     schema = arrow.schema([(name, kinds.get(name, arrow.string())) for name in COLUMNS], {"notice": DISCLAIMER})
     listed = [{**row, **{n: None if row[n] is None else float(row[n]) for n in _NUMBERS}} for row in rows]
-    target = Path(path)
-    draft = target.with_name(f".{target.name}.partial")
-    parquet.write_table(arrow.Table.from_pylist(listed, schema=schema), draft)
-    return draft.replace(target)
+    with whole_file(path) as draft:
+        parquet.write_table(arrow.Table.from_pylist(listed, schema=schema), draft)
+    return Path(path)
