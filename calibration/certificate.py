@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -90,25 +90,59 @@ def certify(
     pressure, volume = (_largest(each, [u == unit for u in units]) for unit in ("mmHg", "mL"))
     shares = in_limits(units, fine, each)
     other, largest = _largest(shares, [u not in LIMITS for u in units]), _largest(shares, [True] * len(units))
-    checks = {
-        _within("pressures", pressure, "mmHg"): pressure <= PRESSURE_LIMIT,
-        _within("volumes", volume, "mL"): volume <= VOLUME_LIMIT,
-        _within("other readings", other, "of their limits"): other <= 1.0,
-    }
-    if slope is not None:
-        where = "" if fit_steps in (None, steps) else f" (fitted at {fit_steps} steps)"
-        checks[f"sensitivities within {SHARE * slope:.2g} noise sd per prior sd{where}"] = slope <= JACOBIAN_LIMIT
+    where = "" if fit_steps in (None, steps) else f"fitted at {fit_steps} steps"
+    checks = [
+        _Check("pressures within", pressure, "mmHg", PRESSURE_LIMIT),
+        _Check("volumes within", volume, "mL", VOLUME_LIMIT),
+        _Check("other readings within", other, "of their limits", 1.0, many="times their limits"),
+    ]
+    if slope is not None:  # what is left at N, as of a reading, and so is the limit
+        checks.append(_Check("sensitivities within", SHARE * slope, "noise sd per prior sd", SHARE * JACOBIAN_LIMIT,
+                             where))  # fmt: skip
     if residual is not None:
-        checks[f"beat repeats to {residual:.1g} mL"] = residual <= PERIODICITY_LIMIT
-    checks[f"blood conserved to {balance:.1g} mL"] = balance <= PERIODICITY_LIMIT
-    failed = [text for text, good in checks.items() if not good]
-    words = "; ".join(failed) if failed else "; ".join(checks)
+        checks.append(_Check("beat repeats to", residual, "mL", PERIODICITY_LIMIT, digits=1))
+    checks.append(_Check("blood conserved to", balance, "mL", PERIODICITY_LIMIT, digits=1))
+    failed = [one.failed for one in checks if not one.good]
+    words = "; ".join(failed or [one.passed for one in checks])
     sentence = f"{'Numerical errors exceed their limits' if failed else 'Numerical errors'} at {steps} steps: {words}."
     return Certificate(pressure, volume, slope, residual, balance, not failed, sentence, largest)
 
 
-def _within(what: str, error: float, unit: str) -> str:
-    return f"{what} within {error:.2g} {unit}" if np.isfinite(error) else f"{what} by an amount that is not known"
+class _Check(NamedTuple):
+    """One error of an answer and its limit, in words; `digits` of an error that passes; `many`: what stands for a unit
+    that counts limits, and for the limit, once there is more than one of them."""
+
+    what: str
+    error: float
+    unit: str
+    limit: float
+    note: str = ""
+    digits: int = 2
+    many: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether the error stays within its limit; one that is not known does not."""
+        return self.error <= self.limit
+
+    @property
+    def passed(self) -> str:
+        """The error."""
+        return f"{self.what} {self.error:.{self.digits}g} {self.unit}{_aside(self.note)}"
+
+    @property
+    def failed(self) -> str:
+        """The error and its limit, in as many digits as show which is larger."""
+        if not np.isfinite(self.error):
+            return f"{self.what.rsplit(' ', 1)[0]} by an amount that is not known"
+        shown = ([f"{value:.{digits}g}" for value in (self.error, self.limit)] for digits in range(2, 18))
+        error, limit = next(pair for pair in shown if float(pair[0]) > float(pair[1]))
+        return f"{self.what} {error} {self.many or self.unit}{_aside(self.note, '' if self.many else f'limit {limit}')}"
+
+
+def _aside(*notes: str) -> str:
+    said = ", ".join(note for note in notes if note)
+    return f" ({said})" if said else ""
 
 
 def errors(fine: np.ndarray, half: np.ndarray, quarter: np.ndarray) -> np.ndarray:

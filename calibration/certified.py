@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from ..core.counts import MOST_STEPS
 from ..core.errors import InputError
 from ..core.status import Status
 from ..engine.forward import Forward
@@ -24,7 +25,9 @@ from ..physiology.observable import Observer
 from .certificate import errors, in_limits
 from .readings import Readings, observe
 
-__all__ = ["FINER", "Certified", "certified", "on_enough_steps", "only_possible", "possible", "step_error"]
+__all__ = [
+    "FINER", "Certified", "certified", "on_enough_steps", "only_possible", "possible", "solved_again", "step_error",
+]  # fmt: skip
 
 Found = TypeVar("Found")
 FINER = 8  # times the steps asked for: of 202 of those draws without a beat at N 63 have one at 8 N, no more at 16 N
@@ -59,7 +62,7 @@ def certified(
     for them may be the reason of; all others stay. `finest` None: 8 times `steps`. A lane that has no steady beat on
     any keeps its status and error inf; one with a volume below zero or above all blood is unphysiological.
     """
-    finest = FINER * steps if finest is None else finest
+    finest = min(FINER * steps, MOST_STEPS) if finest is None else finest
     found = observe(model, parameters, guess, bsa, steps)
     start = found.solved.state
     half, quarter = (observe(model, parameters, start, bsa, max(1, steps // n)).sound_values for n in (2, 4))
@@ -68,7 +71,7 @@ def certified(
     lanes = np.flatnonzero(error > 1.0)
     while len(lanes) and (steps := 2 * steps) <= finest:
         before = Readings(found.names, found.units, values, solved).take(lanes)
-        finer = _again(model, parameters[:, lanes], before, bsa[lanes], steps)
+        finer = solved_again(model, parameters[:, lanes], before, bsa[lanes], steps)
         half[:, lanes], quarter[:, lanes] = before.sound_values, half[:, lanes]
         error[lanes] = step_error(found.units, finer.sound_values, half[:, lanes], quarter[:, lanes])
         values[:, lanes], used[lanes] = finer.values, steps
@@ -77,6 +80,16 @@ def certified(
         lanes = lanes[error[lanes] > 1.0]
     readings = only_possible(model, parameters, Readings(found.names, found.units, values, solved))
     return Certified(readings, used, error, half, quarter)
+
+
+def solved_again(model: Model, parameters: np.ndarray, found: Readings, bsa: np.ndarray, steps: int) -> Readings:
+    """Parameters [P, B] on `steps`, from the beats that were found before; where none was, from the relaxed state."""
+    groups = [np.flatnonzero(found.sound), np.flatnonzero(~found.sound)]
+    starts = (found.solved.state[:, groups[0]], None)
+    parts = [observe(model, parameters[:, lanes], start, bsa[lanes], steps)
+             for lanes, start in zip(groups, starts, strict=True) if len(lanes)]  # fmt: skip
+    whole = parts[0] if len(parts) == 1 else parts[0].joined(parts[1])
+    return whole.take(np.argsort(np.concatenate(groups)))
 
 
 def only_possible(model: Model, parameters: np.ndarray, found: Readings) -> Readings:
@@ -108,7 +121,7 @@ def on_enough_steps(
 
     Where `tried` raises `InputError` that stands in the place of what was found; on the last N it is raised.
     """
-    finest = FINER * steps if finest is None else finest
+    finest = min(FINER * steps, MOST_STEPS) if finest is None else finest
 
     def attempt(number: int) -> Any:
         try:
@@ -123,13 +136,3 @@ def on_enough_steps(
     if isinstance(fine, InputError):
         raise fine
     return fine, half, quarter, steps
-
-
-def _again(model: Model, parameters: np.ndarray, found: Readings, bsa: np.ndarray, steps: int) -> Readings:
-    """On `steps`, from the beat that was found before; where none was, from the relaxed state."""
-    groups = [np.flatnonzero(found.sound), np.flatnonzero(~found.sound)]
-    starts = (found.solved.state[:, groups[0]], None)
-    parts = [observe(model, parameters[:, lanes], start, bsa[lanes], steps)
-             for lanes, start in zip(groups, starts, strict=True) if len(lanes)]  # fmt: skip
-    whole = parts[0] if len(parts) == 1 else parts[0].joined(parts[1])
-    return whole.take(np.argsort(np.concatenate(groups)))

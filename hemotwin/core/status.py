@@ -43,7 +43,8 @@ class Status(enum.IntEnum):
 _ADVICE = {
     Status.OK: "Solved, and every certificate holds.",
     Status.UNIDENTIFIABLE: "The data inform none of the free quantities: add a measurement or fix more of them.",
-    Status.STEP_LIMIT: "The step error exceeds its limit: ask for more steps per beat before using the numbers.",
+    Status.STEP_LIMIT: "The step error exceeds its limit: where you set the steps, set more; otherwise up to eight "
+    "times as many were tried, so use the numbers only as far as the certificate says.",
     Status.NOT_PERIODIC: "No steady beat was reached: check heart rate and volumes, or simulate a number of beats.",
     Status.NOT_CONVERGED: "The fit did not settle from any start: use more starts, or look for contradicting values.",
     Status.UNPHYSIOLOGICAL: "A volume or pressure left the range of a living circulation: check units and values.",

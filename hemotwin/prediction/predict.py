@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..calibration.certificate import Certificate, certify, volume_balance
 from ..calibration.rows import at_the_edge, reading_labels, span
-from ..calibration.summary import Readings, observe, waves
+from ..calibration.summary import Readings, waves
 from ..calibration.twin import CalibratedTwin, CalibratedTwins
 from ..core.counts import whole_number
 from ..core.dataset import variable
@@ -23,8 +22,8 @@ from ..engine.precision import double
 from ..physiology.model import Model, circulation
 from ..physiology.scenario import Scenario
 from .outcome import Prediction, PredictionRow, Predictions
-from .regulated import Answer, answered, regulated_beats
-from .settled import Settled, followed
+from .paired import Lanes, paired
+from .regulated import Answer
 
 __all__ = ["Prediction", "PredictionRow", "Predictions", "predict"]
 
@@ -38,6 +37,8 @@ def predict(
     Every draw has its own baseline (solved when the twin was calibrated, at the same steps) and solves its own
     what-if, so that a change is paired; draws without a steady beat are counted and left out of the intervals, as are
     those with a volume below zero or above all blood there is.
+    Where the best mode's certificate fails after the scenario, or that mode has no steady beat, this twin is solved
+    again on twice its steps, up to eight times: draws and baselines, too. The certificate says on how many.
     `draws` limits how many of the twin's draws are used (None: all).
 
     `reflex` names a registered reflex, such as "baroreflex" (Ursino 1998, doi 10.1152/ajpheart.1998.275.5.H1733). Each
@@ -76,20 +77,10 @@ def _one(
     before = twin.posterior["parameters"].values[:, chosen]
     after = scenario.applied(tuple(twin.posterior["parameter"].values), before)
     bsa = np.full(len(chosen), float(twin.posterior.attrs["bsa"]))
-    base = _baseline(twin, model, chosen)
-    what_if = answered(model, before, base.solved.state, after, bsa, number)
-    best = (model, before[:, :1], base.solved.state[:, :1], after[:, :1], bsa[:1])
-    sound = base.sound & what_if.readings.sound
-    status, certificate = Status(int(what_if.status[0])) if base.sound[0] else Status(int(base.ended[0])), None
-    if sound[0]:
-        certificate = _certified(model, what_if, [answered(*best, number // n) for n in (2, 4)], number)
-    elif reflex and base.sound[0]:
-        what_if, certificate = _means(what_if, *best, number)
-        status = Status(int(what_if.status[0]))
-    if certificate is not None and not certificate.ok:
-        status = merge((status, Status.STEP_LIMIT))
-    if not twin.certificate.ok:  # its baseline stands in the same table
-        status = merge((status, Status.STEP_LIMIT))
+    found = paired(model, Lanes(before, _baseline(twin, model, chosen), after, bsa, number))
+    base, what_if, sound = found.base, found.what_if, found.sound
+    failed = [one for one in (found.certificate, twin.certificate) if one is not None and not one.ok]
+    status = merge((found.status, *[Status.STEP_LIMIT for _ in failed]))  # the twin's baseline is in the same table
     return Prediction(
         patient=twin.patient,
         scenario=scenario,
@@ -97,12 +88,13 @@ def _one(
         draws=len(chosen) - 1,
         failed=int(np.sum(~sound[1:])),
         status=status,
-        certificate=certificate,
-        waves=waves(model, what_if.rows[:, :1], what_if.readings.solved.state[:, :1], number),
-        baseline_waves=waves(model, before[:, :1], base.solved.state[:, :1], number),
+        certificate=found.certificate,
+        waves=waves(model, what_if.rows[:, :1], what_if.readings.solved.state[:, :1], found.steps),
+        baseline_waves=waves(model, before[:, :1], base.solved.state[:, :1], found.steps),
         dataset=_dataset(twin, base, what_if, sound, reflex, given),
-        provenance=provenance(precision="float64", scenario=scenario.name, settings=scenario.settings, steps=number,
-                              twin=twin.patient, circulation=twin.circulation, reflex=reflex, reflex_gains=given),
+        provenance=provenance(precision="float64", scenario=scenario.name, settings=scenario.settings,
+                              steps=found.steps, twin=twin.patient, circulation=twin.circulation, reflex=reflex,
+                              reflex_gains=given),
         reflex=reflex,
         reflex_gains=given,
         twin_status=twin.status,
@@ -115,42 +107,6 @@ def _model(twin: CalibratedTwin, reflex: str | None, gains: Mapping[str, Any]) -
     leaks = {n: v for n, v in twin.parameters.items() if n.endswith(".regurgitant_area")}
     whole = circulation(twin.circulation, valves=twin.provenance.get("valves"), reflex=reflex)
     return whole.with_values({**leaks, **{f"{reflex}.{name}": value for name, value in gains.items()}})
-
-
-def _certified(model: Model, fine: Answer, coarse: list[Answer], steps: int) -> Certificate:
-    """Certificate of the best mode from its answers on `steps`, half and a quarter of them."""
-    found, (half, quarter) = fine.readings, (one.readings.sound_values[:, 0] for one in coarse)
-    balance = volume_balance(model, fine.rows[:, 0], found.solved.state[:, 0])
-    residual = float(found.solved.residual[0])
-    return certify(found.units, found.values[:, 0], (half, quarter), residual, balance, steps)
-
-
-def _means(
-    what_if: Answer, model: Model, before: np.ndarray, rest: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int
-) -> tuple[Answer, Certificate]:
-    """The answer with the best mode, which has no single steady beat under the reflex, read over the beats it has."""
-
-    def read(number: int, onset: np.ndarray) -> Settled:
-        beats = regulated_beats(model, before, onset, after[None], number)
-        return followed(model, beats, beats.from_rest(onset), bsa)
-
-    def coarser(number: int) -> np.ndarray:
-        """Readings [O], nan where there is no steady beat at rest for the reflex to act about."""
-        base = observe(model, before, rest, bsa, number)
-        return read(number, base.solved.state).values if base.sound[0] else np.full(len(base.names), np.nan)
-
-    found, told = what_if.readings, read(steps, rest)
-    half, quarter = (coarser(steps // n) for n in (2, 4))
-    residual = float(told.told.residual[0]) if told.told.period[0] > 0 else None
-    balance = volume_balance(model, told.rows[:, 0], told.state[:, 0])
-    certificate = certify(found.units, told.values, (half, quarter), residual, balance, steps)
-    first = lambda all_lanes, best: np.concatenate([best, all_lanes[:, 1:]], axis=1)  # noqa: E731
-    solved = found.solved._replace(state=first(found.solved.state, told.state))
-    readings = Readings(found.names, found.units, first(found.values, told.values[:, None]), solved)
-    status = what_if.status.copy()
-    if not told.possible:
-        status[0] = int(merge((Status(int(status[0])), Status.UNPHYSIOLOGICAL)))
-    return Answer(readings, first(what_if.rows, told.rows), status), certificate
 
 
 def _baseline(twin: CalibratedTwin, model: Model, chosen: np.ndarray) -> Readings:

@@ -43,6 +43,15 @@ class Answer(NamedTuple):
     rows: np.ndarray
     status: np.ndarray
 
+    def take(self, lanes: Any) -> Answer:
+        """Some of the lanes, by index."""
+        return Answer(self.readings.take(lanes), self.rows[:, lanes], self.status[lanes])
+
+    def joined(self, more: Answer) -> Answer:
+        """These lanes, then more."""
+        rows, status = np.concatenate([self.rows, more.rows], axis=1), np.concatenate([self.status, more.status])
+        return Answer(self.readings.joined(more.readings), rows, status)
+
 
 def answered(
     model: Model, before: np.ndarray, rest: np.ndarray, after: np.ndarray, bsa: np.ndarray, steps: int

@@ -67,6 +67,31 @@ def test_each_error_beyond_its_limit_fails_and_is_named_alone(changes, named):
     assert sum(word in found.sentence for word in every) == 1
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"coarse": [80.312, 120.0, 70.0]}, "pressures within 0.104 mmHg (limit 0.1)."),
+        ({"coarse": [80.30003, 120.0, 70.0]}, "pressures within 0.10001 mmHg (limit 0.1)."),
+        ({"coarse": [80.0, 120.0, 71.092]}, "other readings within 1.04 times their limits."),
+        ({"coarse": [80.0, 120.0, 71.0501]}, "other readings within 1.0001 times their limits."),
+        ({"slopes": [np.ones((2, 2)), np.ones((2, 2)) + 0.141]},
+         "sensitivities within 0.047 noise sd per prior sd (limit 0.017)."),
+        ({"residual": 1.02e-6}, "beat repeats to 1.02e-06 mL (limit 1e-06)."),
+        ({"balance": 1e-3}, "blood conserved to 0.001 mL (limit 1e-06)."),
+    ],
+)  # fmt: skip
+def test_a_failed_check_gives_the_error_and_the_limit_that_it_exceeds(changes, said):
+    assert judged(**changes).sentence == f"Numerical errors exceed their limits at 400 steps: {said}"
+
+
+def test_sensitivities_name_the_steps_that_they_were_fitted_on_whether_they_pass_or_fail():
+    answer = (UNITS, FINE, (FINE, FINE), None, 0.0, 400)
+    good, bad = (certify(*answer, slope, 800).sentence for slope in (0.6 * JACOBIAN_LIMIT, 1.2 * JACOBIAN_LIMIT))
+    assert "sensitivities within 0.01 noise sd per prior sd (fitted at 800 steps);" in good
+    assert "sensitivities within 0.02 noise sd per prior sd (fitted at 800 steps, limit 0.017)." in bad
+    assert "sensitivities by an amount that is not known." in certify(*answer, np.inf, 800).sentence
+
+
 def test_the_largest_error_in_its_limit_is_of_any_reading_and_of_any_beat():
     coarse = [80.0, 120.0, 70.0 * (1.0 + 0.6 * RELATIVE_LIMIT / SHARE)]
     assert judged(coarse=coarse).step_error == pytest.approx(0.6)

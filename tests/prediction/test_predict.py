@@ -9,12 +9,8 @@ import numpy as np
 import pytest
 
 import hemotwin as ht
-from hemotwin.calibration.summary import Readings
 from hemotwin.core.errors import InputError, UnknownNameError
 from hemotwin.core.status import Status
-from hemotwin.engine.forward import Forward
-from hemotwin.prediction import predict
-from hemotwin.prediction.regulated import Answer
 from tests.calibrated import twins
 
 
@@ -76,27 +72,6 @@ def test_failed_draws_are_counted_and_a_sound_prediction_is_certified():
         judged = prediction.certificate
         assert judged.ok and 0.0 < judged.step_error < 1.0 and 0.0 < judged.step_error_volume < 0.1
         assert judged.periodicity < 1e-6 and judged.volume_balance < 1e-6 and judged.jacobian_difference is None
-
-
-def pressure_of(value, status):
-    """An answer of one lane with one reading."""
-    values = np.array([[value]])
-    solved = Forward(np.zeros((2, 1)), np.zeros(1), np.array([status]), values)
-    return Answer(Readings(("map",), ("mmHg",), values, solved), np.zeros((3, 1)), np.array([status]))
-
-
-@pytest.mark.parametrize(
-    ("half", "quarter", "ok"),
-    [
-        ((100.01, Status.OK), (105.0, Status.OK), False),
-        ((100.01, Status.OK), (105.0, Status.NOT_PERIODIC), True),
-        ((100.01, Status.NOT_PERIODIC), (100.05, Status.OK), False),
-    ],
-)
-def test_a_beat_that_was_not_found_neither_fails_a_what_if_nor_passes_it(monkeypatch, half, quarter, ok):
-    monkeypatch.setattr(predict, "volume_balance", lambda *given: 0.0)
-    fine, coarse = pressure_of(100.0, Status.OK), [pressure_of(*half), pressure_of(*quarter)]
-    assert predict._certified(ht.circulation("adult"), fine, coarse, 400).ok == ok
 
 
 def test_the_certificate_of_the_baseline_speaks_for_the_what_if_too():

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 import hemotwin as ht
+from hemotwin.calibration import certified
 from hemotwin.calibration.summary import Readings
 from hemotwin.core.errors import InputError, UnknownNameError
 from hemotwin.core.status import Status
 from hemotwin.engine.precision import double
 from hemotwin.physiology.model import Model
 from hemotwin.physiology.scenario import Scenario, all_scenarios
-from hemotwin.prediction import predict
+from hemotwin.prediction import paired
 from hemotwin.prediction.outcome import Prediction
 from hemotwin.prediction.regulated import answered
 from hemotwin.prediction.simulate import Run
@@ -124,30 +125,44 @@ def test_beats_of_which_no_single_one_is_steady_are_read_as_means_and_the_status
     compared(found, run, 1e-6)
 
 
+def test_means_are_taken_on_as_many_steps_as_they_need_too():
+    """Of a twin as if it had been solved on 100: there the means are off by more than their limit."""
+    twin = twins()["P1"]
+    coarse = dataclasses.replace(twin, provenance={**twin.provenance, "steps": 100})
+    found, fine = (ht.predict(one, bleeding(TENTH), reflex="baroreflex", reflex_gains=STRONG, draws=1)["P1"]
+                   for one in (coarse, twin))  # fmt: skip
+    assert found.provenance["steps"] == 400 and found.status == Status.BEAT_CYCLE and found.certificate.ok
+    np.testing.assert_allclose(found.dataset["after"].values[:, 0], fine.dataset["after"].values[:, 0], rtol=1e-6)
+    np.testing.assert_array_equal(found.dataset["status"].values, fine.dataset["status"].values)
+
+
 def test_a_cycle_whose_certificate_failed_is_still_told_as_a_cycle(monkeypatch):
     twin = twins()["P1"]
     monkeypatch.setattr("hemotwin.calibration.certificate.PRESSURE_LIMIT", 1e-9)
+    monkeypatch.setattr(certified, "FINER", 1)
     found = ht.predict(twin, bleeding(TENTH), reflex="baroreflex", reflex_gains=STRONG, draws=1)["P1"]
     assert found.status == Status.BEAT_CYCLE and not found.certificate.ok
     assert Status.BEAT_CYCLE.advice in found.note and found.certificate.sentence in found.note
 
 
 def test_means_about_a_rest_that_was_not_found_pass_no_certificate(monkeypatch):
-    twin, observe = twins()["P1"], predict.observe
+    """On fewer steps than the twin's; no finer ones are tried here."""
+    twin, again = twins()["P1"], paired.solved_again
 
     def lost(*given):
-        found = observe(*given)
+        found = again(*given)
         return Readings(found.names, found.units, found.values,
                         found.solved._replace(status=np.full(len(found.sound), int(Status.NOT_PERIODIC))))  # fmt: skip
 
-    monkeypatch.setattr(predict, "observe", lost)
+    monkeypatch.setattr(paired, "solved_again", lost)
+    monkeypatch.setattr(certified, "FINER", 1)
     found = ht.predict(twin, bleeding(TENTH), reflex="baroreflex", reflex_gains=STRONG, draws=0)["P1"]
     assert found.status == Status.BEAT_CYCLE and not found.certificate.ok
 
 
 def test_means_of_beats_of_which_one_cannot_be_are_unphysiological(monkeypatch):
-    followed = predict.followed
-    monkeypatch.setattr(predict, "followed", lambda *given: followed(*given)._replace(possible=False))
+    followed = paired.followed
+    monkeypatch.setattr(paired, "followed", lambda *given: followed(*given)._replace(possible=False))
     found = ht.predict(twins()["P1"], bleeding(TENTH), reflex="baroreflex", reflex_gains=STRONG, draws=1)["P1"]
     assert found.status == Status.UNPHYSIOLOGICAL == found.dataset["status"].values[0]
 
