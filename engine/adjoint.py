@@ -45,12 +45,14 @@ def steady_readings(
 ) -> Callable[[Any], jax.Array]:  # fmt: skip
     """A function of parameters [P, B] that gives the reductions [R, B] of the steady beat, with a reverse derivative.
 
-    It can stand in any `jax.grad`, `jax.vjp` or `jax.jit`; its derivative by the parameters is that of the steady beat
-    itself. `steps` per beat are fixed; `guess` [S, B] is where Newton's method starts (None: all stores at one
-    pressure), `tolerance` the largest volume residual (mL) of a beat that counts as steady (None: what the precision
-    can reach). `reverse`: differentiate one beat of XLA backwards (True), or carry sensitivities of all parameters
-    forward (False); None chooses by what runs the beat. A lane without a steady beat reads NaN, and so does its
-    gradient. Raises `InputError` for fewer than 2 steps, a beat without reductions, or a tolerance out of reach.
+    It can stand in any `jax.grad`, `jax.vjp`, `jax.vmap` or `jax.jit`; its derivative by the parameters is that of the
+    steady beat itself, to be taken once: second derivatives are differences of gradients, as those of JAX leave out how
+    the instant of an extreme moves (`core/smooth.py`). `steps` per beat are fixed; `guess` [S, B] is where Newton's
+    method starts (None: all stores at one pressure), `tolerance` the largest volume residual (mL) of a beat that counts
+    as steady (None: what the precision can reach). `reverse`: differentiate one beat of XLA backwards (True), or carry
+    sensitivities of all parameters forward (False); None chooses by what runs the beat. A lane without a steady beat
+    reads NaN, and so does its gradient. Raises `InputError` for fewer than 2 steps, a beat without reductions, or a
+    tolerance out of reach.
     """
     if steps < 2:
         raise InputError(f"`steps` must be 2 or more, but got {steps}; the circulation's own number is `model.steps`.")

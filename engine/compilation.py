@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.sharding import Mesh, PartitionSpec
 
 from . import compile_cache
@@ -32,9 +34,28 @@ def compiled_for_device(function: Callable[..., Any], about: Any = None) -> Any:
     devices = accelerators()
     if len(devices) > 1:
         return over_devices(function, devices)
-    options = CPU_OPTIONS if jax.default_backend() == "cpu" else None
-    compiled = jax.jit(function, compiler_options=options)
+    compiled = _Program(function) if jax.default_backend() == "cpu" else jax.jit(function)
     return compiled if about is None else kept(function, compiled, about)
+
+
+class _Program:
+    """`jax.jit` with `CPU_OPTIONS`, and its attributes; inside another `jax.jit` and where it is differentiated, where
+    JAX refuses options, the function becomes a part of what calls it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function, self._compiled = function, jax.jit(function, compiler_options=CPU_OPTIONS)
+
+    def __call__(self, *arguments: Any) -> Any:
+        try:
+            return self._compiled(*arguments)
+        except ValueError:  # of the options or of the function itself: JAX has no class for it
+            leaves = (*jax.tree.leaves(arguments), jnp.zeros(()))  # of which the last tells that a program is traced
+            if not any(isinstance(leaf, Tracer) for leaf in leaves):
+                raise
+        return self._function(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._compiled, name)
 
 
 def accelerators() -> Sequence[Any]:

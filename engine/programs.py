@@ -30,6 +30,7 @@ from typing import Any
 import jax
 import jaxlib
 import numpy as np
+from jax.core import Tracer
 
 from ..core.extras import required
 from ..core.own import own
@@ -59,6 +60,8 @@ def kept(function: Callable[..., Any], compiled: Callable[..., Any], about: Any)
 
     def call(*arguments: Any) -> Any:
         leaves, structure = jax.tree.flatten(arguments)
+        if any(isinstance(leaf, Tracer) for leaf in leaves):  # a kept program cannot be differentiated
+            return compiled(*arguments)
         shapes = [f"{np.shape(leaf)}{jax.dtypes.result_type(leaf)}" for leaf in leaves]
         wide = getattr(jax.config, "jax_enable_x64")  # noqa: B009
         key = f"{text} {structure} {shapes} {wide}"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import warnings
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from ....core.errors import HemotwinError
+from ....core.errors import HemotwinError, InputError
 from ....core.install import command
 from ...beat import BeatMap
 from ...reduction import Signs
@@ -22,6 +24,13 @@ from .trial import obstacle
 __all__ = ["NOT_INSTALLED", "native_beat", "native_record", "usable", "why_not"]
 
 NOT_INSTALLED = "llvmlite is not installed"  # the one reason that is the user's own choice, of which nothing is warned
+
+
+NO_FURTHER = (
+    "`beat` runs as native code, of which a plain beat alone can be differentiated, once: take the columns of "
+    "`beat.linearised` or the gradient of `engine.adjoint.steady_readings` (for second derivatives their differences), "
+    "or `dataclasses.replace(beat, backend='xla')`."
+)
 
 
 @functools.cache
@@ -70,7 +79,8 @@ def native_beat(
     shapes = [(size,), (kept,)]
     if free is not None:
         shapes += [(rows, size + len(free)) for rows in (size, kept)]
-    return _called(target, shapes, parameters, state, [steps, beats])
+    once = free is None and isinstance(beats, int) and beats == 1
+    return _called(target, shapes, parameters, state, [steps, beats], beat if once else None)
 
 
 def native_record(
@@ -87,16 +97,35 @@ def native_record(
     return _called(target, shapes, parameters, state, [steps, 1, stride, samples])[2]
 
 
-def _called(target: Target, shapes: list[Any], parameters: jax.Array, state: jax.Array, counts: Any) -> list[jax.Array]:
-    """What a native function gives for all lanes; `shapes` are those of one lane."""
+def _called(
+    target: Target, shapes: list[Any], parameters: jax.Array, state: jax.Array, counts: Any, beat: BeatMap | None = None
+) -> list[jax.Array]:
+    """What a native function gives for all lanes; `shapes` are those of one lane.
+
+    Where it is one plain `beat` its derivatives are those of XLA's; without it there are none.
+    """
     lanes = state.shape[1]
     padded = -(-lanes // target.width) * target.width
     widen = lambda x: x if padded == lanes else jnp.pad(x, ((0, 0), (0, padded - lanes)), mode="edge")  # noqa: E731
     ends = [jax.ShapeDtypeStruct((*shape, padded), state.dtype) for shape in shapes]
     ends.append(jax.ShapeDtypeStruct((target.scratch,), jnp.uint8))
+    native = jax.ffi.ffi_call(target.name, ends, vmap_method="sequential")
+
+    run = jax.custom_jvp(lambda *rows: native(*rows)[:-1])
+    run.defjvp(functools.partial(_pushed, beat, counts[0] if isinstance(counts[0], int | np.integer) else None))
     numbers = jnp.stack([jnp.asarray(count, jnp.int32) for count in counts])
-    found = jax.ffi.ffi_call(target.name, ends)(widen(parameters), widen(state), numbers)
-    return [x[..., :lanes] for x in found[:-1]]
+    return [x[..., :lanes] for x in run(widen(parameters), widen(state), numbers)]
+
+
+def _pushed(beat: BeatMap | None, steps: int | None, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+    """What XLA's beat gives, with the derivatives along `tangents`; `steps` where they are known as it is traced, which
+    a derivative backwards needs."""
+    if beat is None:
+        raise InputError(NO_FURTHER)
+    rows, state, numbers = primals
+    reference = dataclasses.replace(beat, backend="xla")
+    run = lambda rows, state: list(reference(rows, state, numbers[0] if steps is None else steps))  # noqa: E731
+    return jax.jvp(run, (rows, state), tangents[:2])
 
 
 @functools.lru_cache(maxsize=64)
