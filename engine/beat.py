@@ -19,6 +19,7 @@ from ..core.reduction import Reduction
 from ..core.system import System
 from .compilation import compiled_for_device
 from .reduction import Reducer
+from .shapes import together
 from .solvers.impulse import Impulse
 
 __all__ = ["Beat", "BeatMap", "Linearised"]
@@ -76,7 +77,11 @@ class BeatMap:
         return dataclasses.replace(self, reductions=())
 
     def __call__(self, parameters: jax.Array, state: jax.Array, steps: Any) -> Beat:
-        """Run one beat: parameters [rows, batch], state [S, batch], steps per beat (an integer)."""
+        """Run one beat: parameters [P, batch], state [S, batch], steps per beat (an integer); one lane serves for all.
+
+        Raises `InputError` for other rows or lanes.
+        """
+        parameters, state = together(self.system, parameters, state)
         generated = self._generated(parameters, state, steps, None)
         if generated is not None:
             return Beat(*generated)
@@ -87,6 +92,7 @@ class BeatMap:
 
     def linearised(self, parameters: jax.Array, state: jax.Array, steps: Any, free: tuple[int, ...]) -> Linearised:
         """The same beat with tangents of the state rows and of the parameter rows `free`, carried forward."""
+        parameters, state = together(self.system, parameters, state)
         generated = self._generated(parameters, state, steps, free)
         if generated is not None:
             return Linearised(*generated)

@@ -15,11 +15,12 @@ from .compilation import accelerators
 from .crew import crew, usable
 from .precision import double
 
-__all__ = ["block_width", "blocks", "in_blocks", "in_rounds"]
+__all__ = ["block_width", "blocks", "filled", "in_blocks", "in_rounds", "rounded_up"]
 
 Lanes = np.ndarray | slice
 _compiled: set[Hashable] = set()  # (program, width of its blocks, float64 or not) that have run in this process
 FEW = 4  # narrow blocks that are taken rather than a wide one
+DIGITS = 4  # binary ones of a number of lanes that has a program of its own
 FILLING = 8192  # lanes per block that keep a GPU busy where each runs some passes side by side
 
 
@@ -31,15 +32,22 @@ def block_width(on_cpu: int, count: int, filling: int = FILLING) -> int:
     return devices * min(filling, 1 << max(0, -(-count // devices) - 1).bit_length())
 
 
+def rounded_up(count: int) -> int:
+    """The next number of lanes of four binary digits, at most an eighth more: few programs serve all numbers."""
+    unit = 1 << max(0, count.bit_length() - DIGITS)
+    return -(-count // unit) * unit
+
+
 def blocks(count: int, width: int) -> Iterator[tuple[Lanes, int]]:
     """Blocks of fixed width over `count` lanes, the last filled up with repeats: (which lanes, how many are real)."""
     for first in range(0, count, width):
         last = min(first + width, count)
         whole = last - first == width
-        yield slice(first, last) if whole else _filled(np.arange(first, last), width), last - first
+        yield slice(first, last) if whole else filled(np.arange(first, last), width), last - first
 
 
-def _filled(lanes: np.ndarray, width: int) -> np.ndarray:
+def filled(lanes: np.ndarray, width: int) -> np.ndarray:
+    """Indices of lanes, the last repeated until there are `width`."""
     return np.concatenate([lanes, np.full(width - len(lanes), lanes[-1])])
 
 

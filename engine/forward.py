@@ -13,14 +13,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..core.counts import beat_steps, whole_number
 from ..core.status import Status
 from ..core.system import System
 from .beat import BeatMap, compiled
-from .blocks import block_width, in_blocks
+from .blocks import block_width, in_blocks, rounded_up
 from .compilation import compiled_for_device
 from .crew import usable
 from .periodic import SMALLEST_VOLUME, Steady, equal_pressure_state, steady_beat, tolerance_of
 from .quasi_newton import nearest, predicted, quasi_newton, typical
+from .shapes import arrays
 
 __all__ = ["Forward", "beat_width", "forward"]
 
@@ -29,7 +31,6 @@ SETTLING = 5  # plain beats from the relaxed state before tangents are worth car
 NEWTON, BANK = 32, 64  # lanes per block of Newton's method, and how many lanes the others start from
 WIDE, PER_CORE = (1024, 512, 256), 4  # lanes per block of many plain beats: the widest that leaves each core so many
 ONE_CALL = 8192  # lanes that native code takes in one call: of 2,048 to 16,384 there is no faster way
-DIGITS = 4  # binary ones of a number of lanes that has a program of its own
 KERNEL = 1 << 18  # lanes per launch of a GPU kernel: three waves of the largest cards
 RIDGE_STATE, RIDGE_INVERSE = 0.01, 0.1  # penalties per bank lane: of those tried, fewest beats for both priors
 MANY = 2  # banks from which on a second program is worth its compilation
@@ -57,20 +58,14 @@ def beat_width(beat: BeatMap, count: int) -> int:
     if not beat.native:
         return WIDE[0] if count >= 2 * WIDE[0] else min(WIDTH, count)
     if count <= ONE_CALL:
-        return _wider(count)
+        return rounded_up(count)
     return next((wide for wide in WIDE if count >= PER_CORE * wide * usable()), WIDE[-1])
-
-
-def _wider(count: int) -> int:
-    """The next number of lanes of four binary digits, at most an eighth more."""
-    unit = 1 << max(0, count.bit_length() - DIGITS)
-    return -(-count // unit) * unit
 
 
 def forward(
     beat: BeatMap,
-    parameters: np.ndarray,
-    guess: np.ndarray | None,
+    parameters: Any,
+    guess: Any,
     steps: int,
     *,
     warm_up: int = 3,
@@ -83,7 +78,13 @@ def forward(
     (see `quasi_newton`), and Newton takes the lanes that this leaves. No lane depends on another, but for those behind
     the bank on its sound lanes, from which they start: what an unsound or stray lane has enters none. A lane is steady
     where no volume changes by more than `tolerance` (mL; None: what the precision can reach, see `tolerance_of`).
+
+    Parameters and guess are arrays, or what numpy makes one of: float32 parameters are solved in float32, all other
+    numbers in float64 where JAX has it. Raises `InputError` for other rows or lanes than the beat's, or numbers of
+    steps and lanes that cannot be.
     """
+    parameters, guess = arrays(beat.system, parameters, guess)
+    steps, warm_up, bank = beat_steps(steps), whole_number("warm_up", warm_up, 0), whole_number("bank", bank, 1)
     count, tolerance = parameters.shape[-1], tolerance_of(jnp.result_type(parameters, float), tolerance)
 
     def solve(which: np.ndarray, start: np.ndarray | None = None, first: int = max(warm_up, SETTLING)) -> Steady:

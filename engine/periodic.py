@@ -21,6 +21,7 @@ from ..core.system import System
 from .beat import BeatMap
 from .compilation import compiled_for_device
 from .linear import solve
+from .shapes import together
 
 __all__ = [
     "TOLERANCE",
@@ -150,6 +151,7 @@ def newton_iteration(beat: BeatMap, asked: float | None) -> Callable[[Any, Any, 
     volumes = len(system.free_stores)
 
     def run(parameters: jax.Array, guess: jax.Array, steps: Any, warm_up: Any) -> Steady:
+        parameters, guess = together(system, parameters, guess)
         plain = lambda _, x: beat(parameters, x, steps).state  # noqa: E731
         start, tolerance = lax.fori_loop(0, warm_up, plain, guess), tolerance_of(guess.dtype, asked)
         lanes = guess.shape[1]

@@ -15,12 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..core.counts import beat_steps, whole_number
 from ..core.errors import InputError, UnknownNameError
 from ..core.system import System
 from .beat import BeatMap
-from .blocks import in_blocks
+from .blocks import filled, in_blocks, rounded_up
 from .compilation import compiled_for_device
 from .reduction import Signals, Signs
+from .shapes import arrays, together
 
 __all__ = ["Curves", "Waves", "curves", "record"]
 
@@ -49,7 +51,7 @@ class Waves(NamedTuple):
 
 
 def curves(
-    beat: BeatMap, parameters: np.ndarray, state: np.ndarray, steps: int, signals: Sequence[tuple[str, str]],
+    beat: BeatMap, parameters: Any, state: Any, steps: int, signals: Sequence[tuple[str, str]],
     *, stride: int = 1, width: int | None = None,
 ) -> Curves:  # fmt: skip
     """Some signals of one beat of `steps` steps from the state [S, B] at its onset, at every `stride`-th node.
@@ -60,13 +62,13 @@ def curves(
     return _recorded(beat, parameters, state, steps, tuple(_row(beat.system, *one) for one in signals), stride, width)
 
 
-def record(beat: BeatMap, parameters: np.ndarray, state: np.ndarray, steps: int, width: int | None = None) -> Waves:
+def record(beat: BeatMap, parameters: Any, state: Any, steps: int, width: int | None = None) -> Waves:
     """All signals of one beat from the state at its onset, at its own nodes; `curves` records some."""
     stores, branches = len(beat.system.stores), len(beat.system.branches)
     signals = [("pressure", i) for i in range(stores)] + [("volume", i) for i in range(stores)]
     signals += [("flow", i) for i in range(branches)]
     found = _recorded(beat, parameters, state, steps, tuple(signals), 1, width)
-    kind = found.period.dtype.type
+    kind, steps = found.period.dtype.type, len(found.phase) - 1
     time = np.arange(steps + 1, dtype=kind)[:, None] * (found.period / kind(steps))
     return Waves(time, *np.split(found.values, [stores, 2 * stores]))
 
@@ -83,10 +85,12 @@ def _row(system: System, quantity: str, site: str) -> tuple[str, int]:
 
 
 def _recorded(
-    beat: BeatMap, parameters: np.ndarray, state: np.ndarray, steps: int, signals: Signs, stride: int,
+    beat: BeatMap, parameters: Any, state: Any, steps: int, signals: Signs, stride: int,
     width: int | None,
 ) -> Curves:  # fmt: skip
-    if stride < 1 or steps % stride:
+    parameters, state = arrays(beat.system, parameters, state)
+    steps, stride = beat_steps(steps), whole_number("stride", stride, 1)
+    if steps % stride:
         raise InputError(
             f"`stride` must divide the {steps} steps of a beat, but got {stride}: the beat's end is the last sample."
         )
@@ -94,18 +98,20 @@ def _recorded(
     program = recorder(bare, steps, stride, signals)
     run = lambda lanes: program(jnp.asarray(parameters[:, lanes]), jnp.asarray(state[:, lanes]))  # noqa: E731
     samples = 1 + steps // stride
-    width = width or _width(bare, count, len(signals) * samples * state.dtype.itemsize)
-    if count <= width:  # no block to be filled up, and nothing to be put together
-        period, values = (np.asarray(part) for part in run(slice(None)))
+    width = width or _width(bare, len(signals) * samples * state.dtype.itemsize)
+    if count <= width:  # nothing to be put together
+        width = min(width, rounded_up(count))
+        lanes = slice(None) if count == width else filled(np.arange(count), width)
+        period, values = (np.asarray(part)[..., :count] for part in run(lanes))
     else:
         period, values = in_blocks(run, count, width, ("curves", bare, steps, stride, signals))
     return Curves(np.arange(samples) / (samples - 1), period, values)
 
 
-def _width(beat: BeatMap, count: int, size: int) -> int:
-    """Lanes per block where each lane's curves take `size` bytes."""
+def _width(beat: BeatMap, size: int) -> int:
+    """Lanes per block at most where each lane's curves take `size` bytes."""
     most = max(1, BLOCK // max(1, size) // UNIT) * UNIT
-    return min(most, count if beat.native else WIDE)
+    return most if beat.native else min(most, WIDE)
 
 
 @functools.lru_cache(maxsize=32)
@@ -114,6 +120,7 @@ def recorder(beat: BeatMap, steps: int, stride: int, signals: Signs) -> Any:
     system = beat.system
 
     def run(parameters: jax.Array, state: jax.Array) -> tuple[jax.Array, jax.Array]:
+        parameters, state = together(system, parameters, state)
         period = jnp.zeros_like(state[0]) + system.period(system.read(tuple(parameters)))
         if beat.native and signals:
             from .backends.native.call import native_record  # it needs `BeatMap`

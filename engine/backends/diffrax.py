@@ -17,16 +17,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...core.errors import HemotwinError
+from ...core.counts import whole_number
+from ...core.errors import HemotwinError, UnknownNameError
 from ...core.system import Params, System
 from ..forward import equal_start
 from ..precision import double
 from ..recording import Waves
+from ..shapes import arrays
 
 __all__ = ["Reference", "derivative", "reference_beat", "signals"]
 
 SHUT_RATE = 2000.0  # 1/s; a shut valve forgets the integrator's overshoot below zero flow this fast
+SHUTTING = 1e6  # 1/s; below some 0.002 mL/s a valve shuts this fast instead of at once, where a method is implicit
+SHORTEST = 1e-13  # s; shorter steps would leave the time where it is until their limit
 STEP_LIMIT = 200_000  # integrator steps per beat before a lane counts as failed
+METHODS: dict[str, Any] = {"tsit5": diffrax.Tsit5, "kvaerno5": diffrax.Kvaerno5}
+IMPLICIT = ("kvaerno5",)
 MEMORY = 8  # earlier beats that the acceleration looks back on
 
 
@@ -122,12 +128,13 @@ def _together(system: System, p: Params, group: tuple[int, ...], push: list[Any]
     return list(jnp.moveaxis(jnp.linalg.solve(matrix, jnp.stack(push, axis=-1)[..., None])[..., 0], -1, 0))
 
 
-def derivative(system: System, p: Params, time: Any, state: Any) -> Any:
+def derivative(system: System, p: Params, time: Any, state: Any, *, smooth: bool = False) -> Any:
     """dy/dt of the state rows: volumes by conservation, flows by momentum, openings of leaflets by their law.
 
     L dq/dt = dp - R q - B q^2 for a valve while q > 0 or dp > 0 (else q rests at 0), L dq/dt = dp - R q for an
     inertial path; where leaflets move, L and B follow their area and the flow may turn. dp includes the impedances in
-    series with the capacities (`System.couplings`), R those at the ports.
+    series with the capacities (`System.couplings`), R those at the ports. `smooth`: the rate of a valve that shuts does
+    not jump at q = 0, where an implicit step would often have no solution however short it is.
     """
     now = _instant(system, p, time, state)
     net: list[Any] = [0.0] * len(system.stores)
@@ -140,6 +147,7 @@ def derivative(system: System, p: Params, time: Any, state: Any) -> Any:
         inertance, loss = _momentum(system, p, index, leak, state)
         rate = (push - system.resistance(p, index) * q - loss * q * jnp.abs(q)) / inertance
         if system.branches[index].kind == "valve":
+            rate = jnp.maximum(rate, -SHUTTING * q) if smooth else rate
             rate = jnp.where((q > 0.0) | (push > 0.0), rate, -SHUT_RATE * q)
         rates.append(rate)
     for row, index in enumerate(system.leaflet_states, count + len(system.flow_states)):
@@ -193,9 +201,9 @@ def signals(system: System, p: Params, time: Any, state: Any) -> tuple[Any, Any,
 @functools.lru_cache(maxsize=32)
 def _program(system: System, method: str, samples: int, rtol: float) -> Any:
     """jit(vmap) of one beat: (parameters [P, B], state [S, B]) -> states at 0 and the `samples` later instants."""
-    solver = {"tsit5": diffrax.Tsit5, "kvaerno5": diffrax.Kvaerno5}[method]()
-    term = diffrax.ODETerm(lambda t, y, rows: derivative(system, system.read(tuple(rows)), t, y))
-    control = diffrax.PIDController(rtol=rtol, atol=rtol)
+    solver, smooth = METHODS[method](), method in IMPLICIT
+    term = diffrax.ODETerm(lambda t, y, rows: derivative(system, system.read(tuple(rows)), t, y, smooth=smooth))
+    control = diffrax.PIDController(rtol=rtol, atol=rtol, dtmin=SHORTEST)
 
     def one(rows: Any, state: Any) -> Any:
         p = system.read(tuple(rows))
@@ -213,14 +221,17 @@ def _accelerated(starts: list[np.ndarray], ends: list[np.ndarray]) -> np.ndarray
     """Anderson's next guess per lane from the latest beats' start and end states [S, B].
 
     It mixes the ends with the weights of sum 1 that make the change over a beat least; Walker and Ni 2011,
-    doi 10.1137/10078356X.
+    doi 10.1137/10078356X. A lane that has failed keeps its latest end.
     """
     if len(starts) < 2:
         return ends[-1]
-    change = np.stack([e - s for s, e in zip(starts, ends, strict=True)])
+    with np.errstate(invalid="ignore"):
+        change = np.stack([e - s for s, e in zip(starts, ends, strict=True)])
     guess = np.array(ends[-1])
     for lane in range(guess.shape[1]):
         f = change[:, :, lane]
+        if not np.isfinite(f).all():
+            continue
         weights = np.linalg.lstsq((f[1:] - f[:-1]).T, f[-1], rcond=1e-12)[0]
         stack = np.stack([e[:, lane] for e in ends])
         guess[:, lane] = stack[-1] - (stack[1:] - stack[:-1]).T @ weights
@@ -235,25 +246,37 @@ def reference_beat(
 
     parameters [P, B] (or a mapping of one patient's values), state [S, B] a guess (None: all stores at one pressure);
     `rtol` is also the absolute tolerance (mL, mL/s); `samples` instants per beat come back with the waves. The
-    residual is the largest volume change over the last beat; a lane whose integration failed has a residual of NaN.
+    residual is the largest volume change over the last beat; a lane whose integration failed has a residual of NaN,
+    and the others go on. Raises `InputError` for what cannot be run.
     """
+    if method not in METHODS:
+        raise UnknownNameError("method", method, METHODS)
+    beats, samples = whole_number("beats", beats, 1), whole_number("samples", samples, 1)
     with double(), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         if isinstance(parameters, Mapping):
             parameters = system.parameters.pack(parameters, 1)
-        rows = jnp.asarray(parameters, dtype=float)
-        guess = np.asarray(equal_start(system, rows) if state is None else state, dtype=float)
+        given, guess = arrays(system, parameters, state)
+        rows = jnp.asarray(given, dtype=float)
+        guess = np.asarray(equal_start(system, rows) if state is None else guess, dtype=float)
         program = _program(system, method, samples, rtol)
         starts: list[np.ndarray] = []
         ends: list[np.ndarray] = []
         for count in range(1, beats + 1):
             times, states, waves = program(rows, jnp.asarray(guess))
             starts, ends = [*starts[1 - MEMORY :], guess], [*ends[1 - MEMORY :], np.asarray(states[-1])]
-            change = np.abs(ends[-1] - starts[-1])[: len(system.free_stores)].max(axis=0)
+            change = _change(system, starts[-1], ends[-1])
             if not (change > tolerance).any() or count == beats:
                 break
             guess = ends[-1] if count < 3 else _admissible(system, _accelerated(starts, ends), ends[-1])
     pressure, volume, flow = (np.moveaxis(np.asarray(w), 0, 1) for w in waves)
     return Reference(Waves(np.asarray(times), pressure, volume, flow), starts[-1], change, count)
+
+
+def _change(system: System, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """The largest change of a volume per lane (mL), NaN where the beat was not integrated to its end."""
+    with np.errstate(invalid="ignore"):
+        change = np.abs(end - start)[: len(system.free_stores)].max(axis=0)
+    return np.where(np.isfinite(end).all(axis=0), change, np.nan)
 
 
 def _admissible(system: System, guess: np.ndarray, plain: np.ndarray) -> np.ndarray:

@@ -18,7 +18,9 @@ import jax
 import jax.numpy as jnp
 
 from ...core.errors import HemotwinError, InputError, UnknownNameError
+from ...core.system import System
 from ..beat import Beat, BeatMap, Linearised
+from ..shapes import together
 from .choice import BACKENDS, lanes_last, takes_kernel
 from .kernel_program import Program, program
 
@@ -65,11 +67,13 @@ class PallasBeat(BeatMap):
 
     def __call__(self, parameters: jax.Array, state: jax.Array, steps: Any, beats: Any = 1) -> Beat:
         """Run `beats` beats in one launch: parameters [P, B], state [S, B]; the reductions are the last beat's."""
+        parameters, state = together(self.system, parameters, state)
         ends = self._launched(self.program(str(state.dtype)), (parameters, state), steps, beats, 1)
         return Beat(*(rows[:, : state.shape[1]] for rows in ends))
 
     def linearised(self, parameters: jax.Array, state: jax.Array, steps: Any, free: tuple[int, ...]) -> Linearised:
         """One beat with its derivatives by the state rows, then the parameter rows `free`, as `BeatMap.linearised`."""
+        parameters, state = together(self.system, parameters, state)
         size, lanes = len(self.system.state), state.shape[1]
         found = []
         for rows, count in (((), size), (free, len(free))):
@@ -228,16 +232,17 @@ def compiled_kernel(beat: BeatMap, free: tuple[int, ...] | None = None, launch: 
     kernel = on_backend(beat, "pallas", launch)
     run = kernel.__call__ if free is None else functools.partial(kernel.linearised, free=free)
     devices = jax.local_devices()
-    return jax.jit(run if len(devices) == 1 else _spread(run, devices))
+    return jax.jit(run if len(devices) == 1 else _spread(kernel.system, run, devices))
 
 
-def _spread(run: Any, devices: list[Any]) -> Any:
+def _spread(system: System, run: Any, devices: list[Any]) -> Any:
     """`run` with the lanes divided among the devices, padded so that each gets as many."""
     kind, spec = (jax.sharding.AxisType.Auto,), jax.sharding.PartitionSpec
     mesh = jax.make_mesh((len(devices),), ("patients",), devices=devices, axis_types=kind)
     lanes, everywhere = spec(None, "patients"), spec()
 
     def spread(parameters: jax.Array, state: jax.Array, steps: Any) -> Any:
+        parameters, state = together(system, parameters, state)
         count = state.shape[-1]
         missing = -count % len(devices)
         rows = [jnp.pad(x, ((0, 0), (0, missing)), mode="edge") for x in (parameters, state)]

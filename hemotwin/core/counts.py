@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import InputError
 
-__all__ = ["LEAST_STEPS", "MOST_STEPS", "step_count", "whole_number"]
+__all__ = ["LEAST_STEPS", "MOST_STEPS", "beat_steps", "step_count", "whole_number"]
 
 LEAST_STEPS, MOST_STEPS = 20, 100_000  # per beat: below, no beat is followed; above, rounding grows and nothing is won
 
@@ -36,6 +36,20 @@ def step_count(steps: Any, own: int) -> int | None:
         raise InputError(
             f"`steps` must be an even whole number of steps per beat from {LEAST_STEPS} to {MOST_STEPS}, or None for "
             f"the circulation's own {own}, but got {repr(steps)[:60]}; use steps={own}, or leave it out."
+        )
+    return int(steps)
+
+
+def beat_steps(steps: Any) -> int:
+    """Steps of one beat as an int: also half of what `step_count` allows, as the error is judged from half as many.
+
+    Raises `InputError` otherwise.
+    """
+    least = LEAST_STEPS // 2
+    if not _whole(steps) or not least <= steps <= MOST_STEPS:
+        raise InputError(
+            f"`steps` must be a whole number of steps per beat from {least} to {MOST_STEPS}, but got "
+            f"{repr(steps)[:60]}; a circulation's own number is `model.steps`."
         )
     return int(steps)
 

@@ -6,11 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hemotwin.core.errors import HemotwinError
+from hemotwin.core.errors import HemotwinError, InputError
 from hemotwin.core.layout import Layout
 from hemotwin.core.system import Branch, Store, System
 from hemotwin.engine.backends.diffrax import derivative, reference_beat
 from hemotwin.engine.precision import double
+from tests.engine.kernels import patients, small_loop
 from tests.problems import solved
 
 
@@ -83,6 +84,39 @@ def test_algebraic_flows_that_meet_at_an_impedance_are_refused():
     system = loop(stores, (resistor("am", 0, 1, 1.0), bent))
     with pytest.raises(HemotwinError, match="am, mb"):
         reference_beat(system, np.array([[20.0]]), np.array([[10.0, 4.0]]).T)
+
+
+def test_a_lane_that_fails_leaves_the_others_alone():
+    """A lane of one that cannot be reads NaN in its residual alone, also where beats are accelerated."""
+    system = loop((vessel("a", 1.0), vessel("b", 3.0)), (resistor("ab", 0, 1, 2.0),))
+    choice = {"beats": 6, "rtol": 1e-6, "samples": 10, "tolerance": 1e-9}
+    alone = reference_beat(system, np.array([[8.0]]), np.array([[5.0]]), **choice)
+    found = reference_beat(system, np.array([[8.0, np.nan]]), np.array([[5.0, 5.0]]), **choice)
+    assert np.isnan(found.residual[1]) and found.beats == alone.beats > 3
+    np.testing.assert_allclose(found.state[:, 0], alone.state[:, 0], rtol=1e-12)
+    np.testing.assert_allclose(found.waves.volume[..., 0], alone.waves.volume[..., 0], rtol=1e-12)
+
+
+def test_an_implicit_method_passes_the_shutting_of_valves():
+    """Where a valve shuts its rate jumps, and no implicit step from just before has a solution."""
+    with double():
+        rows, state = patients(count=12)
+    stiff, usual = (
+        reference_beat(small_loop(), rows, state, beats=3, rtol=1e-5, samples=50, method=method)
+        for method in ("kvaerno5", "tsit5")
+    )
+    assert np.all(np.isfinite(stiff.residual))
+    np.testing.assert_allclose(stiff.waves.volume, usual.waves.volume, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"method": "radau"}, {"beats": 0}, {"samples": 0}, {"state": np.array([[5.0], [1.0]])}],
+)
+def test_what_cannot_be_run_is_refused(choice: dict):
+    system, name = loop((vessel("a", 1.0), vessel("b", 3.0)), (resistor("ab", 0, 1, 2.0),)), next(iter(choice))
+    with pytest.raises(InputError, match=f"`?{name}`? must"):
+        reference_beat(system, np.array([[8.0]]), **choice)
 
 
 def test_the_reference_agrees_with_the_default_step_on_the_adult_loop():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from hemotwin.core.errors import InputError, UnknownNameError
+from hemotwin.engine import recording
 from hemotwin.engine.backends.native.call import why_not
 from hemotwin.engine.beat import BeatMap, compiled
 from hemotwin.engine.forward import equal_start
@@ -95,6 +97,23 @@ def test_the_curves_of_a_lane_are_the_same_whatever_the_width_of_its_block(backe
         for width in (8, 32):
             found = curves(beat, rows, state, STEPS, FEW, stride=4, width=width)
             np.testing.assert_array_equal(found.values, whole.values)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_one_program_records_several_numbers_of_lanes(backend: str, monkeypatch: pytest.MonkeyPatch):
+    beat, rows, state = beaten(backend, "float64")
+    taken: list[int] = []
+
+    def watched(*program: Any) -> Any:
+        return lambda p, x: (taken.append(p.shape[1]), recorder(*program)(p, x))[1]
+
+    monkeypatch.setattr(recording, "recorder", watched)
+    with double():
+        whole = curves(beat, rows, state, STEPS, FEW[:1], stride=5).values
+        for lanes in (17, 18):
+            found = curves(beat, rows[:, :lanes], state[:, :lanes], STEPS, FEW[:1], stride=5).values
+            np.testing.assert_array_equal(found, whole[..., :lanes])
+    assert taken == [20, 18, 18]
 
 
 def test_a_stride_that_misses_the_end_and_an_unknown_site_are_refused():

@@ -1,0 +1,89 @@
+"""What a beat is given: parameters [P, B] and states [S, B] of one system; anything else is refused here.
+
+Generated code finds rows and lanes by their place and looks at no length: it would read past the end of what is short.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.system import System
+
+__all__ = ["arrays", "together"]
+
+
+def together(system: System, parameters: Any, state: Any) -> tuple[Any, Any]:
+    """Parameters [P, ...] and state [S, ...] with the system's rows and the same lanes; one lane serves for all.
+
+    Shapes alone are looked at: a compiled program pays for it once, as it is traced. Raises `InputError` for others.
+    """
+    _check_rows("parameters", system, parameters)
+    _check_rows("state", system, state)
+    lanes, others = parameters.shape[1:], state.shape[1:]
+    if lanes == others:
+        return parameters, state
+    try:
+        shared = np.broadcast_shapes(lanes, others)
+    except ValueError:
+        raise InputError(
+            f"`state` must have a lane for each of `parameters`, or one for all, but has shape {state.shape} beside "
+            f"{parameters.shape}: take parameters and states of the same patients."
+        ) from None
+    return _widened(parameters, shared), _widened(state, shared)
+
+
+def arrays(system: System, parameters: Any, state: Any = None) -> tuple[np.ndarray, Any]:
+    """The same of what a caller gives, as numpy arrays of one type that JAX takes, of one lane or more; no state: None.
+
+    float32 stays, other numbers become float64; a state takes the parameters' type. Raises `InputError` for others.
+    """
+    given = _floats("parameters", system, parameters)
+    start = None if state is None else _floats("state", system, state).astype(given.dtype, copy=False)
+    if start is not None and start.shape[1] != given.shape[1]:
+        given, start = (np.asarray(x) for x in together(system, given, start))
+    return given, start
+
+
+def _check_rows(argument: str, system: System, rows: Any) -> None:
+    wanted = len(system.parameters) if argument == "parameters" else len(system.state)
+    shape = np.shape(rows)
+    if not shape or shape[0] != wanted:
+        fix = {
+            "parameters": "`system.parameters.pack(values, lanes)` makes them",
+            "state": "take one that was solved for this system: other valves or leaks have other rows",
+        }[argument]
+        raise InputError(
+            f"`{argument}` must have shape [{wanted}, lanes], a row for each of `system.{argument}` in order, but has "
+            f"{shape}; {fix}."
+        )
+
+
+def _floats(argument: str, system: System, rows: Any) -> np.ndarray:
+    """An argument of the caller's as an array [rows, lanes] of float32 or float64."""
+    found: Any
+    try:
+        found = np.asarray(rows)
+    except ValueError:  # a list of rows that are not equally long
+        found = np.empty((), object)
+    if found.dtype.kind not in "iuf":
+        raise InputError(
+            f"`{argument}` must be an array of real numbers [rows, lanes], but holds {found.dtype.name}s; "
+            f"`numpy.asarray({argument}, dtype=float)` makes one."
+        )
+    _check_rows(argument, system, found)
+    if found.ndim != 2 or not found.shape[1]:
+        raise InputError(
+            f"`{argument}` must have shape [{len(found)}, lanes], with one lane or more, but has {found.shape}; "
+            f"`{argument}[:, None]` makes one lane of one patient's numbers."
+        )
+    return found.astype(found.dtype.newbyteorder("=") if found.dtype == np.float32 else np.float64, copy=False)
+
+
+def _widened(rows: Any, lanes: tuple[int, ...]) -> Any:
+    """Rows [rows, ...] repeated to all lanes."""
+    missing = (1,) * (len(lanes) + 1 - rows.ndim)
+    return jnp.broadcast_to(rows.reshape(len(rows), *missing, *rows.shape[1:]), (len(rows), *lanes))
