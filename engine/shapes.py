@@ -9,6 +9,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.errors import TracerArrayConversionError
 
 from ..core.errors import InputError
 from ..core.system import System
@@ -67,6 +68,11 @@ def _floats(argument: str, system: System, rows: Any) -> np.ndarray:
     found: Any
     try:
         found = np.asarray(rows)
+    except TracerArrayConversionError:
+        raise InputError(
+            f"`{argument}` must be an array of numbers, but is a value that JAX traces: call this outside `jax.jit`, "
+            "`jax.vmap` and `jax.grad`, and inside take `engine.adjoint.steady_readings` or the beat itself."
+        ) from None
     except ValueError:  # a list of rows that are not equally long
         found = np.empty((), object)
     if found.dtype.kind not in "iuf":

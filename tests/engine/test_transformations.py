@@ -16,6 +16,7 @@ from hemotwin.engine.adjoint import steady_readings
 from hemotwin.engine.backends.native import call
 from hemotwin.engine.beat import BeatMap, compiled
 from hemotwin.engine.compilation import compiled_for_device
+from hemotwin.engine.forward import forward
 from hemotwin.engine.periodic import steady_beat
 from hemotwin.engine.precision import double
 from tests.engine.kernels import STEPS, patients, small_beat
@@ -103,6 +104,13 @@ def test_what_is_compiled_is_a_part_of_the_program_that_calls_it():
         ):
             for one, other in zip(run(parameters, state), jax.jit(run)(parameters, state), strict=True):
                 np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-9)
+
+
+def test_what_solves_in_numpy_says_what_to_take_inside_a_program():
+    beat = small_beat()
+    for change in (jax.jit, jax.grad):
+        with double(), pytest.raises(InputError, match="steady_readings"):
+            change(lambda p: jnp.sum(forward(beat, p, None, STEPS).values))(rows()[0])
 
 
 def test_a_program_with_options_is_a_part_of_others_and_keeps_its_own_errors(
