@@ -83,7 +83,7 @@ def forward(
     numbers in float64 where JAX has it. Raises `InputError` for other rows or lanes than the beat's, or numbers of
     steps and lanes that cannot be.
     """
-    parameters, guess = arrays(beat.system, parameters, guess)
+    parameters, guess = arrays(beat.system, parameters, guess, name="guess")
     steps, warm_up, bank = beat_steps(steps), whole_number("warm_up", warm_up, 0), whole_number("bank", bank, 1)
     count, tolerance = parameters.shape[-1], tolerance_of(jnp.result_type(parameters, float), tolerance)
 

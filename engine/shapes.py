@@ -12,18 +12,19 @@ import numpy as np
 from jax.errors import TracerArrayConversionError
 
 from ..core.errors import InputError
+from ..core.layout import Layout
 from ..core.system import System
 
 __all__ = ["arrays", "together"]
 
 
-def together(system: System, parameters: Any, state: Any) -> tuple[Any, Any]:
+def together(system: System, parameters: Any, state: Any, *, name: str = "state") -> tuple[Any, Any]:
     """Parameters [P, ...] and state [S, ...] with the system's rows and the same lanes; one lane serves for all.
 
     Shapes alone are looked at: a compiled program pays for it once, as it is traced. Raises `InputError` for others.
     """
-    _check_rows("parameters", system, parameters)
-    _check_rows("state", system, state)
+    _check_rows("parameters", system.parameters, parameters)
+    _check_rows(name, system.state, state)
     lanes, others = parameters.shape[1:], state.shape[1:]
     if lanes == others:
         return parameters, state
@@ -31,39 +32,41 @@ def together(system: System, parameters: Any, state: Any) -> tuple[Any, Any]:
         shared = np.broadcast_shapes(lanes, others)
     except ValueError:
         raise InputError(
-            f"`state` must have a lane for each of `parameters`, or one for all, but has shape {state.shape} beside "
+            f"`{name}` must have a lane for each of `parameters`, or one for all, but has shape {state.shape} beside "
             f"{parameters.shape}: take parameters and states of the same patients."
         ) from None
     return _widened(parameters, shared), _widened(state, shared)
 
 
-def arrays(system: System, parameters: Any, state: Any = None) -> tuple[np.ndarray, Any]:
+def arrays(system: System, parameters: Any, state: Any = None, *, name: str = "state") -> tuple[np.ndarray, Any]:
     """The same of what a caller gives, as numpy arrays of one type that JAX takes, of one lane or more; no state: None.
 
-    float32 stays, other numbers become float64; a state takes the parameters' type. Raises `InputError` for others.
+    float32 stays, other numbers become float64; a state takes the parameters' type. Raises `InputError` for others, in
+    which the state is called `name`.
     """
-    given = _floats("parameters", system, parameters)
-    start = None if state is None else _floats("state", system, state).astype(given.dtype, copy=False)
+    given = _floats("parameters", system.parameters, parameters)
+    start = None if state is None else _floats(name, system.state, state).astype(given.dtype, copy=False)
     if start is not None and start.shape[1] != given.shape[1]:
-        given, start = (np.asarray(x) for x in together(system, given, start))
+        given, start = (np.asarray(x) for x in together(system, given, start, name=name))
     return given, start
 
 
-def _check_rows(argument: str, system: System, rows: Any) -> None:
-    wanted = len(system.parameters) if argument == "parameters" else len(system.state)
+def _check_rows(argument: str, layout: Layout, rows: Any) -> None:
     shape = np.shape(rows)
-    if not shape or shape[0] != wanted:
-        fix = {
-            "parameters": "`system.parameters.pack(values, lanes)` makes them",
-            "state": "take one that was solved for this system: other valves or leaks have other rows",
-        }[argument]
+    if not shape or shape[0] != len(layout):
+        own = argument == "parameters"
+        fix = (
+            "`system.parameters.pack(values, lanes)` makes them"
+            if own
+            else "take one that was solved for this system: other valves or leaks have other rows"
+        )
         raise InputError(
-            f"`{argument}` must have shape [{wanted}, lanes], a row for each of `system.{argument}` in order, but has "
-            f"{shape}; {fix}."
+            f"`{argument}` must have shape [{len(layout)}, lanes], a row for each of `system."
+            f"{'parameters' if own else 'state'}` in order, but has {shape}; {fix}."
         )
 
 
-def _floats(argument: str, system: System, rows: Any) -> np.ndarray:
+def _floats(argument: str, layout: Layout, rows: Any) -> np.ndarray:
     """An argument of the caller's as an array [rows, lanes] of float32 or float64."""
     found: Any
     try:
@@ -80,11 +83,11 @@ def _floats(argument: str, system: System, rows: Any) -> np.ndarray:
             f"`{argument}` must be an array of real numbers [rows, lanes], but holds {found.dtype.name}s; "
             f"`numpy.asarray({argument}, dtype=float)` makes one."
         )
-    _check_rows(argument, system, found)
+    _check_rows(argument, layout, found)
     if found.ndim != 2 or not found.shape[1]:
+        fix = f"; `{argument}[:, None]` makes a lane of one patient's numbers" if found.ndim == 1 else ""
         raise InputError(
-            f"`{argument}` must have shape [{len(found)}, lanes], with one lane or more, but has {found.shape}; "
-            f"`{argument}[:, None]` makes one lane of one patient's numbers."
+            f"`{argument}` must have shape [{len(found)}, lanes], with one lane or more, but has {found.shape}{fix}."
         )
     return found.astype(found.dtype.newbyteorder("=") if found.dtype == np.float32 else np.float64, copy=False)
 

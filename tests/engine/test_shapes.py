@@ -100,7 +100,10 @@ def test_parameters_that_are_none_are_refused(parameters: Any, message: str):
 
 def test_a_guess_that_does_not_fit_is_refused():
     rows, guess = (np.asarray(x, float) for x in patients(jnp.float32, 5))
-    for start, message in ((guess[:-1], r"`state` must have shape \[5, lanes\]"), (guess[:, :3], "a lane for each of")):
+    for start, message in (
+        (guess[:-1], r"`guess` must have shape \[5, lanes\]"),
+        (guess[:, :3], "`guess` must have a lane"),
+    ):
         with double(), pytest.raises(InputError, match=message):
             forward(small_beat(), rows, start, STEPS)
 
