@@ -50,7 +50,7 @@ class BeatMap:
 
     backend: "auto" takes native code on a CPU where it can be made (`backends/native`), one kernel on an NVIDIA GPU
     (`backends/pallas`), and XLA elsewhere; "native", "pallas" and "xla" insist. XLA's program is the reference and can
-    be differentiated further.
+    be differentiated; second derivatives of an extreme leave out how its instant moves (`core/smooth.py`).
     """
 
     system: System

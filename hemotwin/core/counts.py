@@ -41,11 +41,12 @@ def step_count(steps: Any, own: int) -> int | None:
 
 
 def beat_steps(steps: Any) -> int:
-    """Steps of one beat as an int: also half of what `step_count` allows, as the error is judged from half as many.
+    """Steps of one beat as an int: also a quarter of what `step_count` allows, as the error is judged from half as many
+    and a quarter.
 
     Raises `InputError` otherwise.
     """
-    least = LEAST_STEPS // 2
+    least = LEAST_STEPS // 4
     if not _whole(steps) or not least <= steps <= MOST_STEPS:
         raise InputError(
             f"`steps` must be a whole number of steps per beat from {least} to {MOST_STEPS}, but got "

@@ -14,7 +14,7 @@ from ..calibration.twin import CalibratedTwin, CalibratedTwins
 from ..core.counts import whole_number
 from ..core.dataset import variable
 from ..core.disclaimer import DISCLAIMER
-from ..core.errors import InputError, required
+from ..core.errors import InputError, each_once, required
 from ..core.provenance import provenance
 from ..core.status import Status, merge
 from ..engine.forward import Forward
@@ -29,7 +29,7 @@ __all__ = ["Prediction", "PredictionRow", "Predictions", "predict"]
 
 
 def predict(
-    twins: CalibratedTwins | CalibratedTwin, scenario: Scenario, *, draws: int | None = None,
+    twins: CalibratedTwins | CalibratedTwin | Iterable[CalibratedTwin], scenario: Scenario, *, draws: int | None = None,
     reflex: str | None = None, reflex_gains: Mapping[str, Any] | None = None,
 ) -> Predictions:  # fmt: skip
     """The steady beat of every twin before and after a scenario, for the best mode and each posterior draw.
@@ -61,6 +61,7 @@ def predict(
         required("twins", twins, CalibratedTwins, "what ht.calibrate or ht.load returns, or a twin of it")
     if not every:
         raise InputError("`twins` must hold at least one twin, but holds none; calibrate a record first.")
+    each_once("twins", (one.patient for one in every), "give one calibration of each")
     if reflex is None and reflex_gains:
         raise InputError("`reflex_gains` must go with a reflex, but `reflex` is None; use reflex='baroreflex'.")
     with double():

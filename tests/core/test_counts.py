@@ -25,14 +25,14 @@ def test_good_steps_are_plain_numbers_and_none_stays_none():
     assert type(step_count(np.int64(800), 400)) is int
 
 
-@pytest.mark.parametrize("steps", [-5, 0, LEAST_STEPS // 2 - 1, 400.5, 400.0, True, "400", MOST_STEPS + 2, 2**33, None])
+@pytest.mark.parametrize("steps", [-5, 0, LEAST_STEPS // 4 - 1, 400.5, 400.0, True, "400", MOST_STEPS + 2, 2**33, None])
 def test_steps_of_a_beat_are_whole_and_in_range(steps):
-    with pytest.raises(InputError, match=f"`steps` must .* from {LEAST_STEPS // 2} to {MOST_STEPS}, but got"):
+    with pytest.raises(InputError, match=f"`steps` must .* from {LEAST_STEPS // 4} to {MOST_STEPS}, but got"):
         beat_steps(steps)
 
 
-def test_half_of_the_least_steps_are_steps_of_a_beat():
-    assert beat_steps(LEAST_STEPS // 2) == LEAST_STEPS // 2 and type(beat_steps(np.int64(41))) is int
+def test_a_quarter_of_the_least_steps_are_steps_of_a_beat():
+    assert beat_steps(LEAST_STEPS // 4) == LEAST_STEPS // 4 and type(beat_steps(np.int64(41))) is int
 
 
 @pytest.mark.parametrize(("value", "fix"), [(0, 1), (-3, 1), (2.7, 2), ("8", 8), (True, 1), ("many", 1), (None, 1)])

@@ -139,6 +139,11 @@ def test_draws_that_are_come_to_slowly_are_kept_and_counted():
     assert "2 of 3 posterior draws, 1 of them drifting; left out: 1 alternans." in told.note
 
 
+def test_a_twin_that_is_given_twice_is_refused():
+    with pytest.raises(InputError, match="`twins` must hold each patient once, but holds more than once: P1; give"):
+        ht.predict([twins()["P1"], twins()["P1"]], ht.scenario("fluid_bolus"))
+
+
 def test_unknown_names_and_settings_raise_with_a_suggestion():
     with pytest.raises(UnknownNameError, match="Did you mean `fluid_bolus`"):
         ht.scenario("fluid_bolos")

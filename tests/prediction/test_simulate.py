@@ -66,6 +66,12 @@ def test_counted_beats_are_certified_on_fewer_steps_as_the_steady_beat_is():
     assert text.count("Numerical errors exceed their limits at 40 steps") == 2 and "certificate holds" not in text
 
 
+def test_on_the_least_steps_a_run_says_that_it_is_none():
+    """Its error would be judged from half as many steps and a quarter."""
+    for asked in ({}, {"beats": 2}):
+        assert ht.simulate(ht.circulation("adult"), steps=20, **asked).status == Status.NONFINITE
+
+
 def test_a_sound_run_carries_its_certificate():
     steady, few = at_rest().certificate, ht.simulate(ht.circulation("adult"), beats=2)
     assert steady.ok and steady.periodicity < 1e-9 and steady.volume_balance < 1e-6
