@@ -27,9 +27,7 @@ from .noise_scale import NoiseScale
 __all__ = ["LeftOut", "hidden_channels", "predicted"]
 
 COVERED = 1.959964  # half width of a 95 % normal interval in sds
-STEEPEST = (
-    2.0  # sds on the scale of the limits (a factor of 50 at 95 %), beyond which a slope says nothing of that scale
-)
+STEEPEST = 2.0  # sds on the scale of the limits (a factor of 50 at 95 %): beyond, a slope says nothing of that scale
 GRID = np.linspace(-6.0, 6.0, 241)  # u: 2e-9 lies outside; equal steps, as accurate as the integrand is smooth
 WEIGHT = np.exp(-0.5 * GRID**2) / np.sum(np.exp(-0.5 * GRID**2))
 FAR = 8.0  # noise sds beyond which no mass lies

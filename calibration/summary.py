@@ -163,7 +163,7 @@ def _failed(beatless: int, impossible: int) -> str:
     """Half a sentence on draws that weigh nothing; nothing where there are none."""
     parts = [f"{beatless} had no steady beat"] if beatless else []
     parts += [f"{impossible} had a volume below zero or above all blood there is"] if impossible else []
-    return f"; {', '.join(parts)} and weigh nothing" if parts else ""
+    return f"; {' and '.join(parts)}: such draws weigh nothing" if parts else ""
 
 
 def waves(model: Model, parameters: np.ndarray, state: np.ndarray, steps: int) -> Any:

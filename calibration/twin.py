@@ -131,9 +131,9 @@ class ObservableRow:
 class Sampling:
     """How the posterior draws were made and what they are worth.
 
-    `method` names them; of `proposed` draws `failed` had no steady beat, or (`impossible` of them, 0 in files of before
-    it was known) one with a volume that cannot be; `effective` is the number of equally weighted draws that tell as
-    much, `pareto_k` the shape of the weights' tail over all `rounds` of proposals (inf: there is no such tail);
+    `method` names them; of `proposed` draws `failed` had no steady beat, or (`impossible` of them; 0 in older files,
+    which did not ask) one with a volume that cannot be; `effective` is the number of equally weighted draws that tell
+    as much, `pareto_k` the shape of the weights' tail over all `rounds` of proposals (inf: there is no such tail);
     `reliable` when k is within min(1 - 1/log10(proposed), 0.7).
     """
 
@@ -246,9 +246,8 @@ class CalibratedTwins:
 
     def __init__(self, twins: tuple[CalibratedTwin, ...], skipped: dict[str, str], provenance: dict[str, Any]) -> None:
         named = (*(twin.patient for twin in twins), *skipped)
-        each_once(
-            "twins", named, "keep them in cohorts of their own, or rename one with dataclasses.replace(twin, ...)"
-        )
+        fix = "keep them in cohorts of their own, or rename one with dataclasses.replace(twin, patient=...)"
+        each_once("twins", named, fix)
         self._twins = {twin.patient: twin for twin in twins}
         self.skipped, self.provenance = dict(skipped), dict(provenance)
 
@@ -291,9 +290,7 @@ class CalibratedTwins:
         """
         head = {"format": FORMAT, "patients": self.patients, "skipped": self.skipped}
         text = json.dumps({**head, "provenance": self.provenance}, default=str)
-        with whole_folder(
-            path, SAVED, synced=False
-        ) as draft:  # to sync its many small files takes longer than to write
+        with whole_folder(path, SAVED, synced=False) as draft:  # its many small files take longer to sync than to write
             xr.Dataset(attrs={"hemotwin": text}).to_zarr(draft, mode="a", consolidated=False)
             for number, twin in enumerate(self):
                 _write(twin, draft, f"twin_{number}")

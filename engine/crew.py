@@ -41,9 +41,9 @@ class Crew:
         """
         with _spare.none():
             shared = _Shared(work, count)
-            for _ in range(min(self.size, count - 1)):
-                self._asked.put(shared.help)
             try:
+                for _ in range(min(self.size, count - 1)):
+                    self._asked.put(shared.help)
                 shared.finish()
             except BaseException:
                 shared.abandon()

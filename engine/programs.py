@@ -75,8 +75,8 @@ def kept(function: Callable[..., Any], compiled: Callable[..., Any], about: Any)
 def named(about: Any) -> str | None:
     """What tells an object from every other of its kind, the same in each process; None where nothing does.
 
-    Fields tell an object of a dataclass of this package's own, unless it has an `origin`, which then does: of functions
-    that it holds, or of parts that it looks up by name, and () where one of these is not this package's own.
+    An object of one of this package's dataclasses is told by its fields. One that holds functions, or looks parts up by
+    name, is told by its `origin` instead, which is () where one of these is not this package's own.
     """
     try:
         return _text(about)

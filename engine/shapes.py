@@ -39,10 +39,10 @@ def together(system: System, parameters: Any, state: Any, *, name: str = "state"
 
 
 def arrays(system: System, parameters: Any, state: Any = None, *, name: str = "state") -> tuple[np.ndarray, Any]:
-    """The same of what a caller gives, as numpy arrays of one type that JAX takes, of one lane or more; no state: None.
+    """What a caller gives, checked in the same way, as numpy arrays [rows, lanes] of a type that JAX takes.
 
-    float32 stays, other numbers become float64; a state takes the parameters' type. Raises `InputError` for others, in
-    which the state is called `name`.
+    float32 stays, other numbers become float64; a state takes the parameters' type, and None stays None. Raises
+    `InputError` for what is no such array, and for no lane; the state is called `name` there.
     """
     given = _floats("parameters", system.parameters, parameters)
     start = None if state is None else _floats(name, system.state, state).astype(given.dtype, copy=False)

@@ -13,7 +13,7 @@ __all__ = ["digest", "unchanged"]
 
 
 def digest() -> str:
-    """Digest of all source files as they lie there now, their places in the tree included."""
+    """Digest of all source files as they lie there now, with their places in their rooms."""
     seen = hashlib.sha256()
     for name, file in _files():
         seen.update(name.encode() + b"\0" + file.read_bytes() + b"\0")

@@ -200,7 +200,7 @@ def read_cohort(options: argparse.Namespace) -> Any:
     chosen = dict.fromkeys(options.patient)
     for patient in chosen:
         if patient in twins.skipped:
-            raise InputError(f"patient {patient!r} has no twin: {twins.skipped[patient]}.")
+            raise InputError(f"patient {patient!r} has no twin: {twins.skipped[patient].rstrip('.')}.")
     return CalibratedTwins(tuple(twins[patient] for patient in chosen), {}, twins.provenance)
 
 

@@ -37,7 +37,7 @@ def discard(draft: Path) -> None:
     doomed = draft.with_suffix(".partial")
     with suppress(OSError):  # killed half-way, a former result must not look whole to who would put it back
         os.rename(draft, doomed)
-    if doomed.is_dir():
+    if doomed.is_dir() and not doomed.is_symlink():
         shutil.rmtree(doomed, ignore_errors=True)
     else:
         with suppress(OSError):

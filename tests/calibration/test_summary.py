@@ -62,9 +62,9 @@ def several(*status: Status) -> Readings:
     ("beatless", "impossible", "said"),
     [
         (0, 0, "of 6 are effective, Pareto k 0.31."),
-        (2, 0, "; 2 had no steady beat and weigh nothing."),
-        (0, 1, "; 1 had a volume below zero or above all blood there is and weigh nothing."),
-        (2, 1, "; 2 had no steady beat, 1 had a volume below zero or above all blood there is and weigh nothing."),
+        (2, 0, "; 2 had no steady beat: such draws weigh nothing."),
+        (0, 1, "; 1 had a volume below zero or above all blood there is: such draws weigh nothing."),
+        (2, 1, "; 2 had no steady beat and 1 had a volume below zero or above all blood there is: such draws weigh"),
     ],
 )
 def test_a_twin_says_how_many_draws_weigh_nothing_and_why(beatless, impossible, said):

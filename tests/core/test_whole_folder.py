@@ -166,10 +166,9 @@ def test_many_writers_leave_one_whole_result(tmp_path):
 
 def test_drafts_of_other_machines_and_other_targets_are_left_alone(tmp_path):
     ours = left_by_a_dead_run(tmp_path / "twin-A", "partial")
+    machine = ours.name.split(".")[2]
     others = [
-        ours.with_name(
-            ours.name.replace(f".{ours.name.split('.')[2]}.", ".0123abcd.")
-        ),  # a process number says nothing
+        ours.with_name(ours.name.replace(f".{machine}.", ".0123abcd.")),  # there the process may live
         left_by_a_dead_run(tmp_path / "twin-A.2", "partial"),
         tmp_path / ".twin-A.notes",
         tmp_path / ".twin-A-0123abcd",
@@ -208,3 +207,13 @@ def test_a_name_as_long_as_the_file_system_allows_can_be_written(tmp_path):
     with whole_folder(tmp_path / name) as draft:
         (draft / "page").touch()
     assert holds(tmp_path) == [name]
+
+
+def test_a_link_in_the_place_is_replaced_and_what_it_points_to_stays(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "page").touch()
+    (tmp_path / "twin-A").symlink_to(tmp_path / "elsewhere")
+    with whole_folder(tmp_path / "twin-A") as draft:
+        (draft / "new").touch()
+    assert holds(tmp_path) == ["elsewhere", "twin-A"]
+    assert holds(tmp_path / "twin-A") == ["new"] and holds(tmp_path / "elsewhere") == ["page"]

@@ -62,7 +62,7 @@ def test_an_interrupt_waits_for_what_another_thread_is_at():
     assert len(ended) == 1 and len(late) == 1, "the other thread's call has ended, and nothing more was begun"
 
 
-def test_an_interrupt_while_the_caller_waits_is_no_other(monkeypatch: pytest.MonkeyPatch):
+def test_an_interrupt_while_the_caller_waits_lets_the_last_call_end(monkeypatch: pytest.MonkeyPatch):
     """It comes as the caller waits for the last call of another thread."""
     ended: list[int] = []
 
