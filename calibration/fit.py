@@ -92,7 +92,7 @@ def calibrate(
     a twin does not hang on who else is in `records`. (It is the same among any few; from 128 fits on they begin in
     float32 and end elsewhere within their tolerance of 3e-3 nats, and the draws differ within their Monte Carlo error.)
     A patient whose sensitivities or values have not converged in the step, who has no twin on so few, or of whose draws
-    more than a twentieth have no sound beat, is fitted again on twice the steps, up to eight times the model's own
+    more than a twentieth have no steady beat, is fitted again on twice the steps, up to eight times the model's own
     (unless `steps` is given). With `leave_out` each value is predicted by a refit without it and its exact functions.
     `free` names the free quantities (None: the prior's own choice); quantities that are not in the prior keep the
     model's values. Raises `InputError` for unknown names, when a patient is there twice, and when none has a usable
