@@ -51,7 +51,7 @@ def test_a_row_that_loses_its_tangent_has_none_in_later_steps(monkeypatch: pytes
     vars(beat).update(system=SimpleNamespace(state=(0, 1)), reductions=(0,))
     text, scratch = kernel(program.native_program.__wrapped__(beat, "float64", WIDTH, (0,)), "walk")
     pointers = [ctypes.c_void_p] * 8
-    run = handler.loaded(
+    run, _ = handler.loaded(
         f"{text}\n{handler.WEIGHTS}\n", "walk", ctypes.CFUNCTYPE(None, *pointers, *[ctypes.c_int64] * 2)
     )
     rng = np.random.default_rng(1)

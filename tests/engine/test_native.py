@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import gc
 import math
 import os
 import platform
@@ -155,7 +156,7 @@ define void @{name}.test(ptr %in, ptr %out) {{
   ret void
 }}"""
     )
-    run = handler.loaded(text, f"{name}.test", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p))
+    run, _ = handler.loaded(text, f"{name}.test", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p))
     out = np.empty_like(x)
     for first in range(0, len(x), width):
         run(x[first:].ctypes.data, out[first:].ctypes.data)
@@ -183,7 +184,7 @@ define void @{name}.ends(ptr %in, ptr %out) {{
   store <8 x {scalar}> %y, ptr %out, align 4
   ret void
 }}"""
-    run = handler.loaded(text, f"{name}.ends", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p))
+    run, _ = handler.loaded(text, f"{name}.ends", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p))
     for x in (
         [0.0, -0.0, math.inf, -math.inf, math.nan, -1.0, 1.0, 800.0],
         [limit * 0.999, limit * 1.001, -limit * 0.968, -800.0, -limit * 1.02, 1e30, -1e30, float(np.finfo(real).tiny)],
@@ -222,13 +223,28 @@ def test_machine_code_is_taken_from_the_cache(tmp_path: Path, monkeypatch: pytes
     beat = BeatMap(small_loop(), (Reduction("onset", "volume", "vein"),))  # of no other test: not compiled yet
     target = handler.compiled_target(native_program(beat, "float64", 8, None))
     (file,) = tmp_path.glob(f"{target.name}-*.code")
-    monkeypatch.setattr(handler, "_engines", {})
     monkeypatch.setattr(handler, "_emitted", lambda *_: pytest.fail("compiled again"))
     code = handler.machine_code(target.name, lambda: pytest.fail("written again"))
     assert file.read_bytes().endswith(code)
     file.write_bytes(file.read_bytes()[:-1] + b"x")  # damaged: compiled again, not run
     monkeypatch.setattr(handler, "_emitted", lambda text: code)
     assert handler.machine_code(target.name, lambda: "") == code
+
+
+def test_code_outlives_the_names_of_the_module_that_loaded_it(monkeypatch: pytest.MonkeyPatch):
+    """A notebook reloads the module: XLA goes on to call what it once was given, and is given it again."""
+    with double():
+        rows, state = patients()
+        run = lambda: jax.jit(lambda p, x: call.native_beat(small_beat(), p, x, STEPS, 1, None))(rows, state)  # noqa: E731
+        first = run()
+        monkeypatch.setattr(handler, "_codes", {})
+        for _ in range(2):
+            call._target.cache_clear()
+            gc.collect()
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", RuntimeWarning)
+                np.testing.assert_array_equal(np.asarray(run()[0]), np.asarray(first[0]))
+        assert handler._codes
 
 
 def test_an_operation_without_native_form_is_left_to_xla():

@@ -25,7 +25,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty cache; what is taken from it is listed in `loaded` (XLA knows the function already)."""
     monkeypatch.setattr(compile_cache, "folder_in_use", lambda: tmp_path)
     monkeypatch.setattr(index, "register_code", lambda *what: loaded.append(what))
-    monkeypatch.setattr(handler, "_engines", handler._engines.copy())
     loaded.clear()
     call._target.cache_clear()
     yield tmp_path

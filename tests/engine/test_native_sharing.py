@@ -184,8 +184,7 @@ def test_a_call_is_whole_without_its_helpers_and_late_ones_find_nothing(refuses:
     """As many are asked as are idle and could find a patient; an error of XLA's is freed; late ones change nothing."""
     name = "hemotwin_test_alone"
     kind = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
-    run = handler.loaded(text(name, patience=10), f"{name}.call", kind)
-    engine = handler._engines[next(key for key in handler._engines if key.endswith(f"{name}.call"))]
+    run, engine = handler.loaded(text(name, patience=10), f"{name}.call", kind)
     number = ctypes.c_int32(idle)
     pointer = ctypes.c_void_p.from_address(engine.get_global_value_address(f"{name}.spare"))
     pointer.value = ctypes.addressof(number)

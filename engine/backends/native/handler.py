@@ -48,7 +48,6 @@ OPTIMISATION = 2  # of LLVM's code generation
 TOLD = {"x86_64": "-prefer-256-bit", "aarch64": "-sve", "arm64": "-sve"}
 
 _lock = threading.Lock()
-_engines: dict[str, Any] = {}  # by name; machine code lives as long as its engine
 _codes: dict[str, bytes] = {}  # machine code of registered handlers, by name
 
 
@@ -76,14 +75,14 @@ def compiled_target(program: NativeProgram) -> Target:
 def registered(name: str, text: Callable[[], str]) -> None:
     """Give XLA the handler `@name.call` of the module `text()`, unless it has it already."""
     with _lock:
-        if name not in _engines:
+        if name not in _codes:
             _registered(name, machine_code(name, text))
 
 
 def register_code(name: str, code: bytes) -> None:
     """The same from machine code that another process made for this processor."""
     with _lock:
-        if name not in _engines:
+        if name not in _codes:
             _registered(name, code)
 
 
@@ -96,24 +95,30 @@ def _registered(name: str, code: bytes) -> None:
     import jax
 
     kind = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
-    function = _loaded(code, f"{name}.call", kind, name)
-    ctypes.c_void_p.from_address(_engines[name].get_global_value_address(f"{name}.spare")).value = spare()
-    jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(function), platform="cpu")
+    function, engine = _loaded(code, f"{name}.call", kind)
+    ctypes.c_void_p.from_address(engine.get_global_value_address(f"{name}.spare")).value = spare()
+    try:
+        jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(function), platform="cpu")
+    except RuntimeError as error:
+        if "Duplicate" not in str(error):  # XLA has one of this name, of the same text: this module was imported twice
+            raise
     _codes[name] = code
 
 
-def loaded(text: str, function: str, kind: Any) -> Any:
-    """A function of a module of IR, callable from Python as `kind` (a ctypes prototype)."""
-    return _loaded(_emitted(text), function, kind, hashlib.sha256(text.encode()).hexdigest() + function)
+def loaded(text: str, function: str, kind: Any) -> tuple[Any, Any]:
+    """A function of a module of IR, callable from Python as `kind` (a ctypes prototype), and the engine that has it."""
+    return _loaded(_emitted(text), function, kind)
 
 
-def _loaded(code: bytes, function: str, kind: Any, name: str) -> Any:
+def _loaded(code: bytes, function: str, kind: Any) -> tuple[Any, Any]:
+    """A function of machine code and the engine that holds it, for as long as this process lives: XLA goes on to call
+    what it once was given, whatever becomes of this module's names (in a notebook that reloads it, say)."""
     binding = required("llvmlite.binding", "native", PURPOSE)
     engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _machine())
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
     engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    _engines[name] = engine
-    return kind(engine.get_function_address(function))
+    return kind(engine.get_function_address(function)), engine
 
 
 def machine_code(name: str, text: Callable[[], str]) -> bytes:
