@@ -15,6 +15,7 @@ from ..core.counts import step_count, whole_number
 from ..core.errors import InputError, each_once, required
 from ..core.provenance import provenance
 from ..core.registry import look_up
+from ..core.status import Status
 from ..engine.compile_clock import CompileClock, compile_clock
 from ..engine.precision import double
 from ..physiology.model import Model
@@ -152,8 +153,12 @@ def _told(why: str, steps: int) -> str:
 
 def _good(twin: CalibratedTwin | None) -> bool:
     """Whether there is a twin, the step errors of its values are within their limits, and few of its draws have no
-    steady beat (one with a volume that cannot be has it on finer steps, too)."""
-    if twin is None or not twin.certificate.values_ok:
+    steady beat. Volumes that cannot be are so on finer steps, too."""
+    if twin is None:
+        return False
+    if twin.status == Status.UNPHYSIOLOGICAL:
+        return True
+    if not twin.certificate.values_ok:
         return False
     draws = twin.sampling
     return draws is None or draws.failed - draws.impossible <= LOST * draws.proposed

@@ -71,6 +71,9 @@ def paired(model: Model, lanes: Lanes) -> Paired:
     found = _judged(model, *on_enough_steps(tried, lambda *levels: _enough(_judged(model, *levels)), lanes.steps))
     if found.steps == lanes.steps or len(lanes.bsa) == 1:
         return found
+    own = tried(lanes.steps)
+    if found.certificate is None and own.means is None and not own.sound[0]:  # finer steps give no beat to read, either
+        return own
     draws = _solved(model, lanes.take(slice(1, None)), found.steps)
     return found._replace(base=found.base.joined(draws.base), what_if=found.what_if.joined(draws.what_if))
 

@@ -274,6 +274,19 @@ def test_a_twin_with_many_draws_lost_is_fitted_again_on_twice_the_steps(monkeypa
     assert rounds == tried and found["P1"].provenance["steps"] == tried[-1]
 
 
+def test_a_twin_whose_volumes_cannot_be_is_fitted_once(monkeypatch):
+    whole, rounds = twins()["P1"], []
+    bad = dataclasses.replace(whole.certificate, step_error_pressure=np.inf, ok=False)
+
+    def run(job, cohort, number):
+        rounds.append(number)
+        return [dataclasses.replace(whole, certificate=bad, status=Status.UNPHYSIOLOGICAL)]
+
+    monkeypatch.setattr(fit.Job, "run", run)
+    calibrate(ht.circulation("adult"), patients()[:1], starts=1, draws=2, leave_out=False)
+    assert rounds == [400]
+
+
 def test_provenance_says_what_made_the_twin():
     facts = twins()["P1"].provenance
     assert (facts["prior"], facts["noise"], facts["method"]) == ("adult_wide", "clinical", "gauss_newton")

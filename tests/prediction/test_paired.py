@@ -77,6 +77,24 @@ def test_a_what_if_that_holds_or_leaves_its_bounds_is_tried_on_no_finer_steps(
     assert found.status == (Status.OK if scenario is BOLUS else Status.UNPHYSIOLOGICAL)
 
 
+def test_draws_keep_their_steps_where_no_steps_give_the_mode_a_beat(monkeypatch: pytest.MonkeyPatch):
+    seen, real = solved(monkeypatch), paired.answered
+
+    def beatless(*given: Any) -> Answer:
+        found = real(*given)
+        status = np.concatenate([[int(Status.ALTERNANS)], found.status[1:]])
+        lost = found.readings.solved._replace(status=status)
+        return Answer(
+            Readings(found.readings.names, found.readings.units, found.readings.values, lost), found.rows, status
+        )
+
+    monkeypatch.setattr(paired, "answered", beatless)
+    found = ht.predict(on(400), BOLUS, draws=DRAWS)["P1"]
+    assert [n for n, lanes in seen if lanes > 1] == [400] and max(seen)[0] == 3200
+    assert found.status == Status.ALTERNANS and found.certificate is None and found.provenance["steps"] == 400
+    assert found.failed == 0 and found.dataset["sound"].values.tolist() == [False, True, True, True]
+
+
 def test_the_baseline_is_solved_on_the_same_steps_as_the_what_if():
     twin = on(100)
     stored = twin.posterior.copy(deep=True)
