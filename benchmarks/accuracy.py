@@ -25,7 +25,7 @@ from bars import Bars
 from work_precision import DEMANDED, FINER, READ, Case, Solution, lognormal_draws, solved
 
 from hemotwin.calibration.certificate import JACOBIAN_LIMIT
-from hemotwin.calibration.certified import FINER as FINEST
+from hemotwin.calibration.certified import FINER as TIMES
 from hemotwin.calibration.certified import certified
 from hemotwin.core.reduction import Reduction
 from hemotwin.engine.beat import BeatMap, compiled
@@ -113,7 +113,7 @@ def refined_slopes(case: Case, beat: BeatMap, found: Solution) -> tuple[np.ndarr
     slopes, used = found.slopes.copy(), np.full(found.found.shape, steps)
     before = solved(case, beat, steps // 2, found.state).slopes
     lanes = np.flatnonzero(found.found & (np.max(np.abs(slopes - before), axis=(0, 1)) > JACOBIAN_LIMIT))
-    while len(lanes) and (steps := 2 * steps) <= FINEST * case.model.steps:
+    while len(lanes) and (steps := 2 * steps) <= TIMES * case.model.steps:
         some = dataclasses.replace(case, rows=case.rows[:, lanes], chain=case.chain[:, lanes])
         finer = solved(some, beat, steps, found.state[:, lanes]).slopes
         change = np.max(np.abs(finer - slopes[..., lanes]), axis=(0, 1))
