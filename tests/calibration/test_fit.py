@@ -229,6 +229,7 @@ def slow() -> MeasurementSet:
     return MeasurementSet("SLOW", {"sex": "female", "age": 61.0}, tuple(reading("SLOW", *row) for row in rows))
 
 
+@pytest.mark.slow
 def test_a_patient_without_a_fit_on_the_default_steps_has_a_twin_on_finer_ones_and_the_others_stay():
     """With pulmonary veins at their stiffest bound no beat of a slow heart is followed on 400 steps."""
     model, choices = ht.circulation("adult", **{"pulmonary_veins.compliance": 0.01}), {"draws": 24, "leave_out": False}

@@ -97,6 +97,7 @@ def test_a_lane_that_fails_leaves_the_others_alone():
     np.testing.assert_allclose(found.waves.volume[..., 0], alone.waves.volume[..., 0], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_an_implicit_method_passes_the_shutting_of_valves():
     """Where a valve shuts its rate jumps, and no implicit step from just before has a solution."""
     with double():

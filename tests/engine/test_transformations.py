@@ -51,6 +51,7 @@ def test_batches_of_batches_are_beaten_one_after_another(free: Any):
         np.testing.assert_array_equal(np.moveaxis(np.asarray(other)[..., 0], 0, -1), one)
 
 
+@pytest.mark.slow
 @native
 def test_steady_readings_and_their_gradients_are_batched():
     read = steady_readings(of_native(small_beat()), STEPS)
